@@ -1,0 +1,252 @@
+"""Every error this package raises.
+
+::
+
+    VideoProviderError(AirflowException)      .vendor .model .request_id .charged .retryable .retry_after
+    ├── InvalidRequestError(ValueError)       refused before anything was sent
+    ├── VendorError                           the vendor answered no, or did not answer
+    │   ├── AuthenticationError               401, 403
+    │   ├── InsufficientCreditsError          402, and 406 where it means credits
+    │   ├── RequestRejectedError              400, 404 (model), 405, 410, 422 on submit
+    │   ├── RateLimitedError                  429
+    │   ├── VendorUnavailableError            5xx or the network, on a read: safe to repeat
+    │   └── SubmissionOutcomeUnknownError     the paid call may have been accepted: never repeated silently
+    ├── JobError                              .job
+    │   ├── JobFailedError                    the vendor says the job failed
+    │   ├── JobErroredError                   the vendor's own system error
+    │   ├── JobCancelledError                 somebody cancelled it at the vendor
+    │   ├── JobExpiredError                   the vendor no longer knows the job
+    │   ├── JobUnknownError                   an unknown status word for too long
+    │   ├── JobTimeoutError(AirflowSensorTimeout)   we stopped waiting; the job goes on
+    │   └── OutputMissingError                finished without an output
+    └── DownloadError
+        ├── OutputExpiredError                the address no longer answers
+        ├── OutputRejectedError               not a video, truncated, too large, forbidden address
+        └── LandingError                      the storage refused, or holds something else
+
+A message has three parts, and the base class puts them together so that none is forgotten: what
+happened, what it means for the bill, what to do next. The identifiers follow in brackets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from airflow_video_providers._compat import AirflowException, AirflowSensorTimeout
+
+if TYPE_CHECKING:
+    from airflow_video_providers.jobs import VideoJob
+
+Charged = Literal["yes", "no", "unknown"]
+
+_MONEY: dict[Charged, str] = {
+    "yes": "The vendor has charged for this.",
+    "no": "Nothing was charged.",
+    "unknown": "Whether it was charged is not known.",
+}
+
+
+class VideoProviderError(AirflowException):
+    """Base of everything this package raises.
+
+    :param what: What happened, as a full sentence.
+    :param money: What it means for the bill; by default the sentence that belongs to ``charged``.
+    :param remedy: What to do next; by default the class's own advice.
+    :param charged: ``"yes"``, ``"no"`` or ``"unknown"``; by default what is true of the class.
+    :param retry_after: Seconds the vendor asked to wait, where it did.
+    """
+
+    default_charged: ClassVar[Charged] = "unknown"
+    default_remedy: ClassVar[str] = ""
+    #: Can running the task again help? Decides about Airflow's retries.
+    retryable: bool = False
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        money: str | None = None,
+        remedy: str | None = None,
+        vendor: str | None = None,
+        model: str | None = None,
+        request_id: str | None = None,
+        charged: Charged | None = None,
+        http_status: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.charged: Charged = charged or self.default_charged
+        self.money = money or _MONEY[self.charged]
+        self.remedy = remedy or self.default_remedy
+        self.vendor = vendor or (model.partition(":")[0] if model else None)
+        self.model = model
+        self.request_id = request_id
+        self.http_status = http_status
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        who = {"vendor": self.vendor, "model": self.model, "request_id": self.request_id}
+        known = ", ".join(f"{name}={value}" for name, value in who.items() if value)
+        parts = [self.what, self.money, self.remedy, f"[{known}]" if known else ""]
+        return " ".join(part for part in parts if part)
+
+
+class InvalidRequestError(VideoProviderError, ValueError):
+    """The request, the model or the connection is wrong; nothing was sent.
+
+    :param field: Name of the field that is wrong, where it is one field.
+    :param value: The value that was given.
+    :param allowed: What would be right.
+    """
+
+    default_charged = "no"
+    default_remedy = "Correct it and run the task again."
+
+    def __init__(
+        self, what: str, *, field: str | None = None, value: Any = None, allowed: str | None = None, **details: Any
+    ) -> None:
+        super().__init__(what, **details)
+        self.field = field
+        self.value = value
+        self.allowed = allowed
+
+
+class VendorError(VideoProviderError):
+    """The vendor answered no, or did not answer."""
+
+
+class AuthenticationError(VendorError):
+    """401 or 403: the API key is missing, wrong, or not allowed to do this."""
+
+    default_charged = "no"
+    default_remedy = "Check the API key (the connection's password) and what it is subscribed to."
+
+
+class InsufficientCreditsError(VendorError):
+    """The account cannot pay for the request."""
+
+    default_charged = "no"
+    default_remedy = "Top up the account at the vendor, then clear the task."
+
+
+class RequestRejectedError(VendorError):
+    """The vendor refused the request as it stands: repeating it would be refused again."""
+
+    default_charged = "no"
+    default_remedy = "Correct the request; the vendor's own words are above."
+
+
+class RateLimitedError(VendorError):
+    """429: too many requests. ``retry_after`` holds the seconds to wait where the vendor names them."""
+
+    default_charged = "no"
+    default_remedy = "Wait, or lower requests_per_minute in the connection's extra."
+    retryable = True
+
+
+class VendorUnavailableError(VendorError):
+    """A read (never a submit) met a 5xx, a broken answer or the network: safe to repeat."""
+
+    default_remedy = "It is safe to run the task again: it only reads."
+    retryable = True
+
+
+class SubmissionOutcomeUnknownError(VendorError):
+    """The paid call may have been accepted, and nobody can tell from here. Never repeated silently."""
+
+    default_remedy = (
+        "Look for the job in the vendor's console. If it is there, run the task with request_id=<its id>; "
+        "if it is not, clear the task with on_unknown_outcome='resubmit'."
+    )
+
+
+class JobError(VideoProviderError):
+    """Something is wrong with a job that exists at the vendor.
+
+    :param job: The job as it was last seen.
+    """
+
+    def __init__(self, what: str, *, job: VideoJob | None = None, **details: Any) -> None:
+        if job is not None:
+            details.setdefault("model", job.model)
+            details.setdefault("request_id", job.request_id)
+            details.setdefault("charged", job.charged)
+        super().__init__(what, **details)
+        self.job = job
+
+
+class JobFailedError(JobError):
+    """The vendor says that the job failed."""
+
+    default_remedy = "Read the vendor's reason; a new attempt with the same request is likely to fail again."
+
+
+class JobErroredError(JobError):
+    """The vendor had a system error of its own."""
+
+    default_remedy = "Clear the submit task to buy it again."
+
+
+class JobCancelledError(JobError):
+    """The job was cancelled at the vendor."""
+
+    default_remedy = "Clear the submit task to buy it again."
+
+
+class JobExpiredError(JobError):
+    """The vendor no longer knows the job."""
+
+    default_remedy = (
+        "If the job finished, its output may still be in the vendor's console; otherwise clear the submit task."
+    )
+
+
+class JobUnknownError(JobError):
+    """The vendor reports a status word that nobody knows, for too long."""
+
+    default_remedy = "Look at the job in the vendor's console; run the sensor again to go on waiting."
+
+
+class JobTimeoutError(JobError, AirflowSensorTimeout):
+    """We stopped waiting. The job is still running at the vendor and may still be charged."""
+
+    default_remedy = "Run the sensor again to go on waiting for the same job, with a longer timeout if needed."
+
+
+class OutputMissingError(JobError):
+    """The job is finished and the vendor names no output."""
+
+    default_remedy = "Run the sensor again later, or ask the vendor about this request_id."
+
+
+class DownloadError(VideoProviderError):
+    """A finished video could not be landed. Nothing was put under its final name.
+
+    :param reason: A short, stable word for what was found, such as ``"truncated"``.
+    """
+
+    default_charged = "yes"
+    default_remedy = "Run the download again: the job is paid for and is not bought again."
+    retryable = True
+
+    def __init__(self, what: str, *, reason: str | None = None, **details: Any) -> None:
+        super().__init__(what, **details)
+        self.reason = reason
+
+
+class OutputExpiredError(DownloadError):
+    """The output's address no longer answers, and the vendor has no fresh one."""
+
+    default_remedy = "The output may still be in the vendor's console. Landing sooner after completion avoids this."
+    retryable = False
+
+
+class OutputRejectedError(DownloadError):
+    """What came is not the whole video, or its address is not one that may be fetched."""
+
+    retryable = False
+
+
+class LandingError(DownloadError):
+    """The object storage refused, or holds something else under the final name."""
