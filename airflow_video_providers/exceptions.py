@@ -4,6 +4,7 @@
 
     VideoProviderError(AirflowException)      .vendor .model .request_id .charged .retryable .retry_after
     ├── InvalidRequestError(ValueError)       refused before anything was sent
+    ├── LedgerError                           the ledger of purchases did not answer: nothing was sent
     ├── VendorError                           the vendor answered no, or did not answer
     │   ├── AuthenticationError               401, 403
     │   ├── InsufficientCreditsError          402, and 406 where it means credits
@@ -110,6 +111,14 @@ class InvalidRequestError(VideoProviderError, ValueError):
         self.field = field
         self.value = value
         self.allowed = allowed
+
+
+class LedgerError(VideoProviderError):
+    """The ledger of purchases could not be read or written. Without it nothing is sent."""
+
+    default_charged = "no"
+    default_remedy = "Restore access to the ledger (its connection, its path), then run the task again."
+    retryable = True
 
 
 class VendorError(VideoProviderError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from airflow_video_providers.exceptions import Charged
 
 
-class JobStatus(str, Enum):
+class JobStatus(StrEnum):
     """Where a job stands. The vendor's own word is kept beside it."""
 
     QUEUED = "queued"
@@ -28,9 +28,6 @@ class JobStatus(str, Enum):
     def terminal(self) -> bool:
         """Nothing more will happen to a job in this state. ``unknown`` is not terminal."""
         return self not in (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.UNKNOWN)
-
-    def __str__(self) -> str:
-        return self.value
 
 
 class VideoOutput(BaseModel):

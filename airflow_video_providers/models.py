@@ -1,0 +1,279 @@
+"""A model is data: one class with its address, its typed fields and its price.
+
+An instance of the class is a request for that model. A new model of a known vendor is one subclass of
+the vendor's base class, anywhere that is imported; it registers itself under its ``id``.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from airflow_video_providers.exceptions import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Where the fields come from that are being checked: the author's typed request, a dict at parse, a rendered dict.
+_source: ContextVar[Literal["typed", "dict", "rendered"]] = ContextVar("source", default="typed")
+
+_TEMPLATE = re.compile(r"\{\{|\{%")
+
+
+def is_template(value: object) -> bool:
+    """Does the value hold Jinja, so that only rendering tells what it is?"""
+    return isinstance(value, str) and _TEMPLATE.search(value) is not None
+
+
+def comes_later(value: object) -> bool:
+    """Is the value known only when the task runs: Jinja, or the output of another task?"""
+    return is_template(value) or callable(getattr(value, "resolve", None))
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("blank", "must not be blank")
+    return text
+
+
+def _http_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise PydanticCustomError("http_url", "must be a public http or https address")
+    return url
+
+
+def _whole_number(value: object) -> object:
+    """``"5"`` and ``5.0`` are 5: that is what Jinja and JSON make of a number."""
+    if isinstance(value, str) and value.strip().isdigit():
+        return int(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _plain_number(value: float | None) -> float | None:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: Text that must say something.
+Text = Annotated[str, AfterValidator(_not_blank)]
+#: An address the vendor fetches itself.
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+#: Put before a ``Literal`` of integers, so that rendered text is understood too.
+WholeNumber = BeforeValidator(_whole_number)
+#: A number that is sent as an integer where it is one.
+Number = Annotated[float, PlainSerializer(_plain_number)]
+
+
+def optional(
+    description: str,
+    *,
+    vendor_default: object = None,
+    unit: str | None = None,
+    disputed: Mapping[object, str] | None = None,
+    **constraints: Any,
+) -> Any:
+    """A field that is not sent unless the author sets it.
+
+    :param vendor_default: What the vendor's document says it assumes: for tables and prices, never sent.
+    :param unit: The unit of a number.
+    :param disputed: Values on which the documents disagree, with the disagreement: accepted with a warning.
+    """
+    return Field(default=None, description=description, **_extras(vendor_default, unit, disputed), **constraints)
+
+
+def required(description: str, *, unit: str | None = None, **constraints: Any) -> Any:
+    """A field that the vendor's document requires."""
+    return Field(description=description, **_extras(None, unit, None), **constraints)
+
+
+def _extras(vendor_default: object, unit: str | None, disputed: Mapping[object, str] | None) -> dict[str, Any]:
+    known = {"vendor_default": vendor_default, "unit": unit, "disputed": disputed and dict(disputed)}
+    return {"json_schema_extra": {name: value for name, value in known.items() if value is not None}}
+
+
+@dataclass(frozen=True)
+class Price:
+    """One line of a documented price list.
+
+    :param usd: US dollars per ``per``.
+    :param when: Field values for which the line holds; a field that is not set counts with the vendor's default.
+    :param basis: Where the number comes from.
+    """
+
+    usd: Decimal
+    per: Literal["generation", "second"]
+    basis: str
+    when: Mapping[str, object] = field(default_factory=dict)
+
+
+class VideoModel(BaseModel):
+    """Base of all models. Subclass the vendor's own base, not this one.
+
+    Class attributes describe the model; fields are what a request may hold.
+
+    :cvar id: ``"<vendor>:<model>"``.
+    :cvar path: Path of the submit call below the vendor's base URL.
+    :cvar documentation: Address of the page the class was written from.
+    :cvar prices: The documented price list; empty where the documents have none.
+    :cvar text_on_the_wire: Fields that authors write as numbers and the vendor wants as text.
+    :cvar typical_seconds: How long a job usually takes; a first guess, replaced by what is learned.
+
+    :raises InvalidRequestError: on any literal mistake: nothing was sent, nothing is charged.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: ClassVar[str]
+    path: ClassVar[str]
+    documentation: ClassVar[str] = ""
+    prices: ClassVar[tuple[Price, ...]] = ()
+    typical_seconds: ClassVar[float] = 60.0
+    text_on_the_wire: ClassVar[frozenset[str]] = frozenset()
+
+    registry: ClassVar[dict[str, type[VideoModel]]] = {}
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise _refusal(type(self), error) from None
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        if "id" in vars(cls):
+            VideoModel.registry[cls.id] = cls
+
+    @classmethod
+    def parse(cls, request: Mapping[str, Any], *, rendered: bool = True) -> Self:
+        """The typed request that a dict describes. A value of None counts as not set.
+
+        :param rendered: False at DAG parse: what only the running task will know is left unchecked.
+        :raises InvalidRequestError: names the field, the value and what is allowed.
+        """
+        token = _source.set("rendered" if rendered else "dict")
+        try:
+            return cls(**{name: value for name, value in request.items() if value is not None})
+        finally:
+            _source.reset(token)
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _check_field(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        name = info.field_name or ""
+        if _source.get() == "dict" and comes_later(value):
+            return value
+        if _source.get() == "typed" and is_template(value):
+            if cls.describe(name).get("type") != "string":
+                raise PydanticCustomError(
+                    "templated_number", "holds a template; write request as a dict to template this field"
+                )
+            return value
+        checked = handler(value)
+        if isinstance(value, bool) and not isinstance(checked, bool):
+            raise PydanticCustomError("boolean", "must not be a boolean")
+        disputed = cls.describe(name).get("disputed", {})
+        if checked in disputed:
+            warnings.warn(f"{cls.id}: {name}={checked!r}: {disputed[checked]}", stacklevel=2)
+        return checked
+
+    @classmethod
+    def describe(cls, name: str) -> dict[str, Any]:
+        """The JSON Schema of one field, with ``unit``, ``vendor_default`` and ``disputed`` where there are any."""
+        schema = cls.json_schema()["properties"].get(name, {})
+        flat: dict[str, Any] = {key: value for key, value in schema.items() if key != "anyOf"}
+        for choice in schema.get("anyOf", []):
+            if choice.get("type") != "null":
+                flat.update(choice)
+        return flat
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """JSON Schema of a request for this model."""
+        if "_schema" not in vars(cls):
+            cls._schema = {"$id": f"urn:airflow-video-providers:{cls.id}", **cls.model_json_schema()}
+        return cls._schema
+
+    _schema: ClassVar[dict[str, Any]]
+
+    def body(self) -> dict[str, Any]:
+        """What goes over the wire: the fields that were set, and nothing else."""
+        fields = self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
+        return {name: str(value) if name in self.text_on_the_wire else value for name, value in fields.items()}
+
+    def serialize(self) -> dict[str, Any]:
+        """What Airflow shows in its rendered templates."""
+        return self.model_dump(exclude_unset=True)
+
+    def price(self) -> tuple[Decimal, str] | None:
+        """The documented price of this request in US dollars and its basis; None where none is documented."""
+        for line in self.prices:
+            if all(self._effective(name) == value for name, value in line.when.items()):
+                if line.per == "generation":
+                    return line.usd, line.basis
+                seconds = self.seconds()
+                return None if seconds is None else (line.usd * seconds, line.basis)
+        return None
+
+    def seconds(self) -> Decimal | None:
+        """Length of the video this request asks for, in seconds, where the request or a default says."""
+        duration = self._effective("duration")
+        return None if duration is None or is_template(duration) else Decimal(str(duration))
+
+    def _effective(self, name: str) -> Any:
+        given = getattr(self, name, None)
+        return self.describe(name).get("vendor_default") if given is None else given
+
+
+def _refusal(model: type[VideoModel], error: ValidationError) -> InvalidRequestError:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    value = None if first["type"] == "missing" else first["input"]
+    if first["type"] == "missing":
+        what, allowed = f"The request lacks the field {name!r}.", rule_of(model, name)
+    elif first["type"] == "extra_forbidden":
+        allowed = ", ".join(sorted(model.model_fields))
+        what = f"{model.id} has no field {name!r}; it has {allowed}."
+        return InvalidRequestError(
+            what,
+            remedy="Correct the name; to send a field that the catalogue does not know yet, use extra_fields.",
+            model=model.id,
+            field=name,
+            value=value,
+            allowed=allowed,
+        )
+    else:
+        allowed = rule_of(model, name)
+        shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
+        what = f"The field {name!r} is {shown}: {first['msg'].rstrip('.')}. Allowed: {allowed}."
+    return InvalidRequestError(what, model=model.id, field=name, value=value, allowed=allowed)
+
+
+def rule_of(model: type[VideoModel], name: str) -> str:
+    """What a field allows, in words: for errors and tables."""
+    schema = model.describe(name)
+    if "enum" in schema:
+        return ", ".join(str(value) for value in schema["enum"])
+    words = {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}
+    rule = words.get(schema.get("type", ""), "a value")
+    low, high = schema.get("minimum"), schema.get("maximum")
+    return f"{rule} from {low} to {high}" if low is not None and high is not None else rule

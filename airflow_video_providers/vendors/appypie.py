@@ -1,0 +1,69 @@
+"""Appy Pie: Mochi 1. Written from the vendor's page "Mochi 1 API Documentation"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_video_providers.jobs import JobStatus, VideoJob
+from airflow_video_providers.models import Text, VideoModel, optional, required
+from airflow_video_providers.vendors.base import Flow, Vendor
+
+if TYPE_CHECKING:
+    import httpx
+
+    from airflow_video_providers.vendors.answers import Answer
+
+
+class AppyPie(Vendor):
+    """The documents name two prefixes for the status call: the one of all samples is tried first."""
+
+    id = "appypie"
+    title = "Appy Pie"
+    base_url = "https://gateway.appypie.com"
+    documentation = "https://www.appypie.com/endpoint/docs/mochi-1"
+    key_header = "Ocp-Apim-Subscription-Key"
+    output_paths = ("video_url",)
+    charged = {JobStatus.SUCCEEDED: "yes"}
+    poll_seconds = (10.0, 30.0)
+    failure_codes = frozenset({404})
+
+    _prefixes = ("/fal-ai-mochi-v1-polling/v1", "/fal-ai-mochi-v1/v1")
+    _prefix = _prefixes[0]
+
+    def status_call(self, job: VideoJob) -> httpx.Request:
+        return self.call("POST", f"{self._prefix}/getStatus", json={"requestId": job.request_id})
+
+    def status(self, job: VideoJob) -> Flow[VideoJob]:
+        answer = yield from self.ask(self.status_call(job), job)
+        if answer.status == 404 and "status" not in (answer.body or {}):  # the endpoint is missing, not the job
+            before, self._prefix = self._prefix, next(other for other in self._prefixes if other != self._prefix)
+            answer = yield from self.ask(self.status_call(job), job)
+            if answer.status == 404:
+                self._prefix = before
+        return self.read_job(job, answer)
+
+    def unlabelled(self, answer: Answer, job: VideoJob) -> tuple[JobStatus, str]:
+        # The only documented sign of progress: a 200 with a message about something getting created.
+        if answer.ok and answer.body and "msg" in answer.body:
+            return JobStatus.RUNNING, str(answer.body["msg"])
+        return super().unlabelled(answer, job)
+
+    def check(self) -> Flow[str]:
+        """The documents name no free call about the account: ask for a job that cannot exist."""
+        return (yield from self.check_with_impossible_job(Mochi1.id))
+
+
+class AppyPieModel(VideoModel):
+    """Base of the models behind Appy Pie's gateway."""
+
+
+class Mochi1(AppyPieModel):
+    """Mochi 1, text to video."""
+
+    id = "appypie:mochi-1"
+    path = "/fal-ai-mochi-v1/v1/generate"
+    documentation = AppyPie.documentation
+    typical_seconds = 180.0
+
+    prompt: Text = required("What the video shows.")
+    seed: int | None = optional("Makes a result repeatable.", ge=1, le=9_999_999_999)

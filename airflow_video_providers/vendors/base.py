@@ -1,0 +1,242 @@
+"""What all vendors share. A verb is a generator that yields requests and receives responses.
+
+A flow yields an ``httpx.Request`` and receives its ``httpx.Response``, or has the transport's exception
+thrown into it; it yields a number to pause that many seconds; what it returns is the verb's answer. One
+definition therefore serves the synchronous and the asynchronous client, and tests need neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from airflow_video_providers.exceptions import (
+    Charged,
+    InvalidRequestError,
+    RateLimitedError,
+    VendorError,
+    VendorUnavailableError,
+)
+from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.vendors.answers import Answer, find_id, find_status, find_urls, reason_in, timestamp
+from airflow_video_providers.vendors.refusals import (
+    not_accepted,
+    outcome_unknown,
+    status_refused,
+    submit_refused,
+    unavailable,
+)
+
+if TYPE_CHECKING:
+    from airflow_video_providers.models import VideoModel
+
+T = TypeVar("T")
+Flow = Generator[httpx.Request | float, httpx.Response, T]
+
+#: The connection was never made, so the vendor cannot have seen the request.
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+#: The longest a submit goes on trying while the vendor has certainly not accepted it.
+SUBMIT_PATIENCE = timedelta(seconds=120)
+
+
+def utcnow() -> datetime:
+    """The current time, aware."""
+    return datetime.now(UTC)
+
+
+class Vendor:
+    """Base of the vendors: subclass it in a file of its own and add a line to the catalogue.
+
+    :cvar id: Connection type and first half of the model ids.
+    :cvar base_url: The vendor's own address; a connection's host replaces it.
+    :cvar key_header: The header that carries the API key.
+    :cvar output_paths: Where in a body the output addresses stand; the first that holds any counts.
+    :cvar charged: What a final state means for the bill; a state that is not named is ``"unknown"``.
+    :cvar no_credits: HTTP codes that mean an empty account.
+    :cvar failure_codes: HTTP codes other than 2xx whose body describes a job.
+    :cvar retention: How long the vendor keeps a job after the submit, where its documents say so.
+    :cvar poll_seconds: Shortest and longest useful time between two polls of one job.
+    :cvar requests_per_minute: Default request budget of a connection.
+    :cvar status_routes: The status calls the documents describe; the first is the default.
+
+    :param base_url: The address to use instead of the vendor's own.
+    :param status_route: ``"legacy"`` for an older status call, where the vendor has one.
+    :param now: The clock.
+    """
+
+    id: ClassVar[str]
+    title: ClassVar[str]
+    base_url: ClassVar[str]
+    documentation: ClassVar[str] = ""
+    key_header: ClassVar[str]
+    output_paths: ClassVar[tuple[str, ...]] = ()
+    charged: ClassVar[Mapping[JobStatus, Charged]] = {}
+    no_credits: ClassVar[frozenset[int]] = frozenset({402})
+    failure_codes: ClassVar[frozenset[int]] = frozenset()
+    retention: ClassVar[timedelta | None] = None
+    poll_seconds: ClassVar[tuple[float, float]] = (5.0, 30.0)
+    requests_per_minute: ClassVar[float] = 60.0
+    status_routes: ClassVar[tuple[str, ...]] = ("default",)
+
+    def __init__(
+        self, base_url: str | None = None, *, status_route: str = "default", now: Callable[[], datetime] = utcnow
+    ) -> None:
+        if status_route not in self.status_routes:
+            allowed = ", ".join(self.status_routes)
+            raise InvalidRequestError(
+                f"{self.title} has no status route {status_route!r}; it has {allowed}.",
+                vendor=self.id,
+                field="status_route",
+                value=status_route,
+                allowed=allowed,
+            )
+        self.url = (base_url or self.base_url).rstrip("/")
+        self.status_route = status_route
+        self.now = now
+
+    # What a vendor's file says.
+
+    def status_call(self, job: VideoJob) -> httpx.Request:
+        """The request that asks how a job stands."""
+        raise NotImplementedError
+
+    def check(self) -> Flow[str]:
+        """Is the connection good? Spends nothing; returns a sentence, raises a VendorError."""
+        raise NotImplementedError
+
+    def credits_left(self, answer: Answer) -> str | None:  # noqa: ARG002 # most vendors do not say
+        """What the account has left, where an answer tells."""
+        return None
+
+    # The verbs.
+
+    def submit(self, request: VideoModel, extra_fields: Mapping[str, Any] | None = None) -> Flow[VideoJob]:
+        """Buy one video: the paid call. Only what certainly did not reach the vendor is repeated.
+
+        :raises SubmissionOutcomeUnknownError: the call may have been accepted; it must not be repeated.
+        :raises VendorError: the vendor refused, or was not reached within two minutes; nothing was charged.
+        """
+        call = self.call("POST", request.path, json={**request.body(), **(extra_fields or {})})
+        left = SUBMIT_PATIENCE.total_seconds()
+        pause = 1.0
+        while True:
+            submitted_at = self.now()
+            try:
+                answer = _answer((yield call))
+            except _NEVER_SENT as error:
+                why = f"{self.title} could not be reached ({_name(error)}); the request was not sent."
+                refusal: VendorError = not_accepted(request, why)
+            except httpx.HTTPError as error:
+                why = f"the connection broke after sending ({_name(error)})"
+                raise outcome_unknown(self, request, why) from error
+            else:
+                if answer.ok and (request_id := find_id(answer.body)):
+                    return self._bought(request, request_id, submitted_at, answer)
+                refusal = submit_refused(self, request, answer)
+                if not isinstance(refusal, RateLimitedError | VendorUnavailableError):
+                    raise refusal
+            wait = pause if refusal.retry_after is None else refusal.retry_after
+            if wait > left:
+                raise refusal
+            yield wait
+            left -= max(wait, 1.0)  # a vendor that says "retry after 0" for ever must not hold the worker
+            pause = min(2 * pause, 30.0)
+
+    def status(self, job: VideoJob) -> Flow[VideoJob]:
+        """How a job stands now. A job the vendor does not know comes back as ``expired``: the caller decides.
+
+        :raises AuthenticationError: the key was refused.
+        :raises RateLimitedError: asked too often.
+        :raises VendorUnavailableError: no usable answer; the job is not affected.
+        """
+        return self.read_job(job, (yield from self.ask(self.status_call(job), job)))
+
+    # Building blocks for the vendors' files.
+
+    def call(self, method: str, path: str, *, json: Any = None) -> httpx.Request:
+        """A request below the base URL. The client adds the key; no address from an answer gets here."""
+        headers = {"Accept": "application/json", "Cache-Control": "no-cache"}
+        return httpx.Request(method, f"{self.url}{path}", headers=headers, json=json)
+
+    @staticmethod
+    def in_path(request_id: str) -> str:
+        """An id as one segment of a path, whatever characters it holds."""
+        return quote(request_id, safe="")
+
+    def ask(self, call: httpx.Request, job: VideoJob | None = None) -> Flow[Answer]:
+        """Send a read; a broken connection becomes an error that is safe to repeat."""
+        try:
+            return _answer((yield call))
+        except httpx.HTTPError as error:
+            raise unavailable(self, job, f"{self.title} did not answer ({_name(error)}).") from error
+
+    def read_job(self, job: VideoJob, answer: Answer) -> VideoJob:
+        """The job as the answer describes it."""
+        # A gateway's own 5xx may hold {"status": "error"}: that is no news of the job.
+        described = find_status(answer.body) if answer.ok or answer.status in self.failure_codes else None
+        status, word = described or self.unlabelled(answer, job)
+        body = answer.body or {}
+        outputs = find_urls(body, self.output_paths) if status is JobStatus.SUCCEEDED else []
+        output = body.get("output")
+        media_type = output.get("media_type") if isinstance(output, dict) else None
+        return job.but(
+            status=status,
+            vendor_status=word,
+            submitted_at=job.submitted_at or timestamp(body.get("created_at")),
+            completed_at=timestamp(body.get("completed_at")) or job.completed_at,
+            charged=self.charged.get(status, "unknown") if status.terminal else job.charged,
+            error=reason_in(body) if status.terminal and status is not JobStatus.SUCCEEDED else None,
+            outputs=tuple(VideoOutput(url=url, media_type=media_type) for url in outputs),
+            remaining_credits=self.credits_left(answer) or job.remaining_credits,
+        )
+
+    def unlabelled(self, answer: Answer, job: VideoJob) -> tuple[JobStatus, str]:
+        """What an answer without a status word means for the job.
+
+        :raises VendorError: it says nothing about the job.
+        """
+        if answer.status == 404:
+            return JobStatus.EXPIRED, "HTTP 404"
+        if answer.ok and answer.body is not None:
+            found = find_urls(answer.body, self.output_paths)
+            return (JobStatus.SUCCEEDED if found else JobStatus.UNKNOWN), "no status"
+        raise status_refused(self, job, answer)
+
+    def check_with_impossible_job(self, model: str) -> Flow[str]:
+        """Ask for a job that cannot exist: a good key gets an answer about the job, a bad one does not."""
+        job = VideoJob(model=model, request_id="connection-test-00000000-0000-0000-0000-000000000000")
+        return self.read_check((yield from self.ask(self.status_call(job))))
+
+    def read_check(self, answer: Answer) -> str:
+        """The sentence for a connection test.
+
+        :raises VendorError: the key was refused, or the vendor gave no usable answer.
+        """
+        if answer.status in (401, 403, 429) or answer.status >= 500:
+            raise status_refused(self, None, answer)
+        return f"{self.title} answered and did not refuse the key. Nothing was spent."
+
+    def _bought(self, request: VideoModel, request_id: str, at: datetime, answer: Answer) -> VideoJob:
+        status, word = find_status(answer.body) or (JobStatus.QUEUED, None)
+        return VideoJob(
+            model=request.id,
+            request_id=request_id,
+            status=status,
+            vendor_status=word,
+            submitted_at=at,
+            expires_at=at + self.retention if self.retention else None,
+            status_route=self.status_route,
+            remaining_credits=self.credits_left(answer),
+        )
+
+
+def _answer(response: httpx.Response) -> Answer:
+    return Answer(response.status_code, response.headers, response.content)
+
+
+def _name(error: httpx.HTTPError) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,86 @@
+"""Segmind: Mochi 1. Written from the vendor's pages "Mochi 1 Serverless API" (v2) and "mochi-1" (v1)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from airflow_video_providers.jobs import JobStatus, VideoJob
+from airflow_video_providers.models import Number, Text, VideoModel, optional, required
+from airflow_video_providers.vendors.base import Flow, Vendor
+
+if TYPE_CHECKING:
+    import httpx
+
+    from airflow_video_providers.vendors.answers import Answer
+
+
+class Segmind(Vendor):
+    """Submit, status and result are three calls; a job is forgotten an hour after its submit."""
+
+    id = "segmind"
+    title = "Segmind"
+    base_url = "https://api.segmind.com"
+    documentation = "https://www.segmind.com/models/mochi-1/api"
+    key_header = "x-api-key"
+    output_paths = ("video.url", "video", "output", "video_url", "url", "images")
+    charged = {JobStatus.SUCCEEDED: "yes"}
+    no_credits = frozenset({402, 406})
+    failure_codes = frozenset({422})  # how a failed job is served
+    retention = timedelta(hours=1)
+    poll_seconds = (2.0, 30.0)
+    requests_per_minute = 50.0
+
+    def status_call(self, job: VideoJob) -> httpx.Request:
+        return self.call("GET", f"/v2/requests/{self.in_path(job.request_id)}/status")
+
+    def status(self, job: VideoJob) -> Flow[VideoJob]:
+        seen = yield from super().status(job)
+        if seen.status is not JobStatus.SUCCEEDED:
+            return seen
+        # The result lives in a call of its own and is forgotten soon: fetch it now.
+        result = self.call("GET", f"/v2/requests/{self.in_path(job.request_id)}")
+        fetched = self.read_job(seen, (yield from self.ask(result, job)))
+        return seen if fetched.status is JobStatus.UNKNOWN else fetched
+
+    def credits_left(self, answer: Answer) -> str | None:
+        header = answer.headers.get("x-remaining-credits")
+        metrics = (answer.body or {}).get("metrics")
+        left = header or (metrics.get("remaining_credits") if isinstance(metrics, dict) else None)
+        return None if left is None else str(left)
+
+    def synchronous_call(self, request: SegmindModel) -> httpx.Request:
+        """The v1 call that answers with the video itself."""
+        return self.call("POST", request.path.replace("/v2/", "/v1/", 1), json=request.body())
+
+    def check(self) -> Flow[str]:
+        """The credit balance: a free call."""
+        answer = yield from self.ask(self.call("GET", "/v1/get-user-credits"))
+        if answer.ok and answer.body is not None and "credits" in answer.body:
+            return f"Segmind accepts the key; credits left: {answer.body['credits']}. Nothing was spent."
+        return self.read_check(answer)
+
+
+class SegmindModel(VideoModel):
+    """Base of the models served by Segmind."""
+
+
+class Mochi1(SegmindModel):
+    """Mochi 1, text to video. The length of the video is ``frames / fps`` seconds."""
+
+    id = "segmind:mochi-1"
+    path = "/v2/mochi-1"
+    documentation = Segmind.documentation
+    typical_seconds = 180.0
+
+    prompt: Text = required("What the video shows.")
+    negative_prompt: str | None = optional("What to keep out of the video.")
+    guidance_scale: Number | None = optional("How closely to follow the prompt.", vendor_default=4.5, ge=2, le=10)
+    fps: Number | None = optional("Frame rate.", vendor_default=16, unit="frames per second", ge=7, le=30)
+    steps: int | None = optional("Denoising steps.", vendor_default=30, ge=10, le=75)
+    seed: int | None = optional("Makes a result repeatable.", vendor_default=985521)
+    frames: Number | None = optional("Length of the video.", vendor_default=52, unit="frames", ge=1, le=160)
+
+    def seconds(self) -> Decimal | None:
+        return Decimal(str(self._effective("frames"))) / Decimal(str(self._effective("fps")))
