@@ -1,0 +1,82 @@
+"""What a person, or an operator on a person's word, decides about an attempt. Nothing here buys."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from airflow_video_providers.exceptions import InvalidRequestError, LedgerError
+from airflow_video_providers.jobs import JobStatus, VideoJob
+from airflow_video_providers.ledger.records import Attempt, AttemptState, Identity
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from airflow_video_providers.ledger.book import Ledger
+
+
+def attach(
+    ledger: Ledger, identity: Identity, job: VideoJob, *, now: datetime, generation: int | None = None
+) -> Attempt:
+    """Write that this task instance's job is ``job``. Answers an open attempt, or starts a new record.
+
+    :param generation: ``ti.max_tries`` where a task attaches. None, from outside a task, means that the
+        next try takes the job as it is, also when a person cleared the task to get there.
+    :raises LedgerError: the ledger could not be read or written.
+    """
+    attempts = ledger.attempts(identity)
+    newest = attempts[-1] if attempts else None
+    for attempt in reversed(attempts):
+        same = attempt.request_id == job.request_id
+        if attempt.purchase == attempts[-1].purchase and (attempt.open or same):
+            answered = (attempt if same else attempt.bought(job)).but(generation=generation)
+            ledger.replace(answered)
+            return answered
+    attempt = Attempt(
+        **vars(identity),
+        number=len(attempts) + 1,
+        purchase=newest.purchase + 1 if newest else 1,
+        generation=generation,
+        state=AttemptState.INTENT,
+        claim=uuid.uuid4().hex,
+        created_at=now,
+        model=job.model,
+        conn_id=job.conn_id,
+        estimated_cost_usd=job.estimated_cost_usd,
+        cost_basis=job.cost_basis,
+    ).bought(job)
+    if not ledger.create(attempt):
+        raise LedgerError(f"Another process is writing the ledger's record of {identity}.", remedy="Try again.")
+    return attempt
+
+
+def forget(ledger: Ledger, identity: Identity) -> list[Attempt]:
+    """Write that nothing came of the open attempts: a person looked at the vendor. The next try may buy.
+
+    :raises InvalidRequestError: no attempt of this task instance is open; a bought job is never forgotten.
+    :raises LedgerError: the ledger could not be read or written.
+    """
+    forgotten = [attempt.but(state=AttemptState.FORGOTTEN) for attempt in ledger.attempts(identity) if attempt.open]
+    if not forgotten:
+        raise InvalidRequestError(f"No attempt of {identity} is open.", remedy="List the open ones and try again.")
+    for attempt in forgotten:
+        ledger.replace(attempt)
+    return forgotten
+
+
+def void_after_error(ledger: Ledger, identity: Identity, job: VideoJob, *, limit: int) -> bool:
+    """Write that the vendor took ``job`` back: its own system error, not charged. The next try may buy.
+
+    :param limit: How many jobs of one purchase may be taken back before it is not bought again.
+    :returns: False where the job was charged, is not the one that the ledger holds, or the limit is reached.
+    :raises LedgerError: the ledger could not be read or written.
+    """
+    attempts = ledger.attempts(identity)
+    purchase = attempts[-1].purchase if attempts else 0
+    ours = [attempt for attempt in attempts if attempt.purchase == purchase]
+    held = [a for a in ours if a.state is AttemptState.SUBMITTED and a.request_id == job.request_id]
+    spent = sum(attempt.state is AttemptState.VOID for attempt in ours)
+    if job.status is not JobStatus.ERROR or job.charged != "no" or not held or spent >= limit:
+        return False
+    ledger.replace(held[-1].but(state=AttemptState.VOID))
+    return True
