@@ -69,7 +69,7 @@ def _whole_number(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _plain_number(value: float | None) -> float | None:
+def _plain_number(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -219,6 +219,22 @@ class VideoModel(BaseModel):
         """What goes over the wire: the fields that were set, and nothing else."""
         fields = self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
         return {name: str(value) if name in self.text_on_the_wire else value for name, value in fields.items()}
+
+    @classmethod
+    def refuse_known(cls, extra_fields: Mapping[str, Any]) -> None:
+        """``extra_fields`` are for what the catalogue does not know: they must not bypass its checks.
+
+        :raises InvalidRequestError: one of them is known.
+        """
+        for name in extra_fields:
+            if name in cls.model_fields:
+                raise InvalidRequestError(
+                    f"extra_fields holds {name!r}, which {cls.id} knows.",
+                    remedy="Move it into request.",
+                    model=cls.id,
+                    field=name,
+                    value=extra_fields[name],
+                )
 
     def serialize(self) -> dict[str, Any]:
         """What Airflow shows in its rendered templates."""

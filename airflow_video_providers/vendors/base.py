@@ -121,30 +121,19 @@ class Vendor:
         :raises VendorError: the vendor refused, or was not reached within two minutes; nothing was charged.
         """
         call = self.call("POST", request.path, json={**request.body(), **(extra_fields or {})})
-        left = SUBMIT_PATIENCE.total_seconds()
-        pause = 1.0
-        while True:
-            submitted_at = self.now()
-            try:
-                answer = _answer((yield call))
-            except _NEVER_SENT as error:
-                why = f"{self.title} could not be reached ({_name(error)}); the request was not sent."
-                refusal: VendorError = not_accepted(request, why)
-            except httpx.HTTPError as error:
-                why = f"the connection broke after sending ({_name(error)})"
-                raise outcome_unknown(self, request, why) from error
-            else:
-                if answer.ok and (request_id := find_id(answer.body)):
-                    return self._bought(request, request_id, submitted_at, answer)
-                refusal = submit_refused(self, request, answer)
-                if not isinstance(refusal, RateLimitedError | VendorUnavailableError):
-                    raise refusal
-            wait = pause if refusal.retry_after is None else refusal.retry_after
-            if wait > left:
-                raise refusal
-            yield wait
-            left -= max(wait, 1.0)  # a vendor that says "retry after 0" for ever must not hold the worker
-            pause = min(2 * pause, 30.0)
+        return (yield from self.pay(request, call, self._bought))
+
+    def generate(self, request: VideoModel) -> Flow[VideoJob]:
+        """Buy one video on a route that answers with the video itself, where the vendor has one.
+
+        :raises InvalidRequestError: it has none.
+        """
+        raise InvalidRequestError(
+            f"{self.title} has no route that answers with the video itself.",
+            remedy="Submit the request and wait for it.",
+            model=request.id,
+        )
+        yield  # a flow, like its siblings
 
     def status(self, job: VideoJob) -> Flow[VideoJob]:
         """How a job stands now. A job the vendor does not know comes back as ``expired``: the caller decides.
@@ -166,6 +155,38 @@ class Vendor:
     def in_path(request_id: str) -> str:
         """An id as one segment of a path, whatever characters it holds."""
         return quote(request_id, safe="")
+
+    def pay(
+        self,
+        request: VideoModel,
+        call: httpx.Request,
+        bought: Callable[[VideoModel, datetime, Answer], VideoJob | None],
+    ) -> Flow[VideoJob]:
+        """Send a paid call until it has certainly arrived, once, and read the job from a 2xx."""
+        left = SUBMIT_PATIENCE.total_seconds()
+        pause = 1.0
+        while True:
+            sent_at = self.now()
+            try:
+                answer = _answer((yield call))
+            except _NEVER_SENT as error:
+                why = f"{self.title} could not be reached ({_name(error)}); the request was not sent."
+                refusal: VendorError = not_accepted(request, why)
+            except httpx.HTTPError as error:
+                why = f"the connection broke after sending ({_name(error)})"
+                raise outcome_unknown(self, request, why) from error
+            else:
+                if answer.ok and (job := bought(request, sent_at, answer)):
+                    return job
+                refusal = submit_refused(self, request, answer)
+                if not isinstance(refusal, RateLimitedError | VendorUnavailableError):
+                    raise refusal
+            wait = pause if refusal.retry_after is None else refusal.retry_after
+            if wait > left:
+                raise refusal
+            yield wait
+            left -= max(wait, 1.0)  # a vendor that says "retry after 0" for ever must not hold the worker
+            pause = min(2 * pause, 30.0)
 
     def ask(self, call: httpx.Request, job: VideoJob | None = None) -> Flow[Answer]:
         """Send a read; a broken connection becomes an error that is safe to repeat."""
@@ -220,15 +241,18 @@ class Vendor:
             raise status_refused(self, None, answer)
         return f"{self.title} answered and did not refuse the key. Nothing was spent."
 
-    def _bought(self, request: VideoModel, request_id: str, at: datetime, answer: Answer) -> VideoJob:
+    def _bought(self, request: VideoModel, sent_at: datetime, answer: Answer) -> VideoJob | None:
+        request_id = find_id(answer.body)
+        if request_id is None:
+            return None
         status, word = find_status(answer.body) or (JobStatus.QUEUED, None)
         return VideoJob(
             model=request.id,
             request_id=request_id,
             status=status,
             vendor_status=word,
-            submitted_at=at,
-            expires_at=at + self.retention if self.retention else None,
+            submitted_at=sent_at,
+            expires_at=sent_at + self.retention if self.retention else None,
             status_route=self.status_route,
             remaining_credits=self.credits_left(answer),
         )

@@ -5,12 +5,16 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
-from airflow_video_providers.jobs import JobStatus, VideoJob
+from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
 from airflow_video_providers.models import Number, Text, VideoModel, optional, required
+from airflow_video_providers.vendors.answers import find_urls
 from airflow_video_providers.vendors.base import Flow, Vendor
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import httpx
 
     from airflow_video_providers.vendors.answers import Answer
@@ -50,9 +54,27 @@ class Segmind(Vendor):
         left = header or (metrics.get("remaining_credits") if isinstance(metrics, dict) else None)
         return None if left is None else str(left)
 
-    def synchronous_call(self, request: SegmindModel) -> httpx.Request:
-        """The v1 call that answers with the video itself."""
-        return self.call("POST", request.path.replace("/v2/", "/v1/", 1), json=request.body())
+    def generate(self, request: VideoModel) -> Flow[VideoJob]:
+        """The v1 call. Interrupted after sending, it leaves a bill and no id."""
+        call = self.call("POST", request.path.replace("/v2/", "/v1/", 1), json=request.body())
+        return (yield from self.pay(request, call, self._generated))
+
+    def _generated(self, request: VideoModel, sent_at: datetime, answer: Answer) -> VideoJob | None:
+        # The documents promise a video, call it an image, and newer samples read JSON: trust none of them.
+        urls = find_urls(answer.body, self.output_paths)
+        kind = answer.headers.get("content-type", "")
+        if not urls and not kind.startswith(("video/", "image/", "application/octet-stream")):
+            return None
+        return VideoJob(
+            model=request.id,
+            request_id=answer.headers.get("x-request-id") or f"v1-{uuid4()}",
+            status=JobStatus.SUCCEEDED,
+            submitted_at=sent_at,
+            completed_at=self.now(),
+            charged="yes",
+            outputs=tuple(VideoOutput(url=url) for url in urls),
+            remaining_credits=self.credits_left(answer),
+        )
 
     def check(self) -> Flow[str]:
         """The credit balance: a free call."""

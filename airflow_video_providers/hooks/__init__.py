@@ -1,0 +1,1 @@
+"""Hooks: an Airflow connection and the vendor's API behind it."""

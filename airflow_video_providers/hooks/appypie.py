@@ -1,0 +1,10 @@
+"""Appy Pie's hook."""
+
+from __future__ import annotations
+
+from airflow_video_providers.hooks.base import VideoHook
+from airflow_video_providers.vendors.appypie import AppyPie
+
+
+class AppyPieHook(VideoHook, vendor=AppyPie):
+    """A connection of type ``appypie`` and Appy Pie's API behind it."""

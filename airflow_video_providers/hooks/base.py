@@ -1,0 +1,179 @@
+"""The hook all vendors share: from an Airflow connection to a client. The first file that needs Airflow."""
+
+from __future__ import annotations
+
+import types
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+from airflow_video_providers import catalogue
+from airflow_video_providers.client import AsyncVideoClient, VideoClient
+from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
+from airflow_video_providers.models import VideoModel
+from airflow_video_providers.settings import ConnectionLike, Settings, read_settings
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping
+
+    from airflow_video_providers.jobs import VideoJob
+    from airflow_video_providers.vendors.base import Vendor
+
+
+class VideoHook(BaseHook):
+    """Base of the vendors' hooks. A subclass names its vendor: ``class PixazoHook(VideoHook, vendor=Pixazo)``.
+
+    :param conn_id: The Airflow connection: password = API key, host = base URL with scheme (empty: the
+        vendor's own). Default: ``<vendor>_default``.
+    """
+
+    conn_name_attr = "conn_id"
+    conn_type: ClassVar[str]
+    hook_name: ClassVar[str]
+    default_conn_name: ClassVar[str]
+    vendor_class: ClassVar[type[Vendor]]
+    _by_vendor: ClassVar[dict[str, type[VideoHook]]] = {}
+
+    def __init_subclass__(cls, vendor: type[Vendor], **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.vendor_class = vendor
+        cls.conn_type = vendor.id
+        cls.hook_name = vendor.title
+        cls.default_conn_name = f"{vendor.id}_default"
+        VideoHook._by_vendor[vendor.id] = cls
+
+    def __init__(self, conn_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conn_id = conn_id or self.default_conn_name
+
+    @classmethod
+    def for_model(cls, model: str, conn_id: str | None = None) -> VideoHook:
+        """The hook of the vendor that serves this model.
+
+        :raises InvalidRequestError: there is no such model.
+        """
+        vendor = catalogue.vendor_of(model)
+        known = cls._by_vendor.get(vendor.id)
+        if known is None:  # a private vendor needs no hook file of its own
+            known = types.new_class(f"{vendor.__name__}Hook", (VideoHook,), {"vendor": vendor})
+        return known(conn_id)
+
+    # The connection.
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What the connection says.
+
+        :raises InvalidRequestError: it is missing, another vendor's, or has no key. Nothing was sent.
+        """
+        try:
+            return self.read(self.get_connection(self.conn_id))
+        except AirflowNotFoundException as error:
+            raise self.missing() from error
+
+    def read(self, connection: ConnectionLike) -> Settings:
+        """The settings in a connection that was looked up elsewhere."""
+        return read_settings(connection, self.vendor_class.id)
+
+    def missing(self) -> InvalidRequestError:
+        """The error for a connection that does not exist."""
+        return InvalidRequestError(
+            f"There is no connection {self.conn_id!r}.",
+            remedy=f"Add one of type {self.conn_type!r} with the API key as its password, for example in "
+            f"AIRFLOW_CONN_{self.conn_id.upper()}.",
+            vendor=self.vendor_class.id,
+            field="conn_id",
+            value=self.conn_id,
+        )
+
+    def vendor(self, settings: Settings) -> Vendor:
+        """The vendor at the address and with the options that the connection names."""
+        return self.vendor_class(settings.base_url, status_route=settings.status_route)
+
+    @cached_property
+    def _client(self) -> VideoClient:
+        return VideoClient(self.vendor(self.settings), self.settings.api_key)
+
+    def get_conn(self) -> VideoClient:
+        """The synchronous client."""
+        return self._client
+
+    def get_async_client(self, settings: Settings) -> AsyncVideoClient:
+        """A client for an event loop, for settings that were looked up there. The caller closes it."""
+        return AsyncVideoClient(self.vendor(settings), settings.api_key)
+
+    def reconnect(self) -> None:
+        """Forget the connection, so that the next call reads it anew: its key may have been changed."""
+        self.close()
+        self.__dict__.pop("settings", None)
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        client = self.__dict__.pop("_client", None)
+        if client is not None:
+            client.close()
+
+    # The vendor's API.
+
+    def submit(
+        self,
+        model: str | VideoModel,
+        request: Mapping[str, Any] | None = None,
+        *,
+        extra_fields: Mapping[str, Any] | None = None,
+    ) -> VideoJob:
+        """Buy one video. Repeats nothing that may have arrived.
+
+        :param model: A model's id with ``request`` as a dict, or a typed request.
+        :param extra_fields: Fields of the vendor that the catalogue does not know; sent as they are.
+        :raises InvalidRequestError: nothing was sent.
+        :raises VendorError: the vendor refused; nothing was charged.
+        :raises SubmissionOutcomeUnknownError: it may have been accepted and charged.
+        """
+        typed = model if isinstance(model, VideoModel) else catalogue.find(model).parse(request or {})
+        typed.refuse_known(extra_fields or {})
+        return self.get_conn().submit(typed, extra_fields).but(conn_id=self.conn_id)
+
+    def status(self, job: VideoJob) -> VideoJob:
+        """How a job stands now; a finished job holds its outputs.
+
+        :raises VendorError: no answer about the job; the job is not affected.
+        """
+        return self.get_conn().status(job)
+
+    async def astatus(self, job: VideoJob) -> VideoJob:
+        """:meth:`status` for an event loop, with a connection of its own."""
+        async with self.get_async_client(await self.aget_settings()) as client:
+            return await client.status(job)
+
+    async def aget_settings(self) -> Settings:
+        """:attr:`settings` for an event loop."""
+        from airflow.providers.common.compat.connection import get_async_connection
+        from asgiref.sync import sync_to_async
+
+        try:
+            try:
+                connection = await get_async_connection(self.conn_id)
+            except AirflowNotFoundException:
+                # In dag.test() the asynchronous look-up does not see the metadata database.
+                connection = await sync_to_async(self.get_connection)(self.conn_id)
+        except AirflowNotFoundException as error:
+            raise self.missing() from error
+        return self.read(connection)
+
+    def generate_to_file(self, request: VideoModel, path: str | os.PathLike[str]) -> VideoJob:
+        """Buy one video on a route that answers with the video itself (Segmind's v1), and stream it to ``path``.
+
+        :raises SubmissionOutcomeUnknownError: interrupted after sending; there is no id to come back to.
+        :raises InvalidRequestError: the vendor has no such route.
+        """
+        return self.get_conn().generate_to_file(request, path).but(conn_id=self.conn_id)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Try the connection without spending anything."""
+        try:
+            return True, self.get_conn().check()
+        except VideoProviderError as error:
+            return False, str(error)

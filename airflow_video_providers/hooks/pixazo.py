@@ -1,0 +1,10 @@
+"""Pixazo's hook."""
+
+from __future__ import annotations
+
+from airflow_video_providers.hooks.base import VideoHook
+from airflow_video_providers.vendors.pixazo import Pixazo
+
+
+class PixazoHook(VideoHook, vendor=Pixazo):
+    """A connection of type ``pixazo`` and Pixazo's API behind it."""

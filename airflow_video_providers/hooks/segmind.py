@@ -1,0 +1,10 @@
+"""Segmind's hook."""
+
+from __future__ import annotations
+
+from airflow_video_providers.hooks.base import VideoHook
+from airflow_video_providers.vendors.segmind import Segmind
+
+
+class SegmindHook(VideoHook, vendor=Segmind):
+    """A connection of type ``segmind`` and Segmind's API behind it."""

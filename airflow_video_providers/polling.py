@@ -1,0 +1,176 @@
+"""The decision after each look at a job: go on, or an outcome. Pure: state and answer in, state and verdict out.
+
+Synchronous, rescheduled and deferred waiting all ask :func:`after`, and are therefore equal in every case.
+Only the vendor's own final word ends a wait early; a lost answer, a 404, a missing output or an odd word is
+carried with patience, and each has its own end.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from airflow_video_providers.exceptions import (
+    AuthenticationError,
+    InvalidRequestError,
+    JobCancelledError,
+    JobError,
+    JobErroredError,
+    JobExpiredError,
+    JobFailedError,
+    JobTimeoutError,
+    JobUnknownError,
+    OutputMissingError,
+    RequestRejectedError,
+    VideoProviderError,
+)
+from airflow_video_providers.jobs import JobStatus, VideoJob
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: A vendor's status store may lag behind its submit: until then a 404 means nothing.
+GRACE = timedelta(seconds=120)
+_ENDINGS: Mapping[JobStatus, type[JobError]] = {
+    JobStatus.FAILED: JobFailedError,
+    JobStatus.ERROR: JobErroredError,
+    JobStatus.CANCELLED: JobCancelledError,
+}
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """An odd answer that is carried for a while.
+
+    :param times: How often in a row it must come before it counts.
+    :param lasting: How long it must have lasted.
+    :param pause: Seconds until the next look.
+    """
+
+    times: int
+    lasting: timedelta
+    pause: float
+
+
+TROUBLES = {
+    "not found": Trouble(times=3, lasting=timedelta(minutes=1), pause=30.0),
+    "no output": Trouble(times=3, lasting=timedelta(seconds=30), pause=15.0),
+    "unknown word": Trouble(times=20, lasting=timedelta(minutes=10), pause=30.0),
+    "key refused": Trouble(times=2, lasting=timedelta(0), pause=0.0),
+}
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What is remembered of one job between two looks.
+
+    :param job: The job as it was last seen.
+    :param started: When the watch began (UTC).
+    :param deadline: When it ends in any case (UTC).
+    """
+
+    job: VideoJob
+    started: datetime
+    deadline: datetime
+    trouble: str | None = None
+    trouble_since: datetime | None = None
+    trouble_times: int = 0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to do now.
+
+    :param done: The finished job: stop, it succeeded.
+    :param error: Stop, with this error.
+    :param pause: Look again after so many seconds; None leaves it to the caller's own timing.
+    :param reconnect: Read the connection again before the next look: its key may have been changed.
+    """
+
+    done: VideoJob | None = None
+    error: VideoProviderError | None = None
+    pause: float | None = None
+    reconnect: bool = False
+
+
+def after(watch: Watch, seen: VideoJob | VideoProviderError, now: datetime) -> tuple[Watch, Verdict]:
+    """What to do after a look at the job has brought ``seen``."""
+    job = seen if isinstance(seen, VideoJob) else watch.job
+    watch, verdict = _judge(replace(watch, job=job if job.status is not JobStatus.EXPIRED else watch.job), seen, now)
+    if verdict.done is None and verdict.error is None and now >= watch.deadline:
+        verdict = Verdict(error=_timed_out(watch))
+    return watch, verdict
+
+
+def _judge(watch: Watch, seen: VideoJob | VideoProviderError, now: datetime) -> tuple[Watch, Verdict]:
+    if isinstance(seen, AuthenticationError):
+        watch, over = _troubled(watch, "key refused", now)
+        return watch, Verdict(error=seen) if over else Verdict(pause=0.0, reconnect=True)
+    if isinstance(seen, RequestRejectedError | InvalidRequestError):
+        return watch, Verdict(error=seen)
+    if isinstance(seen, VideoProviderError):  # no answer: the row of odd answers neither grows nor breaks
+        return watch, Verdict(pause=seen.retry_after)
+    if seen.status is JobStatus.SUCCEEDED and seen.outputs:
+        return watch, Verdict(done=seen)
+    if seen.status in _ENDINGS:
+        return watch, Verdict(error=_ended(seen))
+    if seen.status is JobStatus.EXPIRED and now < (seen.submitted_at or watch.started) + GRACE:
+        return _calm(watch), Verdict()
+    trouble = {
+        JobStatus.EXPIRED: "not found",
+        JobStatus.SUCCEEDED: "no output",
+        JobStatus.UNKNOWN: "unknown word",
+    }.get(seen.status)
+    if trouble is None:
+        return _calm(watch), Verdict()
+    watch, over = _troubled(watch, trouble, now)
+    return watch, Verdict(error=_given_up(seen, watch)) if over else Verdict(pause=TROUBLES[trouble].pause)
+
+
+def _calm(watch: Watch) -> Watch:
+    return replace(watch, trouble=None, trouble_since=None, trouble_times=0)
+
+
+def _troubled(watch: Watch, trouble: str, now: datetime) -> tuple[Watch, bool]:
+    if watch.trouble != trouble:
+        watch = replace(watch, trouble=trouble, trouble_since=now, trouble_times=0)
+    watch = replace(watch, trouble_times=watch.trouble_times + 1)
+    limit = TROUBLES[trouble]
+    lasted = now - (watch.trouble_since or now)
+    return watch, watch.trouble_times >= limit.times and lasted >= limit.lasting
+
+
+def _ended(job: VideoJob) -> JobError:
+    word = job.vendor_status or job.status
+    return _ENDINGS[job.status](f"The job ended with {word}: {job.error or 'the vendor gives no reason'}.", job=job)
+
+
+def _given_up(job: VideoJob, watch: Watch) -> JobError:
+    if job.status is JobStatus.SUCCEEDED:
+        return OutputMissingError(
+            f"The job is finished, but {watch.trouble_times} looks found no output address.", job=job
+        )
+    if job.status is JobStatus.UNKNOWN:
+        return JobUnknownError(
+            f"The vendor has reported the unknown status {job.vendor_status!r} {watch.trouble_times} times in a row, "
+            f"since {watch.trouble_since:%H:%M:%S} UTC.",
+            job=job,
+        )
+    hint = ""
+    if job.vendor == "pixazo" and job.status_route == "default":
+        hint = " If the id came from Pixazo's older status call, set status_route=legacy in the connection's extra."
+    return JobExpiredError(
+        f"The vendor does not know the job ({job.vendor_status}, {watch.trouble_times} times in a row).",
+        job=job,
+        remedy=f"{JobExpiredError.default_remedy}{hint}",
+    )
+
+
+def _timed_out(watch: Watch) -> JobTimeoutError:
+    waited = int((watch.deadline - watch.started).total_seconds())
+    return JobTimeoutError(
+        f"The job was not finished after {waited} s of waiting; it was last seen {watch.job.status}.",
+        money="It is still running at the vendor and may still be charged.",
+        job=watch.job,
+    )
