@@ -36,6 +36,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow_video_providers._compat import AirflowException, AirflowSensorTimeout
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_video_providers.jobs import VideoJob
 
 Charged = Literal["yes", "no", "unknown"]
@@ -259,3 +261,23 @@ class OutputRejectedError(DownloadError):
 
 class LandingError(DownloadError):
     """The object storage refused, or holds something else under the final name."""
+
+
+_CARRIED = ("what", "money", "remedy", "charged", "vendor", "model", "request_id", "http_status", "retry_after")
+
+
+def describe(error: VideoProviderError) -> dict[str, Any]:
+    """The error as plain JSON, for a trigger's event."""
+    carried = {name: value for name in _CARRIED if (value := getattr(error, name)) is not None}
+    return {"type": type(error).__name__, **carried}
+
+
+def rebuild(description: Mapping[str, Any], job: VideoJob | None = None) -> VideoProviderError:
+    """The error that :func:`describe` described, by this or another version of the package."""
+    kind = globals().get(str(description.get("type")))
+    details: dict[str, Any] = {name: description.get(name) for name in _CARRIED if name != "what"}
+    if not (isinstance(kind, type) and issubclass(kind, VideoProviderError)):
+        kind = VideoProviderError
+    if issubclass(kind, JobError):
+        details["job"] = job
+    return kind(str(description.get("what") or "The wait ended without a reason."), **details)
