@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_video_providers.exceptions import LedgerError
+from airflow_video_providers.exceptions import LedgerError, VideoProviderError
 from airflow_video_providers.ledger.records import Attempt, AttemptState, Identity, Key, digest
 
 if TYPE_CHECKING:
@@ -64,10 +64,11 @@ class Nowhere:
 
 
 @contextmanager
-def _readable(doing: str) -> Iterator[None]:
+def readable(doing: str) -> Iterator[None]:
+    """Turn whatever a store raises into LedgerError; this package's own errors pass."""
     try:
         yield
-    except LedgerError:
+    except VideoProviderError:
         raise
     except Exception as error:
         raise LedgerError(f"The ledger of purchases could not be {doing}: {type(error).__name__}: {error}") from error
@@ -86,7 +87,7 @@ class Ledger:
     def attempts(self, identity: Identity) -> list[Attempt]:
         """Every attempt of one buyer, oldest first."""
         found: list[Attempt] = []
-        with _readable("read"):
+        with readable("read"):
             while len(found) < MAX_ATTEMPTS:
                 value = self.store.read(identity.key(len(found) + 1))
                 if value is None:
@@ -102,22 +103,22 @@ class Ledger:
 
     def create(self, attempt: Attempt) -> bool:
         """Write an attempt before its paid call; False where another process was faster."""
-        with _readable("written"):
+        with readable("written"):
             return self.store.create(attempt.key, attempt.to_dict())
 
     def replace(self, attempt: Attempt) -> None:
         """Write how far an attempt came."""
-        with _readable("written"):
+        with readable("written"):
             self.store.replace(attempt.key, attempt.to_dict())
 
     def mark_landed(self, request_id: str, manifest_uri: str | None = None) -> None:
         """Write that a job's output is in storage, so that it is no longer listed as bought and not landed."""
-        with _readable("written"):
+        with readable("written"):
             self.store.replace(landed_key(request_id), {"request_id": request_id, "manifest_uri": manifest_uri})
 
     def unfinished(self) -> list[Attempt]:
         """Open attempts, and jobs that were bought and never landed, oldest first. Only on a shared store."""
-        with _readable("read"):
+        with readable("read"):
             landed = {value.get("request_id") for value in self.store.list(("landed",))}
             attempts = [Attempt.model_validate(value) for value in self.store.list(("submits",))]
         waiting = (a for a in attempts if a.open or (a.state is AttemptState.SUBMITTED and a.request_id not in landed))

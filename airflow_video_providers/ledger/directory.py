@@ -163,9 +163,9 @@ class ObjectDirectory:
     def list(self, prefix: Key) -> Iterator[dict[str, Any]]:
         """All records below ``prefix``."""
         self._fs.invalidate_cache()
-        for path in sorted(self._fs.find("/".join([self._root, *map(encode, prefix)]))):
-            if path.endswith(".json"):
-                yield _parse(self._fs.cat_file(path), path)
+        found = self._fs.find("/".join([self._root, *map(encode, prefix)]))
+        for path, text in sorted(self._fs.cat([path for path in found if path.endswith(".json")]).items()):
+            yield _parse(text, path)
 
     def _create(self, key: Key, value: dict[str, Any]) -> bool:
         try:

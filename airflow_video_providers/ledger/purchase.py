@@ -172,8 +172,7 @@ def _pay(
             _note(attempt, AttemptState.UNKNOWN, error, book, log)
             raise outcome_unknown(attempt, error.what, http_status=error.http_status) from error
         _note(attempt, AttemptState.REJECTED, error, book, log)
-        if allowance is not None:
-            allowance.give_back(attempt.key)
+        _give_back(attempt, allowance, log)
         raise
     except Exception as error:
         _note(attempt, AttemptState.UNKNOWN, error, book, log)
@@ -205,6 +204,14 @@ def _note(attempt: Attempt, state: AttemptState, error: Exception, book: Ledger,
         book.replace(attempt.but(state=state, reason=type(error).__name__))
     except LedgerError as failure:
         log.warning("%s The attempt stays open: the next try will not buy.", failure.what)
+
+
+def _give_back(attempt: Attempt, allowance: Allowance | None, log: Logger) -> None:
+    try:
+        if allowance is not None:
+            allowance.give_back(attempt.key)
+    except LedgerError as failure:
+        log.warning("%s The next try gives the reservation back.", failure.what)
 
 
 def _keep(job: VideoJob, kept: Attempt, book: Ledger, intent: Intent, generation: int | None, log: Logger) -> VideoJob:

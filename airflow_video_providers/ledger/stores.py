@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from airflow_video_providers.ledger.records import Key
 
 
+#: What the names of all records in the state store begin with.
+NAME = "video_ledger"
+
+
 class Registers(Protocol):
     """Single values that are read and written whole, the last write wins."""
 
@@ -88,7 +92,7 @@ class TaskStateStore:
 
 def _state_name(key: Key) -> str:
     """The store is scoped to its task instance already, so the kind and the number are enough."""
-    return f"video_ledger.{key[0]}.{key[-1]}"
+    return f"{NAME}.{key[0]}.{key[-1]}"
 
 
 def _mapping(value: Any, name: str) -> dict[str, Any] | None:
