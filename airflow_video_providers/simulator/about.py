@@ -1,0 +1,51 @@
+"""What ``--help`` says about where each behaviour comes from."""
+
+from __future__ import annotations
+
+import textwrap
+
+from .faults import KINDS
+
+_SOURCES = """\
+Point a connection at it: host http://127.0.0.1:8099/pixazo, /appypie or /segmind, any key as the password, and
+"allow_private_hosts": ["127.0.0.1"] in the extra. The vendors' own host names are told apart by the Host header.
+
+checked, from the documents
+  Pixazo, pages on Mochi 1.0 and PixVerse   key header; seven submit routes with every field's type, range, list of
+      values and whether it is required; 202 and its body; GET status with its fields; POST getStatus of Mochi in lower
+      case; the bodies of 402 and of 400 for an unknown model; webhook headers, modes, bodies, both formats of time
+  Appy Pie, page on Mochi 1   key header; submit and its fields; both getStatus prefixes; the body of every code in its
+      table; {"msg": ...} while a job runs; {"status": "NOT_FOUND"}
+  Segmind, page on Mochi 1 and its list of codes   x-api-key; v2 submit, status and result; FAILED as HTTP 422; 404
+      after an hour; 406 without credits; v1 answering with the video; x-remaining-credits; ranges of all fields
+
+taken from the vendor's own Python client (segmind 1.3.0) and public pages
+  poll_url; the fields of a Segmind result; upload-asset; get-user-credits; the model mock-inference; credits taken for
+  successful jobs only; x-cost and the other v1 headers; 406 for a wrong content type; x-rate-limit-reset-at-utc
+
+invented, because no document says it
+  the body of a Pixazo 400 for a wrong field, and of 401, 403, 404, 429 and 500; refusal of fields that no document
+  lists (Segmind ignores them); Appy Pie's words for a failed job; the texts of Segmind's errors; prices other than
+  Pixazo's Mochi and V6 image-to-video; that FAILED is charged at Pixazo and Appy Pie (--no-charge-failed) and ERROR,
+  which is documented, is not; which keys are bad; how often webhooks are repeated; queue and run times; the videos
+
+what happened: GET /_sim/ledger, /_sim/requests, /_sim/violations, /_sim/webhooks, /_sim/health
+to steer it:   POST /_sim/advance {"seconds": 3600}; POST /_sim/faults {"name": ..., "count": 1, "probability": 1,
+               "vendor": null, "on": null}; DELETE /_sim/faults; POST /_sim/options {...}; POST /_sim/reset
+               /media/_stream/<bytes>.mp4 is a valid file of any size
+
+faults: in the header X-Sim-Fault, or before a prompt as [[fault:name]], with :argument, @stage and *count after the
+name; a count without a number is for ever. What refuses a submit counts until the prompt is accepted.
+"""
+
+
+def _faults() -> str:
+    width = max(map(len, KINDS)) + 4
+    rows = []
+    for name, kind in KINDS.items():
+        text = f"{kind.help} [{', '.join(kind.stages)}]"
+        rows.append(textwrap.fill(f"  {name.ljust(width - 2)}{text}", 118, subsequent_indent=" " * width))
+    return "\n".join(rows)
+
+
+EPILOG = f"{_SOURCES}\n{_faults()}\n"

@@ -1,0 +1,103 @@
+"""The ASGI application: finds the vendor, records, answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .admin import Admin
+from .appypie import AppyPie
+from .faults import FaultError
+from .media import Media
+from .options import Options
+from .pixazo import Pixazo
+from .segmind import Segmind
+from .webhooks import Webhooks
+from .wire import Answer, Call, deliver, read_body
+from .world import World
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+    from .gateway import Gateway
+
+_HOSTS = {
+    "gateway.pixazo.ai": "pixazo",
+    "gateway.appypie.com": "appypie",
+    "api.segmind.com": "segmind",
+    "workflows-api.segmind.com": "segmind",
+}
+
+
+class Simulator:
+    """Three vendors, their media host and the admin routes, as one ASGI application.
+
+    Nothing may be wrapped around it: faults of the connection reach for uvicorn's transport.
+
+    :param options: The settings it starts with.
+    """
+
+    def __init__(self, options: Options | None = None) -> None:
+        self.world = World(options or Options())
+        self.webhooks = Webhooks(self.world)
+        self.admin = Admin(self.world, self.webhooks)
+        self.media = Media(self.world)
+        gateways: tuple[Gateway, ...] = (
+            Pixazo(self.world, self.webhooks),
+            AppyPie(self.world),
+            Segmind(self.world),
+        )
+        self.gateways = {gateway.name: gateway for gateway in gateways}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            body = await read_body(receive)
+            if body is None:
+                await deliver(Answer(413, {"error": "Simulator", "message": "too large"}), scope, receive, send)
+                return
+            root = f"{scope['scheme']}://{headers.get('host', '127.0.0.1')}"
+            path, query = scope["path"], scope["query_string"].decode("latin-1")
+            call = Call(scope["method"], path, query, headers, body, root, root)
+            await deliver(await self._answer(call), scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while (message := await receive())["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        await self.webhooks.close()
+        await send({"type": message["type"] + ".complete"})
+
+    async def _answer(self, call: Call) -> Answer:
+        if call.path.startswith("/_sim/"):
+            return self.admin.serve(call)
+        gateway = self._gateway(call)
+        entry = self.world.record(call, gateway.name if gateway else None)
+        self.world.watch(call, gateway.name if gateway else None)
+        try:
+            if gateway:
+                answer = await gateway.serve(call)
+            elif call.path.startswith("/media/"):
+                answer = self.media.serve(call)
+            else:
+                answer = Answer(404, {"error": "Simulator", "message": f"Nothing is simulated at {call.path}."})
+        except FaultError as error:
+            answer = Answer(400, {"error": "Simulator", "message": str(error)})
+        entry["status"] = answer.status if answer.delivery in ("whole", "slow") else answer.delivery
+        return answer
+
+    def _gateway(self, call: Call) -> Gateway | None:
+        """The vendor of a call, by prefix, else by host, else by its key's header and its path."""
+        first, _, rest = call.path[1:].partition("/")
+        if first in self.gateways:
+            call.path, call.base = f"/{rest}", f"{call.root}/{first}"
+            return self.gateways[first]
+        if first in ("media", "_foreign"):
+            return None
+        if name := _HOSTS.get(call.headers.get("host", "").partition(":")[0]):
+            return self.gateways[name]
+        if "x-api-key" in call.headers:
+            return self.gateways["segmind"]
+        if "ocp-apim-subscription-key" in call.headers:
+            return self.gateways["appypie" if first.startswith("fal-ai-") else "pixazo"]
+        return None

@@ -1,0 +1,55 @@
+"""The simulator's own time: it runs with the wall clock, can be pushed forward, or stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+
+class Clock:
+    """Seconds since the epoch, as the simulated vendors see them.
+
+    :param frozen: Time moves by :meth:`advance` only.
+    """
+
+    def __init__(self, *, frozen: bool = False) -> None:
+        self.frozen = frozen
+        self._offset = 0.0
+        self._started = time.time()
+        self._monotonic = time.monotonic()
+        self._moved = asyncio.Event()
+
+    def now(self) -> float:
+        """The simulated time; never runs backwards, whatever happens to the machine's clock."""
+        elapsed = 0.0 if self.frozen else time.monotonic() - self._monotonic
+        return self._started + elapsed + self._offset
+
+    def advance(self, seconds: float) -> None:
+        """Push time forward.
+
+        :raises ValueError: if ``seconds`` is negative.
+        """
+        if seconds < 0:
+            raise ValueError("Time only moves forward.")
+        self._offset += seconds
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    async def sleep_until(self, moment: float) -> None:
+        """Return when the simulated time has come; at once when the clock is frozen."""
+        while not self.frozen and (left := moment - self.now()) > 0:
+            try:
+                await asyncio.wait_for(self._moved.wait(), left)
+            except TimeoutError:
+                continue
+
+
+def iso_millis(moment: float) -> str:
+    """``2026-05-22T13:17:32.110Z``"""
+    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def plain_seconds(moment: float) -> str:
+    """``2026-05-22 13:19:23``: the second format that Pixazo mixes in, without a zone."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S")

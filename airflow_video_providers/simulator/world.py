@@ -1,0 +1,103 @@
+"""Everything a simulator remembers, in one place that can be emptied."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from .clock import Clock
+from .faults import Fault, FaultBook
+from .jobs import Store, fingerprint
+
+if TYPE_CHECKING:
+    from .options import Options
+    from .wire import Call
+
+KEY_HEADERS = {"pixazo": "ocp-apim-subscription-key", "appypie": "ocp-apim-subscription-key", "segmind": "x-api-key"}
+SECRET_HEADERS = frozenset({*KEY_HEADERS.values(), "authorization", "cookie", "proxy-authorization"})
+
+
+class World:
+    """The state behind all gateways.
+
+    :param options: The settings that :meth:`reset` returns to.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.initial = options
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything and return to the first settings."""
+        self.options = self.initial
+        self.clock = Clock(frozen=self.options.frozen_clock)
+        self.store = Store(self.options)
+        self.book = FaultBook(self.options.seed)
+        self.requests: deque[dict[str, Any]] = deque(maxlen=20_000)
+        self.violations: list[dict[str, Any]] = []
+        #: (vendor, prompt) -> faults of a prompt that was refused and not accepted since
+        self.armed: dict[tuple[str, str], list[Fault]] = {}
+        self.deliveries: list[dict[str, Any]] = []
+        self.uploads: dict[str, tuple[bytes, str]] = {}
+        self._recent: dict[tuple[str, str], deque[float]] = {}
+
+    def configure(self, changes: dict[str, Any]) -> None:
+        """Change settings that are read as requests come in; the clock and the wallets stay as they are.
+
+        :raises ValueError: for a setting that does not exist, or a value that it does not take.
+        """
+        self.options = self.options.but(**changes)
+
+    def record(self, call: Call, vendor: str | None) -> dict[str, Any]:
+        """Write a request down, keys redacted."""
+        entry: dict[str, Any] = {
+            "method": call.method,
+            "path": call.path,
+            "query": call.query,
+            "vendor": vendor,
+            "at": self.clock.now(),
+            "headers": {name: _redacted(name, value) for name, value in call.headers.items()},
+            "body": (call.json if call.is_json else f"{len(call.body)} bytes") if call.body else None,
+            "status": None,
+        }
+        self.requests.append(entry)
+        return entry
+
+    def watch(self, call: Call, vendor: str | None) -> None:
+        """A key where none belongs is a violation: at a media address, another host, another vendor."""
+        expected = KEY_HEADERS.get(vendor or "")
+        for name in SECRET_HEADERS & call.headers.keys():
+            if name != expected:
+                where = vendor or call.path.split("/")[1]
+                self.violations.append(
+                    {
+                        "method": call.method,
+                        "path": call.path,
+                        "host": call.headers.get("host", ""),
+                        "header": name,
+                        "message": f"The header {name} reached {where}, where no such key belongs.",
+                    }
+                )
+
+    def accepts(self, key: str) -> bool:
+        """Is this an API key of ours?"""
+        if self.options.keys:
+            return key in self.options.keys
+        return bool(key) and not key.startswith("bad")
+
+    def wait_for_rate(self, vendor: str, key: str) -> float:
+        """Seconds until the key may ask again; 0 if it may now, and then the request is counted."""
+        limit, now = self.options.rpm, self.clock.now()
+        if not limit:
+            return 0.0
+        recent = self._recent.setdefault((vendor, key), deque())
+        while recent and recent[0] <= now - 60:
+            recent.popleft()
+        if len(recent) >= limit:
+            return recent[0] + 60 - now
+        recent.append(now)
+        return 0.0
+
+
+def _redacted(name: str, value: str) -> str:
+    return f"<redacted {fingerprint(value)}>" if name in SECRET_HEADERS else value
