@@ -1,0 +1,51 @@
+"""Landing: a finished video goes whole and verified into object storage, or not at all.
+
+Every :class:`~airflow_video_providers.exceptions.DownloadError` raised here carries a ``reason``, a word
+that stays the same from release to release:
+
+====================  ======================================================================================
+``forbidden_address``  the address is not https, or leads into a private network
+``redirects``          too many redirects, or one without a target
+``not_a_video``        the first bytes are not those of a video
+``media_type``         a video, but not of an accepted type
+``malformed``          the container contradicts itself
+``truncated``          the container is longer than what came
+``digest``             the bytes are not those whose digest the server named
+``content_encoding``   the server compressed what must not be compressed
+``too_large``          more than ``max_bytes``
+``decode``             the container is whole and its frames cannot be decoded
+``expired``            the address no longer answers, and there is no fresh one
+``refresh``            the vendor could not be asked for a fresh address
+``network``            the connection failed again and again
+``http``               the server answered with an error again and again
+``timeout``            the time for the download is over
+``stopped``            another output of the job failed, or the task was told to stop
+``disk_full``          the worker has no room for the file
+``connection``         the Airflow connection is missing or of another kind
+``storage``            the storage cannot be reached or refuses
+``conflict``           something else is stored under the final name
+``stored``             the storage holds something else than what was sent
+====================  ======================================================================================
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airflow_video_providers.landing.keys import check_key_template
+    from airflow_video_providers.landing.landing import Landing, land
+    from airflow_video_providers.landing.manifest import manifest_schema
+
+__all__ = ["Landing", "check_key_template", "land", "manifest_schema"]
+
+_HOMES = {"Landing": "landing", "land": "landing", "check_key_template": "keys", "manifest_schema": "manifest"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: a DAG file that names an operator must not load an HTTP client at parse time."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,303 @@
+"""Land a finished video: fetch, verify, store, and write the manifest last."""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from airflow_video_providers.exceptions import (
+    DownloadError,
+    InvalidRequestError,
+    LandingError,
+    OutputMissingError,
+)
+from airflow_video_providers.jobs import JobStatus, VideoJob
+from airflow_video_providers.landing import manifest as manifests
+from airflow_video_providers.landing import media as medias
+from airflow_video_providers.landing.address import host_names
+from airflow_video_providers.landing.container import DEFAULT_MEDIA_TYPES, EXTENSIONS
+from airflow_video_providers.landing.fetch import Fetched, Fetcher
+from airflow_video_providers.landing.inspector import checked_media_types
+from airflow_video_providers.landing.keys import DEFAULT_KEY_TEMPLATE, Keys, check_key_template
+from airflow_video_providers.landing.sources import Refresh, Sources
+from airflow_video_providers.landing.spool import Spool, sweep
+from airflow_video_providers.landing.store import Parcel, Store, open_store, sha256_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+_T = TypeVar("_T")
+Verify = Literal["container", "decode"]
+DEFAULT_MAX_BYTES = 4 * 1024**3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Landing:
+    """How and where videos are landed. Building one checks what needs neither network nor job.
+
+    :param output_path: Where to: ``"s3://conn_id@bucket/prefix"``, ``"gs://..."``, ``"abfs://..."``,
+        ``"file:///data"``, ``"/data"``, or any other fsspec scheme. Without a connection id the machine's own
+        credentials are used.
+    :param overwrite: Fetch again and replace what is there. By default nothing stored is ever replaced: what is
+        landed already costs no request, and something else under the same name is an error.
+    :param verify: ``"container"``: whole to its last box. ``"decode"``: every frame decodes too (extra ``media``).
+    :param media_types: The accepted types, of ``video/mp4``, ``video/webm``, ``video/quicktime`` and
+        ``video/x-matroska``; what the bytes are decides, not what the server calls them.
+    :param key_template: The layout below ``output_path``, see
+        :func:`~airflow_video_providers.landing.keys.check_key_template`.
+    :param poster: Land a JPEG of one frame beside each clip (extra ``media``).
+    :param max_bytes: No output may be larger; 4 GiB by default.
+    :param allow_private_hosts: Host names that may resolve to private addresses and may speak plain http.
+    :param refresh: Asked once, with the job, when an output's address has expired; returns the job with fresh
+        addresses.
+    :param task: ``dag_id``, ``run_id``, ``task_id``, ``map_index`` and ``logical_date`` for the manifest.
+    :param extra_manifest: Anything else the manifest shall hold, such as a seed or, by choice, the prompt.
+    :param threads: Outputs that are downloaded at the same time.
+    :param timeout: Seconds for all downloads together; 1 hour by default.
+    :param log: Where progress is told; by default the package's logger.
+    :raises InvalidRequestError: if an option is wrong. Nothing is charged for that.
+    """
+
+    output_path: str
+    overwrite: bool = False
+    verify: Verify = "container"
+    media_types: Collection[str] = DEFAULT_MEDIA_TYPES
+    key_template: str | None = None
+    poster: bool = False
+    max_bytes: int = DEFAULT_MAX_BYTES
+    allow_private_hosts: Collection[str] = ()
+    refresh: Refresh | None = None
+    task: Mapping[str, Any] | None = None
+    extra_manifest: Mapping[str, Any] | None = None
+    threads: int = 8
+    timeout: float = 3600.0
+    log: logging.Logger = field(default_factory=lambda: logging.getLogger(__name__))
+
+    def __post_init__(self) -> None:
+        check_key_template(self._template)
+        checked_media_types(self.media_types)
+        if self.verify not in ("container", "decode"):
+            raise InvalidRequestError(
+                f"verify is {self.verify!r}.", field="verify", value=self.verify, allowed="container, decode"
+            )
+
+    @property
+    def _template(self) -> str:
+        return self.key_template or DEFAULT_KEY_TEMPLATE
+
+    def run(self, job: VideoJob) -> dict[str, Any]:
+        """Land one job; what :func:`land` does."""
+        try:
+            return self._run(job)
+        except DownloadError as failed:
+            failed.vendor, failed.model, failed.request_id = job.vendor, job.model, job.request_id
+            raise
+
+    def _run(self, job: VideoJob) -> dict[str, Any]:
+        began = time.monotonic()
+        if job.status is not JobStatus.SUCCEEDED:
+            raise InvalidRequestError(
+                f"The job is {job.status}, and only a finished one can be landed.",
+                remedy="Wait for it with VideoJobSensor.",
+                model=job.model, request_id=job.request_id, charged=job.charged, field="job",
+            )  # fmt: skip
+        if self.poster or self.verify == "decode":
+            medias.require_av()
+        store, keys = open_store(self.output_path), Keys(job, self._template)
+        landed = self._landed(store, keys)
+        if landed is not None and self._satisfies(landed):
+            self.log.info("Landed before: %s/%s. Nothing is fetched.", store.uri, keys.manifest)
+            return self._returned(store, keys, landed, skipped=True)
+        if landed is None and not job.outputs:
+            raise OutputMissingError("The job is finished and names no output.", job=job)
+        count = len(landed["outputs"]) if landed is not None else len(job.outputs)
+        fetcher = Fetcher(
+            allowed=host_names(self.allow_private_hosts),
+            media_types=self.media_types,
+            max_bytes=self.max_bytes,
+            deadline=began + self.timeout,
+            connections=self.threads,
+            log=self.log,
+        )
+        with ExitStack() as open_files:
+            open_files.callback(fetcher.close)
+            directory = store.spool_directory(keys.manifest)
+            sweep(directory)
+            spools = [open_files.enter_context(Spool(directory, store.spool_mode())) for _ in range(count)]
+            sources = Sources(job, self.refresh)
+
+            def bring(index: int) -> _Clip:
+                if landed is None:
+                    fetched = fetcher.fetch(sources.output(index), spools[index])
+                else:
+                    fetched = fetcher.copy(store.read(landed["outputs"][index]["key"]), spools[index])
+                return self._clip(index, keys, spools[index], fetched)
+
+            clips = self._in_threads(count, bring, fetcher.stop)
+            fetched_at = time.monotonic()
+            if landed is not None and [clip.parcel.sha256 for clip in clips] != [
+                o["sha256"] for o in landed["outputs"]
+            ]:
+                raise _conflict(f"{store.uri}: what is stored is not what {keys.manifest} says")
+            if self.overwrite:
+                store.remove(keys.manifest)  # or it would vouch for other bytes
+            self._in_threads(count, lambda index: self._store(store, clips[index]), lambda: None)
+            now = time.monotonic()
+            for clip, output in zip(clips, job.outputs, strict=False):
+                parts = urlsplit(output.url)
+                clip.entry["source"] = {"host": parts.hostname or "", "path": parts.path}
+            record = manifests.build(
+                job,
+                [clip.entry for clip in clips],
+                verify=self.verify,
+                landed_at=datetime.now(UTC),
+                seconds={"download": fetched_at - began, "store": now - fetched_at, "total": now - began},
+                task=self.task,
+                extra=self.extra_manifest,
+            )
+            record = manifests.with_addresses(record, store.uri)
+            self._put(store, manifests.encode(record), keys.manifest, "application/json", {})
+        size = sum(clip.parcel.size for clip in clips)
+        self.log.info("Landed %d file(s), %.1f MB, at %s/%s.", count, size / 1e6, store.uri, keys.manifest)
+        return self._returned(store, keys, record, skipped=False)
+
+    def _landed(self, store: Store, keys: Keys) -> dict[str, Any] | None:
+        """The record of an earlier landing, if everything that it names is there; connects in any case."""
+        where = f"{store.uri}/{keys.manifest}"
+        if store.size(keys.manifest) is None or self.overwrite:
+            return None
+        found = manifests.decode(b"".join(store.read(keys.manifest)), keys.job, where)
+        if found is None:
+            self.log.warning("%s cannot be read and is written anew.", where)
+            return None
+        files = [*found["outputs"], *(out["poster"] for out in found["outputs"] if "poster" in out)]
+        missing = [file["key"] for file in files if store.size(file["key"]) != file["bytes"]]
+        if missing or (keys.job.outputs and len(keys.job.outputs) != len(found["outputs"])):
+            self.log.warning("%s does not fit what is stored (%s): landing again.", where, ", ".join(missing))
+            return None
+        return found
+
+    def _satisfies(self, landed: Mapping[str, Any]) -> bool:
+        posters = not self.poster or all("poster" in output for output in landed["outputs"])
+        return posters and (self.verify == "container" or landed.get("verified") == "decode")
+
+    def _returned(self, store: Store, keys: Keys, record: Mapping[str, Any], *, skipped: bool) -> dict[str, Any]:
+        located = manifests.with_addresses(record, store.uri, store.path)
+        return {**located, "manifest_uri": f"{store.uri}/{keys.manifest}", "skipped": skipped}
+
+    def _clip(self, index: int, keys: Keys, spool: Spool, fetched: Fetched) -> _Clip:
+        found, job = fetched.media, keys.job
+        if self.verify == "decode":
+            medias.decode(spool.path, found)
+        metadata = {"sha256": fetched.sha256, "model": job.model, "request-id": job.request_id}
+        parcel = Parcel(
+            spool.path, fetched.size, fetched.sha256, found.media_type, {k: _ascii(v) for k, v in metadata.items()}
+        )
+        key = keys.output(index, EXTENSIONS[found.media_type])
+        entry = manifests.output_entry(index, key, fetched.size, fetched.sha256, found)
+        clip = _Clip(parcel, entry)
+        if self.poster:
+            data, width, height = medias.poster(spool.path, found)
+            clip.poster = data
+            entry["poster"] = {
+                "key": keys.output(index, "jpg"),
+                "bytes": len(data),
+                "sha256": sha256_of(iter([data])),
+                "content_type": "image/jpeg",
+                "width": width,
+                "height": height,
+            }
+        return clip
+
+    def _store(self, store: Store, clip: _Clip) -> None:
+        key = clip.entry["key"]
+        if not self.overwrite and self._is_there(store, clip.parcel, key):
+            self.log.info("%s/%s is there already, with the same bytes.", store.uri, key)
+        else:
+            try:
+                store.put(clip.parcel, key, overwrite=self.overwrite)
+            except FileExistsError as raced:
+                if not self._is_there(store, clip.parcel, key):
+                    raise LandingError(f"{store.uri}/{key} was there and went.", reason="storage") from raced
+        if clip.poster is not None:
+            self._put(store, clip.poster, clip.entry["poster"]["key"], "image/jpeg", clip.parcel.metadata)
+
+    def _is_there(self, store: Store, parcel: Parcel, key: str) -> bool:
+        """A landing that ended between object and manifest left the very same bytes; anything else is foreign."""
+        size = store.size(key)
+        if size is None:
+            return False
+        if size != parcel.size or sha256_of(store.read(key)) != parcel.sha256:
+            raise _conflict(f"{store.uri}/{key} holds something else ({size} bytes)")
+        return True
+
+    def _put(self, store: Store, data: bytes, key: str, content_type: str, metadata: dict[str, str]) -> None:
+        """Store what is made here and may be made anew: the manifest and the posters."""
+        with Spool(store.spool_directory(key), store.spool_mode()) as spool:
+            spool.write(data)
+            parcel = Parcel(spool.path, len(data), sha256_of(iter([data])), content_type, metadata)
+            store.put(parcel, key, overwrite=True)
+
+    def _in_threads(self, count: int, work: Callable[[int], _T], stop: Callable[[], None]) -> list[_T]:
+        if count == 1:
+            return [work(0)]
+        pool = ThreadPoolExecutor(min(self.threads, count), thread_name_prefix="landing")
+        try:
+            futures = [pool.submit(work, index) for index in range(count)]
+            for done in as_completed(futures):
+                done.result()  # the first failure is the one to tell
+            return [future.result() for future in futures]
+        except BaseException:
+            stop()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass
+class _Clip:
+    parcel: Parcel
+    entry: dict[str, Any]
+    poster: bytes | None = None
+
+
+def _conflict(what: str) -> LandingError:
+    error = LandingError(
+        f"{what}.",
+        reason="conflict",
+        remedy="Look at it; then remove it, or land with overwrite=True. The job is not bought again.",
+    )
+    error.retryable = False
+    return error
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "replace").decode("ascii")
+
+
+def land(job: VideoJob, output_path: str, **options: Any) -> dict[str, Any]:
+    """Land a finished job's outputs, verified, under a name that is a pure function of the job.
+
+    What is landed already is not fetched again, also after the vendor's addresses expired. Blocking: in a
+    running event loop call it through ``asyncio.to_thread``.
+
+    :param job: A finished job.
+    :param output_path: Where to, see :class:`Landing`.
+    :param options: The other fields of :class:`Landing`.
+    :return: The manifest as plain JSON, with each file's ``uri`` (and ``path``, which adds the Airflow connection
+        for ``ObjectStoragePath``), ``manifest_uri``, and ``skipped``: whether it was landed before.
+    :raises OutputExpiredError: if an address no longer answers, and there is no fresh one.
+    :raises OutputRejectedError: if what came is not a whole video, or its address may not be fetched.
+    :raises LandingError: if the storage refuses, or holds something else.
+    :raises DownloadError: if network, disk or time do not allow it. For all of these the job is paid for, nothing
+        unverified has its final name, and running it again does not buy again.
+    :raises OutputMissingError: if the job names no output.
+    :raises InvalidRequestError: if an option is wrong or the job is not finished.
+    """
+    return Landing(output_path=output_path, **options).run(job)

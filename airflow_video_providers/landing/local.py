@@ -1,0 +1,106 @@
+"""The worker's own disk, or one that is mounted there: a link or a rename, and both the file and its name are synced."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from airflow_video_providers.exceptions import LandingError
+from airflow_video_providers.landing.store import Parcel, file_pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EACCES)
+
+
+class LocalStore:
+    """A directory.
+
+    :param root: Absolute path.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = os.path.abspath(root)
+        self.uri = self.path = Path(self._root).as_uri()
+
+    def _at(self, key: str) -> str:
+        return os.path.join(self._root, *key.split("/"))
+
+    def spool_directory(self, key: str) -> str:
+        """The final directory itself, so that the move is within one file system."""
+        directory = os.path.dirname(self._at(key))
+        try:
+            os.makedirs(directory, exist_ok=True)
+        except OSError as failed:
+            raise _refused(directory, failed) from failed
+        return directory
+
+    def spool_mode(self) -> int:
+        """What any program's new file has, for it becomes the landed one."""
+        return 0o666
+
+    def size(self, key: str) -> int | None:
+        """Bytes in the file, None where there is none."""
+        try:
+            return os.stat(self._at(key)).st_size
+        except FileNotFoundError:
+            return None
+        except OSError as failed:
+            raise _refused(self._at(key), failed) from failed
+
+    def read(self, key: str) -> Iterator[bytes]:
+        """The file in pieces."""
+        return file_pieces(self._at(key))
+
+    def remove(self, key: str) -> None:
+        """Remove the file, if there is one."""
+        Path(self._at(key)).unlink(missing_ok=True)
+
+    def put(self, parcel: Parcel, key: str, *, overwrite: bool) -> None:
+        """Give the spooled file its name: it is there whole or not at all, also after a power cut."""
+        final = self._at(key)
+        try:
+            _sync(parcel.path)
+            if overwrite:
+                os.replace(parcel.path, final)
+            else:
+                _link(parcel.path, final)
+            _sync(os.path.dirname(final))
+            stored = os.stat(final).st_size
+        except FileExistsError:
+            raise
+        except OSError as failed:
+            raise _refused(final, failed) from failed
+        if stored != parcel.size:
+            raise LandingError(f"{final} has {stored} bytes after {parcel.size} were written.", reason="stored")
+
+
+def _link(source: str, final: str) -> None:
+    try:
+        os.link(source, final)
+    except FileExistsError:
+        raise
+    except OSError as failed:
+        if failed.errno not in _NO_LINKS:
+            raise
+        # a file system without hard links: the look and the rename are two steps, which is the best there is
+        if os.path.lexists(final):
+            raise FileExistsError(final) from None
+        os.replace(source, final)
+    else:
+        os.unlink(source)
+
+
+def _sync(path: str) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _refused(path: str, failed: OSError) -> LandingError:
+    return LandingError(f"{path} cannot be used: {failed.strerror}.", reason="storage")

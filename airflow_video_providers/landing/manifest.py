@@ -1,0 +1,139 @@
+"""The record beside a landed video, written last: where it exists and fits, the video is landed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import date, datetime
+from decimal import Decimal
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from airflow_video_providers import __version__
+from airflow_video_providers.exceptions import LandingError
+from airflow_video_providers.landing.address import public_url
+
+if TYPE_CHECKING:
+    from airflow_video_providers.jobs import VideoJob
+    from airflow_video_providers.landing.container import MediaInfo
+
+SCHEMA_VERSION = 1
+_URL = re.compile(r"\bhttps?://[^\s\"'<>]+", re.IGNORECASE)
+
+
+def manifest_schema() -> dict[str, Any]:
+    """The manifest's JSON Schema (draft 2020-12), as it is shipped in the package."""
+    text = resources.files(__package__ or "").joinpath("manifest.schema.json").read_text(encoding="utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def without_queries(value: Any) -> Any:
+    """Plain JSON of ``value``; addresses in its texts lose their query, where signatures are."""
+    if isinstance(value, str):
+        return _URL.sub(lambda found: public_url(found[0]), value)
+    if isinstance(value, Mapping):
+        return {str(name): without_queries(item) for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [without_queries(item) for item in value]
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return without_queries(str(value))
+
+
+def build(
+    job: VideoJob,
+    outputs: list[dict[str, Any]],
+    *,
+    verify: str,
+    landed_at: datetime,
+    seconds: dict[str, float],
+    task: Mapping[str, Any] | None,
+    extra: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Put the record together. Without values it does not know, as plain JSON, without a query in any address."""
+    known = {
+        "schema_version": SCHEMA_VERSION,
+        "vendor": job.vendor,
+        "model": job.model,
+        "request_id": job.request_id,
+        "conn_id": job.conn_id,
+        "request_sha256": job.request_sha256,
+        "outputs": outputs,
+        "verified": verify,
+        "submitted_at": job.submitted_at,
+        "completed_at": job.completed_at,
+        "landed_at": landed_at,
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "estimated_cost_usd": str(job.estimated_cost_usd) if isinstance(job.estimated_cost_usd, Decimal) else None,
+        "cost_basis": job.cost_basis,
+        "remaining_credits": job.remaining_credits,
+        "task": {name: value for name, value in (task or {}).items() if value is not None} or None,
+        "extra": dict(extra) if extra else None,
+        "package": {"name": "airflow-video-providers", "version": __version__},
+    }
+    plain: dict[str, Any] = without_queries({name: value for name, value in known.items() if value is not None})
+    return plain
+
+
+def encode(manifest: Mapping[str, Any]) -> bytes:
+    """The record as it is stored."""
+    return (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def with_addresses(manifest: Mapping[str, Any], uri: str, path: str | None = None) -> dict[str, Any]:
+    """The record with the address of each file in it, from its key.
+
+    :param uri: Address of ``output_path`` without a connection, as any program names it.
+    :param path: The same with the Airflow connection, for ``ObjectStoragePath``; never stored.
+    """
+
+    def located(entry: Mapping[str, Any]) -> dict[str, Any]:
+        found = {**entry, "uri": f"{uri}/{entry['key']}"}
+        if path is not None:
+            found["path"] = f"{path}/{entry['key']}"
+        if "poster" in entry:
+            found["poster"] = located(entry["poster"])
+        return found
+
+    return {**manifest, "outputs": [located(entry) for entry in manifest["outputs"]]}
+
+
+def decode(data: bytes, job: VideoJob, where: str) -> dict[str, Any] | None:
+    """Read a stored record.
+
+    :return: None where it is of an older layout or damaged, and is to be written anew.
+    :raises LandingError: if it belongs to another job, or to a newer release of this package.
+    """
+    try:
+        found = json.loads(data)
+        version = int(found["schema_version"])
+        outputs = [(str(out["key"]), int(out["bytes"]), str(out["sha256"])) for out in found["outputs"]]
+    except (ValueError, TypeError, KeyError):
+        return None
+    if version > SCHEMA_VERSION:
+        raise LandingError(f"{where} was written by a newer release of this package.", reason="conflict")
+    if (found.get("model"), found.get("request_id")) != (job.model, job.request_id):
+        raise LandingError(
+            f"{where} belongs to {found.get('model')} {found.get('request_id')!r}, another job.", reason="conflict"
+        )
+    return dict(found) if version == SCHEMA_VERSION and outputs else None
+
+
+def output_entry(index: int, key: str, size: int, sha256: str, media: MediaInfo) -> dict[str, Any]:
+    """The part of the record that describes one landed file."""
+    described = {name: value for name, value in asdict(media).items() if value is not None}
+    content_type = described.pop("media_type")
+    described["codecs"] = list(described["codecs"])
+    return {
+        "index": index,
+        "key": key,
+        "bytes": size,
+        "sha256": sha256,
+        "content_type": content_type,
+        **described,
+    }

@@ -1,0 +1,172 @@
+"""Buckets and whatever else fsspec reaches: one upload, then a look at what is stored."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import re
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+from airflow_video_providers.exceptions import LandingError
+from airflow_video_providers.landing.store import Parcel, file_pieces
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Upload part size and parts in flight: the libraries' own defaults hold 400 MB in memory.
+_PART = 8 * 1024 * 1024
+_IN_FLIGHT = 4
+_FAMILIES = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gs", "gcs": "gs", "abfs": "abfs", "abfss": "abfs"}
+
+
+class ObjectStore:
+    """A prefix in a bucket.
+
+    :param filesystem: The fsspec filesystem, connected.
+    :param scheme: As the author wrote it.
+    :param conn_id: The Airflow connection, None for the machine's own credentials.
+    :param root: Bucket (or container) and prefix.
+    """
+
+    def __init__(self, filesystem: Any, scheme: str, conn_id: str | None, root: str) -> None:
+        self._fs = filesystem
+        self._family = _FAMILIES.get(scheme, "")
+        self._root = root
+        self.uri = f"{scheme}://{root}"
+        self.path = f"{scheme}://{conn_id}@{root}" if conn_id else self.uri
+
+    def _at(self, key: str) -> str:
+        return f"{self._root}/{key}"
+
+    def _refused(self, what: str, failed: Exception) -> LandingError:
+        return LandingError(f"{what}: {type(failed).__name__}: {failed}.", reason="storage")
+
+    def spool_directory(self, key: str) -> str:  # noqa: ARG002 - a local store needs it
+        """The system's directory for temporary files (``TMPDIR`` moves it)."""
+        return tempfile.gettempdir()
+
+    def spool_mode(self) -> int:
+        """Nobody else reads the directory for temporary files."""
+        return 0o600
+
+    def _info(self, key: str) -> dict[str, Any] | None:
+        try:
+            self._fs.invalidate_cache()  # listings that other code in this process has seen
+            return dict(self._fs.info(self._at(key)))
+        except FileNotFoundError:
+            return None
+        except Exception as failed:
+            raise self._refused(f"{self.uri} cannot be read", failed) from failed
+
+    def size(self, key: str) -> int | None:
+        """Bytes stored under a key, None where there is nothing."""
+        info = self._info(key)
+        return None if info is None or info.get("type") == "directory" else int(info["size"])
+
+    def read(self, key: str) -> Iterator[bytes]:
+        """The stored bytes, in parts."""
+        try:
+            with self._fs.open(self._at(key), "rb", block_size=_PART, cache_type="none") as file:
+                while piece := file.read(_PART):
+                    yield piece
+        except Exception as failed:
+            raise self._refused(f"{self.uri}/{key} cannot be read", failed) from failed
+
+    def remove(self, key: str) -> None:
+        """Remove what is stored under a key, if anything is."""
+        try:
+            self._fs.rm_file(self._at(key))
+        except FileNotFoundError:
+            return
+        except Exception as failed:
+            raise self._refused(f"{self.uri}/{key} cannot be removed", failed) from failed
+
+    def put(self, parcel: Parcel, key: str, *, overwrite: bool) -> None:
+        """Upload, then compare size and digest with what the storage says it holds."""
+        try:
+            self._fs.put_file(
+                parcel.path, self._at(key), mode="overwrite" if overwrite else "create", **self._options(parcel)
+            )
+            self._compare(parcel, key)
+        except FileExistsError:
+            raise
+        except Exception as failed:
+            if not self._family:  # fsspec's own put_file leaves what it has written so far
+                self.remove(key)
+            if isinstance(failed, LandingError):
+                raise
+            raise self._refused(f"{self.uri}/{key} cannot be written", failed) from failed
+
+    def _compare(self, parcel: Parcel, key: str) -> None:
+        info = self._info(key) or {}
+        wrong = self._wrong_digest(parcel, key, info)
+        if info.get("size") != parcel.size:
+            wrong = f"{info.get('size')} bytes instead of {parcel.size}"
+        if wrong is not None:
+            raise LandingError(f"{self.uri}/{key} does not hold what was sent: {wrong}.", reason="stored")
+
+    def _options(self, parcel: Parcel) -> dict[str, Any]:
+        match self._family:
+            case "s3":
+                return {
+                    "ContentType": parcel.content_type,
+                    "Metadata": parcel.metadata,
+                    "chunksize": _PART,
+                    "max_concurrency": _IN_FLIGHT,
+                }
+            case "gs":
+                return {
+                    "content_type": parcel.content_type,
+                    "metadata": parcel.metadata,
+                    "consistency": "md5",
+                    "chunksize": _PART,
+                }
+            case "abfs":  # its metadata= raises; and a digest of the whole is kept only if the sender names it
+                md5 = bytearray(_md5(parcel.path).digest())
+                return {
+                    "content_settings": {"content_type": parcel.content_type, "content_md5": md5},
+                    "max_concurrency": _IN_FLIGHT,
+                    "validate_content": True,
+                }
+        return {}
+
+    def _wrong_digest(self, parcel: Parcel, key: str, info: dict[str, Any]) -> str | None:
+        match self._family:
+            case "s3":
+                bucket, name = self._at(key).split("/", 1)
+                head = self._fs.call_s3("head_object", Bucket=bucket, Key=name)
+                if head.get("ServerSideEncryption") not in (None, "AES256") or "SSECustomerAlgorithm" in head:
+                    return None  # then the ETag is no digest of the bytes
+                given, expected = str(head.get("ETag", "")).strip('"'), _s3_etag(parcel)
+                comparable = re.fullmatch(r"[0-9a-f]{32}(-\d+)?", given) and given[32:] == expected[32:]
+                return f"ETag {given}, expected {expected}" if comparable and given != expected else None
+            case "gs":
+                given, expected = str(info.get("md5Hash", "")), _base64(_md5(parcel.path).digest())
+                return f"md5 {given}, expected {expected}" if given and given != expected else None
+            case "abfs":
+                raw = (info.get("content_settings") or {}).get("content_md5")
+                expected = _base64(_md5(parcel.path).digest())
+                given = _base64(bytes(raw)) if raw else ""
+                return f"md5 {given}, expected {expected}" if given and given != expected else None
+        return None
+
+
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()
+
+
+def _md5(path: str) -> Any:
+    running = hashlib.md5(usedforsecurity=False)
+    for piece in file_pieces(path):
+        running.update(piece)
+    return running
+
+
+def _s3_etag(parcel: Parcel) -> str:
+    """The ETag that S3 gives to these bytes, sent in these parts: a digest, or a digest of the parts' digests."""
+    if parcel.size < 2 * _PART:
+        return str(_md5(parcel.path).hexdigest())
+    parts = [hashlib.md5(piece, usedforsecurity=False).digest() for piece in file_pieces(parcel.path, _PART)]
+    return f"{hashlib.md5(b''.join(parts), usedforsecurity=False).hexdigest()}-{math.ceil(parcel.size / _PART)}"

@@ -1,0 +1,141 @@
+"""The local file that a download grows in, until it is verified.
+
+Each one is locked as long as its process lives. A process that was killed leaves its file behind, unlocked,
+and the next landing on this machine sweeps it away; files of other machines (on a shared disk) go after a day.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import socket
+import time
+from typing import TYPE_CHECKING, Self
+
+from airflow_video_providers.exceptions import DownloadError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_PREFIX = ".airflow-video-"
+_SUFFIX = ".part"
+_FOREIGN_AGE = 86_400.0
+_SPARE = 16 * 1024 * 1024
+
+
+def _machine() -> str:
+    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
+
+
+def sweep(directory: str, *, now: float | None = None) -> int:
+    """Remove what killed landings left in a directory.
+
+    :param directory: Where to look; files of other makers are not touched.
+    :param now: Seconds since the epoch, by default the clock's.
+    :return: How many files were removed.
+    """
+    removed = 0
+    try:
+        names = [name for name in os.listdir(directory) if name.startswith(_PREFIX) and name.endswith(_SUFFIX)]
+    except FileNotFoundError:
+        return 0
+    for name in names:
+        path = os.path.join(directory, name)
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        except OSError:  # gone, or somebody else's
+            continue
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            age = (time.time() if now is None else now) - os.fstat(handle).st_mtime
+            # a lock is only known to hold on the machine that took it
+            if name.startswith(f"{_PREFIX}{_machine()}-") or age > _FOREIGN_AGE:
+                os.unlink(path)
+                removed += 1
+        except OSError:  # locked: its landing lives
+            continue
+        finally:
+            os.close(handle)
+    return removed
+
+
+class Spool:
+    """A locked temporary file. Left as a context it is gone, unless its store moved it away.
+
+    :param directory: Where it lies; for a local store the final directory, so that the move is atomic.
+    :param mode: Its permissions before the umask; the landed file keeps them where it is only moved.
+    """
+
+    def __init__(self, directory: str, mode: int = 0o600) -> None:
+        self._handle, self.path = _create(directory, mode)
+        self._directory = directory
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove the file and let go of it; a second call does nothing."""
+        if self._handle < 0:
+            return
+        try:
+            os.unlink(self.path)
+        except FileNotFoundError:
+            pass  # it has its final name by now
+        finally:
+            os.close(self._handle)
+            self._handle = -1
+
+    def write(self, data: bytes) -> None:
+        """Append.
+
+        :raises DownloadError: if the disk is full.
+        """
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._handle, view) :]
+        except OSError as failed:
+            raise DownloadError(
+                f"The worker cannot write {self._directory}: {failed.strerror}.", reason="disk_full"
+            ) from failed
+
+    def restart(self) -> None:
+        """Forget everything that was written."""
+        os.ftruncate(self._handle, 0)
+        os.lseek(self._handle, 0, os.SEEK_SET)
+
+    def sync(self) -> None:
+        """Have it on the disk, not just in the cache."""
+        os.fsync(self._handle)
+
+    def require_room(self, size: int) -> None:
+        """Refuse before the first byte what does not fit.
+
+        :param size: Bytes still to come.
+        :raises DownloadError: if the disk has not that much room, and a little to spare.
+        """
+        free = shutil.disk_usage(self._directory).free
+        if free < size + _SPARE:
+            raise DownloadError(
+                f"{size} bytes are to come, and {self._directory} has {free} bytes free.", reason="disk_full"
+            )
+
+
+def _create(directory: str, mode: int) -> tuple[int, str]:
+    for _ in range(100):
+        path = os.path.join(directory, f"{_PREFIX}{_machine()}-{secrets.token_hex(8)}{_SUFFIX}")
+        # not mkstemp: its 0600 would stay on a landed file, where the umask has the word
+        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, mode)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        if os.fstat(handle).st_nlink:
+            return handle, path
+        os.close(handle)  # a sweep came between creation and lock
+    raise DownloadError(f"No temporary file can be made in {directory}.", reason="disk_full")

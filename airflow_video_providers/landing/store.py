@@ -1,0 +1,188 @@
+"""Where a landed file goes. One spot in landing knows Airflow, and only when a connection is asked for.
+
+Nothing is ever opened for writing under a final name: fsspec commits what was written so far when an
+exception leaves such a ``with``. A store takes a finished, verified local file, puts it in one step, and
+looks at what the storage then holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from airflow_video_providers.exceptions import InvalidRequestError, LandingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_T = TypeVar("_T")
+_BLOCK = 4 * 1024 * 1024
+# What a connection for a scheme may be, by the beginning of its type. The providers only warn about another
+# one and go on with whatever credentials the machine has.
+_CONNECTION_TYPES = {
+    "s3": ("aws",), "s3a": ("aws",), "s3n": ("aws",),
+    "gs": ("google", "gcp"), "gcs": ("google", "gcp"),
+    "abfs": ("wasb", "adls", "azure"), "abfss": ("wasb", "adls", "azure"), "adl": ("wasb", "adls", "azure"),
+}  # fmt: skip
+_EXTRAS = {"s3": "amazon", "gs": "google", "gcs": "google", "abfs": "azure", "abfss": "azure"}
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A verified local file and what is known about it."""
+
+    path: str
+    size: int
+    sha256: str
+    content_type: str
+    metadata: dict[str, str]
+
+
+class Store(Protocol):
+    """What landing needs of a storage. Keys are relative to the store's root, with slashes."""
+
+    #: The root's address without the connection, as Athena or another program names it.
+    uri: str
+    #: The root's address for ``ObjectStoragePath``, with the connection.
+    path: str
+
+    def spool_directory(self, key: str) -> str:
+        """The local directory in which a download for ``key`` grows."""
+
+    def spool_mode(self) -> int:
+        """Permissions of the growing file, before the umask."""
+
+    def size(self, key: str) -> int | None:
+        """Bytes stored under a key, None where there is nothing."""
+
+    def read(self, key: str) -> Iterator[bytes]:
+        """The stored bytes, in pieces."""
+
+    def remove(self, key: str) -> None:
+        """Remove what is stored under a key, if anything is."""
+
+    def put(self, parcel: Parcel, key: str, *, overwrite: bool) -> None:
+        """Store a file in one step, and check what is stored then.
+
+        :raises FileExistsError: if there is something and ``overwrite`` is False.
+        :raises LandingError: if the storage refuses, or holds something else afterwards.
+        """
+
+
+def open_store(output_path: str) -> Store:
+    """Connect to the storage that ``output_path`` names, and find out at once whether that works.
+
+    :param output_path: ``/data``, ``file:///data``, ``s3://conn_id@bucket/prefix``, ``gs://``, ``abfs://`` or any
+        other scheme that fsspec knows. Without a connection id the machine's own credentials are used.
+    :raises InvalidRequestError: if it is no such path.
+    :raises LandingError: if the connection is missing or of another kind, or a package is missing.
+    """
+    from airflow_video_providers.landing.local import LocalStore
+
+    parts = urlsplit(output_path)
+    scheme = parts.scheme.lower()
+    conn_id, _, container = parts.netloc.rpartition("@")
+    if scheme in ("", "file", "local"):
+        path = output_path if not scheme else parts.path
+        if (scheme and container not in ("", "localhost")) or not os.path.isabs(path):
+            raise InvalidRequestError(
+                f"output_path {output_path!r} is no absolute path.",
+                field="output_path", value=output_path, allowed="/data/videos, file:///data/videos",
+                money="The job is paid for; nothing was fetched.",
+            )  # fmt: skip
+        return LocalStore(path)
+    from airflow_video_providers.landing.object_store import ObjectStore
+
+    prefix = "/".join(part for part in parts.path.split("/") if part)
+    if not container or parts.query or parts.fragment or ".." in prefix.split("/"):
+        raise InvalidRequestError(
+            f"output_path {output_path!r} is no address of a bucket and a prefix.",
+            field="output_path", value=output_path, allowed="s3://conn_id@bucket/prefix",
+            money="The job is paid for; nothing was fetched.",
+        )  # fmt: skip
+    filesystem = _outside_a_loop(lambda: _filesystem(scheme, conn_id or None))
+    return ObjectStore(filesystem, scheme, conn_id or None, f"{container}/{prefix}".rstrip("/"))
+
+
+def _outside_a_loop(call: Callable[[], _T]) -> _T:
+    """The providers use ``asyncio.run`` to find credentials; where a loop runs already that loses them."""
+    import asyncio
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return call()
+    with ThreadPoolExecutor(1) as aside:
+        return aside.submit(call).result()
+
+
+def _filesystem(scheme: str, conn_id: str | None) -> Any:
+    try:
+        if conn_id is not None:
+            _check_connection(scheme, conn_id)
+        return _connected(scheme, conn_id)
+    except LandingError:
+        raise
+    except ImportError as missing:
+        hint = f" Install airflow-video-providers[{_EXTRAS[scheme]}]." if scheme in _EXTRAS else ""
+        raise LandingError(f"{scheme}:// needs a package: {missing}.{hint}", reason="storage") from missing
+    except Exception as failed:
+        through = f" with the connection {conn_id!r}" if conn_id else ""
+        raise LandingError(
+            f"{scheme}:// cannot be opened{through}: {type(failed).__name__}: {failed}.", reason="connection"
+        ) from failed
+
+
+def _connected(scheme: str, conn_id: str | None) -> Any:
+    try:
+        from airflow.sdk.io import get_fs, has_fs
+    except ModuleNotFoundError:
+        known = False
+    else:
+        known = has_fs(scheme)
+    if known:
+        return get_fs(scheme, conn_id)
+    if conn_id is not None:
+        raise LandingError(f"No installed Airflow provider connects to {scheme}://.", reason="connection")
+    import fsspec
+
+    return fsspec.filesystem(scheme)
+
+
+def _check_connection(scheme: str, conn_id: str) -> None:
+    """A missing connection must be an error: the providers would go on with the machine's own credentials."""
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+    try:
+        kind = str(BaseHook.get_connection(conn_id).conn_type)
+    except AirflowNotFoundException as missing:
+        raise LandingError(
+            f"The Airflow connection {conn_id!r}, named in output_path, does not exist.",
+            reason="connection",
+            remedy="Create it or correct output_path, then run the download again: the job is not bought again.",
+        ) from missing
+    wanted = _CONNECTION_TYPES.get(scheme)
+    if wanted is not None and not kind.startswith(wanted):
+        raise LandingError(
+            f"The Airflow connection {conn_id!r} is of type {kind!r}, and {scheme}:// needs {' or '.join(wanted)}.",
+            reason="connection",
+        )
+
+
+def sha256_of(pieces: Iterator[bytes]) -> str:
+    """Digest of a stream of bytes, in hexadecimal."""
+    running = hashlib.sha256()
+    for piece in pieces:
+        running.update(piece)
+    return running.hexdigest()
+
+
+def file_pieces(path: str, block: int = _BLOCK) -> Iterator[bytes]:
+    """A local file in pieces."""
+    with open(path, "rb") as file:
+        while piece := file.read(block):
+            yield piece
