@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from airflow_video_providers.exceptions import SubmissionOutcomeUnknownError
+from airflow_video_providers.jobs import JobStatus, VideoJob
+from airflow_video_providers.ledger.book import Ledger
+from airflow_video_providers.ledger.directory import LocalDirectory
+from airflow_video_providers.ledger.purchase import buy_once
+from airflow_video_providers.ledger.records import Identity, Intent
+from airflow_video_providers.ledger.stores import TaskStateStore
+
+MODEL = "pixazo:mochi-v1"
+
+
+class StateStoreAccessor:
+    """``context["task_state_store"]``: JSON in, JSON out, and only rows that never expire."""
+
+    def __init__(self):
+        self.rows = {}
+
+    def get(self, key, default=None):
+        return json.loads(self.rows[key]) if key in self.rows else default
+
+    def set(self, key, value, *, retention=None):
+        assert retention is timedelta.max, "a record of a purchase must not expire"
+        self.rows[key] = json.dumps(value)
+
+
+class Vendor:
+    """Sells jobs and counts them."""
+
+    def __init__(self):
+        self.charges = []
+        self.jobs = {}
+        self.looked = []
+        self.answer = None  # an exception to raise instead of answering
+
+    def buy(self):
+        """Charges, unless the answer says that nothing was charged."""
+        if self.answer is not None and getattr(self.answer, "charged", "unknown") == "no":
+            raise self.answer
+        request_id = f"job-{len(self.charges) + 1}"
+        self.charges.append(request_id)
+        self.jobs[request_id] = VideoJob(model=MODEL, request_id=request_id, conn_id="pixazo_default")
+        if self.answer is not None:
+            raise self.answer
+        return self.jobs[request_id]
+
+    def look(self, job):
+        self.looked.append(job.request_id)
+        return self.jobs[job.request_id]
+
+    def finish(self, request_id, status=JobStatus.SUCCEEDED, charged="yes"):
+        self.jobs[request_id] = self.jobs[request_id].but(status=status, charged=charged)
+        return self.jobs[request_id]
+
+
+class Task:
+    """One task instance: each :meth:`run` is a try in a process that knows only what is stored."""
+
+    def __init__(self, ledger, vendor, map_index=-1):
+        self.ledger = ledger
+        self.vendor = vendor
+        self.identity = Identity("d", "scheduled__2026-01-01T00:00:00+00:00", "submit", map_index)
+        self.tries = 0
+        self.generation = 3
+
+    def clear(self):
+        self.generation += 2
+        return self
+
+    def run(self, answer=None, request=None, **options):
+        self.tries += 1
+        self.vendor.answer = answer
+        return buy_once(
+            **{
+                "ledger": self.ledger,
+                "identity": self.identity,
+                "intent": Intent.of(model=MODEL, request=request or {"prompt": "a cat"}, conn_id="pixazo_default"),
+                "buy": self.vendor.buy,
+                "look": self.vendor.look,
+                "generation": self.generation,
+                "try_number": self.tries,
+                "log": logging.getLogger("ledger-test"),
+                "clock": lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+            }
+            | options
+        )
+
+    def run_unknown(self, answer=None, **options):
+        with pytest.raises(SubmissionOutcomeUnknownError) as caught:
+            self.run(answer or SubmissionOutcomeUnknownError("The answer was lost."), **options)
+        return caught.value
+
+
+@pytest.fixture(autouse=True)
+def _log_of_the_test(caplog):
+    caplog.set_level(logging.INFO, "ledger-test")
+
+
+@pytest.fixture
+def vendor():
+    return Vendor()
+
+
+@pytest.fixture
+def accessor():
+    return StateStoreAccessor()
+
+
+@pytest.fixture(params=["directory", "state store"])
+def store(request, tmp_path, accessor):
+    return LocalDirectory(tmp_path) if request.param == "directory" else TaskStateStore(accessor)
+
+
+@pytest.fixture
+def ledger(store):
+    return Ledger(store)
+
+
+@pytest.fixture
+def task(ledger, vendor):
+    return Task(ledger, vendor)
+
+
+@pytest.fixture
+def make_task():
+    return Task
