@@ -1,0 +1,174 @@
+"""The faults, and what a landing must make of each: the right bytes, or an error of the right kind."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from airflow_video_providers.exceptions import DownloadError, OutputExpiredError, OutputRejectedError
+from tests.faults.landing.clips import HTML, mp4
+from tests.faults.landing.server import Exchange, FaultServer
+
+CLIP = mp4()
+OTHER = mp4(320_000, seed=2)
+CUT_AT = len(CLIP) * 2 // 5
+TAG, OTHER_TAG = '"first"', '"second"'
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that goes wrong.
+
+    :param answer: How the server behaves.
+    :param lands: The bytes that must be landed, None if none may.
+    :param error: Otherwise the error, exactly, and its ``reason``.
+    :param fresh: The vendor has a sound address when it is asked for one.
+    :param requests: How many requests at most, all attempts together.
+    """
+
+    name: str
+    answer: Callable[[Exchange], None]
+    lands: bytes | None = None
+    error: type[DownloadError] | None = None
+    reason: str | None = None
+    fresh: bool = False
+    requests: int = 1
+
+
+def _drop(exchange: Exchange, data: bytes, **headers: object) -> None:
+    """Promise everything, send 40 % of what is left, break."""
+    start = exchange.start if "ETag" in headers else 0
+    if start:
+        exchange.head(206, Content_Range=f"bytes {start}-{len(data) - 1}/{len(data)}", Content_Length=len(data) - start,
+                      **headers)  # fmt: skip
+    else:
+        exchange.head(200, Content_Length=len(data), **headers)
+    exchange.send(data[start : start + (len(data) - start) * 2 // 5])
+    exchange.reset()
+
+
+def drop_three_times(exchange: Exchange) -> None:
+    if exchange.number < 3:
+        _drop(exchange, CLIP, ETag=TAG)
+    elif exchange.start:
+        exchange.part(CLIP, exchange.start, ETag=TAG)
+    else:
+        exchange.whole(CLIP, ETag=TAG)
+
+
+def drop_without_validator(exchange: Exchange) -> None:
+    _drop(exchange, CLIP) if exchange.number < 3 else exchange.whole(CLIP)
+
+
+def drop_with_weak_validator(exchange: Exchange) -> None:
+    if exchange.number == 0:
+        exchange.head(200, Content_Length=len(CLIP), ETag='W/"weak"')
+        exchange.send(CLIP[:CUT_AT])
+        exchange.reset()
+    elif exchange.start:  # vouches for nothing, and here the bytes differ
+        exchange.part(OTHER[: len(CLIP)], exchange.start, ETag='W/"weak"')
+    else:
+        exchange.whole(CLIP, ETag='W/"weak"')
+
+
+def changed_between(exchange: Exchange) -> None:
+    if exchange.number == 0:
+        _drop(exchange, CLIP, ETag=TAG)
+    elif exchange.headers.get("if-range") == OTHER_TAG:
+        exchange.part(OTHER, exchange.start, ETag=OTHER_TAG)
+    else:
+        exchange.whole(OTHER, ETag=OTHER_TAG)
+
+
+def changed_and_if_range_ignored(exchange: Exchange) -> None:
+    if exchange.number == 0:
+        _drop(exchange, CLIP, ETag=TAG)
+    elif exchange.start:
+        exchange.part(OTHER, exchange.start, ETag=OTHER_TAG)
+    else:
+        exchange.whole(OTHER, ETag=OTHER_TAG)
+
+
+def range_ignored(exchange: Exchange) -> None:
+    if exchange.number == 0:
+        exchange.head(200, Content_Length=len(CLIP), ETag=TAG)
+        exchange.send(CLIP[:CUT_AT])
+        exchange.reset()
+    else:
+        exchange.whole(CLIP, ETag=TAG)
+
+
+def wrong_md5(exchange: Exchange) -> None:
+    exchange.whole(CLIP, Content_MD5=base64.b64encode(hashlib.md5(OTHER).digest()).decode())
+
+
+def html(exchange: Exchange) -> None:
+    exchange.whole(HTML)
+
+
+def cut_with_matching_length(exchange: Exchange) -> None:
+    exchange.whole(CLIP[:CUT_AT])
+
+
+def cut_and_chunked(exchange: Exchange) -> None:
+    exchange.head(200, Transfer_Encoding="chunked", Content_Type="video/mp4")
+    for at in range(0, CUT_AT, 50_000):
+        exchange.chunk(CLIP[at : min(at + 50_000, CUT_AT)])
+    exchange.chunk(b"")
+
+
+def gzipped(exchange: Exchange) -> None:
+    exchange.whole(gzip.compress(CLIP, 1), Content_Encoding="gzip")
+
+
+def enormous(exchange: Exchange) -> None:
+    exchange.head(200, Content_Type="video/mp4", Content_Length=10**12)
+    exchange.send(CLIP)
+
+
+def expired(exchange: Exchange) -> None:
+    exchange.head(403, Content_Length=0)
+
+
+def unavailable_once(exchange: Exchange) -> None:
+    exchange.head(503, Content_Length=0) if exchange.number == 0 else exchange.whole(CLIP)
+
+
+def to(location: str) -> Callable[[Exchange], None]:
+    return lambda exchange: exchange.head(302, Location=location, Content_Length=0)
+
+
+REJECTED = OutputRejectedError
+FAULTS = [
+    Fault("drop at 40 % three times", drop_three_times, lands=CLIP, requests=4),
+    Fault("drop without validator", drop_without_validator, lands=CLIP, requests=4),
+    Fault("drop with a weak validator", drop_with_weak_validator, lands=CLIP, requests=2),
+    Fault("changed between attempts", changed_between, lands=OTHER, requests=2),
+    Fault("changed, If-Range ignored", changed_and_if_range_ignored, lands=OTHER, requests=3),
+    Fault("Range ignored", range_ignored, lands=CLIP, requests=2),
+    Fault("503 once", unavailable_once, lands=CLIP, requests=2),
+    Fault("403, then a fresh address", expired, lands=CLIP, fresh=True),
+    Fault("403, no fresh address", expired, error=OutputExpiredError, reason="expired"),
+    Fault("wrong Content-MD5", wrong_md5, error=REJECTED, reason="digest", requests=2),
+    Fault("HTML as video/mp4", html, error=REJECTED, reason="not_a_video"),
+    Fault("cut, Content-Length matches", cut_with_matching_length, error=REJECTED, reason="truncated", requests=2),
+    Fault("cut, chunked and cleanly ended", cut_and_chunked, error=REJECTED, reason="truncated", requests=2),
+    Fault("gzip", gzipped, error=REJECTED, reason="content_encoding"),
+    Fault("Content-Length of 10^12", enormous, error=REJECTED, reason="too_large"),
+    Fault("redirect to a metadata address", to("http://169.254.169.254/latest/meta-data/"), error=REJECTED,
+          reason="forbidden_address"),
+    Fault("redirect to file:", to("file:///etc/hostname"), error=REJECTED, reason="forbidden_address"),
+    Fault("redirect in a loop", to("clip.mp4"), error=REJECTED, reason="redirects", requests=6),
+]  # fmt: skip
+
+
+def serve(server: FaultServer, fault: Fault, name: str) -> tuple[str, str | None]:
+    """Put a fault on the server.
+
+    :return: Its address, and the one that the vendor has when it is asked for a fresh one.
+    """
+    fresh = server.serve(f"{name}-fresh", lambda exchange: exchange.whole(CLIP)) if fault.fresh else None
+    return server.serve(name, fault.answer), fresh

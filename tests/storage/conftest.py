@@ -1,0 +1,61 @@
+"""Emulators that start themselves, one per kind and test worker."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from airflow_video_providers.landing import fetch
+from tests.faults.landing.server import FaultServer
+from tests.storage.emulators import BACKENDS, Backend, Unavailable, open_backend
+
+
+@pytest.fixture(scope="session")
+def _emulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Backend]]:
+    started: dict[str, Backend] = {}
+    with ExitStack() as stack:
+        work = tmp_path_factory.mktemp("emulators")
+
+        class OnDemand(dict[str, Backend]):
+            def __missing__(self, name: str) -> Backend:
+                self[name] = open_backend(name, stack, work)
+                return self[name]
+
+        yield OnDemand(started)
+
+
+@pytest.fixture(params=list(BACKENDS))
+def backend(request: pytest.FixtureRequest, _emulators: dict[str, Backend]) -> Backend:
+    """Each storage in turn."""
+    try:
+        return _emulators[request.param]
+    except Unavailable as missing:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def s3(_emulators: dict[str, Backend]) -> Backend:
+    return _emulators["s3"]
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A place in the bucket that nobody used before."""
+    return uuid.uuid4().hex[:12]
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[FaultServer]:
+    with FaultServer() as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "_LONGEST_PAUSE", 0.0)

@@ -1,0 +1,55 @@
+"""Whatever goes wrong on the way: the right bytes, or the right error and nothing under the final name."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+
+from airflow_video_providers.exceptions import DownloadError
+from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.landing import land
+from tests.faults.landing.cases import FAULTS, Fault, serve
+from tests.faults.landing.server import FaultServer
+from tests.storage.emulators import Backend
+
+pytestmark = pytest.mark.slow
+
+
+def job_for(url: str) -> VideoJob:
+    return VideoJob(
+        model="pixazo:mochi-v1", request_id="req-1", status=JobStatus.SUCCEEDED, charged="yes",
+        outputs=(VideoOutput(url=url),),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_ends_in_the_right_bytes_or_in_the_right_error(
+    fault: Fault, backend: Backend, prefix: str, server: FaultServer
+) -> None:
+    url, fresh = serve(server, fault, prefix)
+    options: dict[str, Any] = {"allow_private_hosts": ["127.0.0.1"]}
+    if fresh is not None:
+        options["refresh"] = lambda job: job_for(fresh)
+    where = f"{backend.root}/{prefix}"
+    if fault.lands is None:
+        with pytest.raises(DownloadError) as raised:
+            land(job_for(url), where, **options)
+        assert type(raised.value) is fault.error
+        assert raised.value.reason == fault.reason
+        assert "charged" in str(raised.value)
+        assert "secret-signature" not in str(raised.value)
+        assert backend.objects(prefix) == {}
+    else:
+        manifest = land(job_for(url), where, **options)
+        stored = backend.objects(prefix)
+        (output,) = manifest["outputs"]
+        assert stored[output["key"]] == fault.lands
+        assert output["sha256"] == hashlib.sha256(fault.lands).hexdigest()
+        record = next(json.loads(data) for key, data in stored.items() if key.endswith("manifest.json"))
+        assert record["outputs"][0]["sha256"] == output["sha256"]
+        assert len(stored) == 2
+        assert "secret-signature" not in json.dumps([record, manifest])
+    assert len(server.asked(prefix)) <= fault.requests
