@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from airflow_video_providers.exceptions import Charged
+from airflow_video_providers.exceptions import Charged, InvalidRequestError
 
 
 class JobStatus(StrEnum):
@@ -107,3 +108,30 @@ class VideoJob(BaseModel):
         :raises pydantic.ValidationError: if ``value`` is not such a record.
         """
         return cls.model_validate(value)
+
+
+def read_job(value: object) -> VideoJob:
+    """The job in what a task was given: the dict that another task pushed, or its JSON.
+
+    :raises InvalidRequestError: it is something else; the message says what and what to write instead.
+    """
+    if isinstance(value, VideoJob):
+        return value
+    try:
+        if isinstance(value, str):
+            return VideoJob.model_validate_json(value)
+        if isinstance(value, Mapping):
+            return VideoJob.from_dict(dict(value))
+    except ValidationError:
+        pass
+    hints: dict[type, str] = {
+        type(None): "The task before it pushed nothing: it was skipped, or it did not run in this DAG run.",
+        list: "That is a list of jobs: map the task over it with .expand(job=...).",
+        str: "Write job=<task>.output: a template turns the job into text that is not JSON.",
+    }
+    raise InvalidRequestError(
+        f"The job is {value!r:.80}, which is not a job that SubmitVideoOperator or VideoJobSensor pushed.",
+        remedy=next((hint for kind, hint in hints.items() if isinstance(value, kind)), "Write job=<task>.output."),
+        field="job",
+        allowed="the output of SubmitVideoOperator or VideoJobSensor",
+    )

@@ -99,7 +99,7 @@ def after(watch: Watch, seen: VideoJob | VideoProviderError, now: datetime) -> t
     job = seen if isinstance(seen, VideoJob) else watch.job
     watch, verdict = _judge(replace(watch, job=job if job.status is not JobStatus.EXPIRED else watch.job), seen, now)
     if verdict.done is None and verdict.error is None and now >= watch.deadline:
-        verdict = Verdict(error=_timed_out(watch))
+        verdict = Verdict(error=timed_out(watch))
     return watch, verdict
 
 
@@ -167,7 +167,8 @@ def _given_up(job: VideoJob, watch: Watch) -> JobError:
     )
 
 
-def _timed_out(watch: Watch) -> JobTimeoutError:
+def timed_out(watch: Watch) -> JobTimeoutError:
+    """The error for a watch whose deadline has come."""
     waited = int((watch.deadline - watch.started).total_seconds())
     return JobTimeoutError(
         f"The job was not finished after {waited} s of waiting; it was last seen {watch.job.status}.",

@@ -1,0 +1,1 @@
+"""Operators: submit a video, and land it."""

@@ -1,0 +1,102 @@
+"""From a submit operator's arguments to a bought job. The paid call itself stands in ``ledger/purchase.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_video_providers import catalogue
+from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.hooks.base import VideoHook
+from airflow_video_providers.ledger.budget import RunBudget
+from airflow_video_providers.ledger.config import default_on_clear, open_ledger
+from airflow_video_providers.ledger.purchase import buy_once
+from airflow_video_providers.ledger.records import Identity, Intent
+from airflow_video_providers.ledger.spend import Guard, Limits, estimate
+from airflow_video_providers.vendors.base import utcnow
+
+if TYPE_CHECKING:
+    import logging
+
+    from airflow.sdk import Context
+
+    from airflow_video_providers.jobs import VideoJob
+    from airflow_video_providers.models import VideoModel
+    from airflow_video_providers.operators.video import SubmitVideoOperator
+
+
+def identity_of(context: Context) -> Identity:
+    """Who buys: the task instance, never its try."""
+    ti = context["ti"]
+    return Identity(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+
+
+def rendered_request(task: SubmitVideoOperator) -> VideoModel:
+    """The request as it will be sent, checked.
+
+    :raises InvalidRequestError: it is wrong; nothing was sent.
+    """
+    model = catalogue.find(task.model)
+    if not isinstance(task.request, Mapping):
+        raise InvalidRequestError(
+            f"The request is {task.request!r:.80} after rendering.",
+            remedy="Give a dict of the model's fields.",
+            model=model.id,
+            field="request",
+            allowed="a dict",
+        )
+    request = model.parse(task.request)
+    request.refuse_known(task.extra_fields or {})
+    return request
+
+
+def buy(task: SubmitVideoOperator, context: Context) -> VideoJob:
+    """The job that this task instance bought, now or in an earlier try."""
+    hook = VideoHook.for_model(task.model, task.conn_id)
+    settings = hook.settings  # whatever is wrong with the connection must show before an intent is stored
+    hook.get_conn()
+    request = None if task.request_id else rendered_request(task)
+    body: dict[str, Any] = {**request.body(), **(task.extra_fields or {})} if request else {}
+    cost = estimate(
+        task.model,
+        documented=request.price() if request else None,
+        prices=settings.extra.get("prices"),
+        seconds=request.seconds() if request else None,
+    )
+    intent = Intent.of(
+        model=task.model, request=body, conn_id=hook.conn_id, estimated_cost_usd=cost.usd, cost_basis=cost.basis
+    )
+    limits = Limits.of(
+        settings.extra,
+        max_cost_usd=task.max_cost_usd,
+        max_run_cost_usd=task.max_run_cost_usd,
+        allow_unknown_price=task.allow_unknown_price,
+    )
+    identity, ledger, ti = identity_of(context), open_ledger(context), context["ti"]
+    shared = ledger is not None and ledger.store.shared
+    budget = RunBudget(ledger.store, identity.dag_id, identity.run_id) if ledger is not None and shared else None
+
+    def paid_call() -> VideoJob:
+        if request is None:
+            raise AssertionError("a task that attaches never buys")
+        job = hook.submit(request, extra_fields=task.extra_fields)
+        return job.but(estimated_cost_usd=cost.usd, cost_basis=cost.basis, request_sha256=intent.request_sha256)
+
+    job = buy_once(
+        ledger=ledger,
+        identity=identity,
+        intent=intent,
+        buy=paid_call,
+        look=hook.status,
+        clock=utcnow,
+        log=cast("logging.Logger", task.log),  # Airflow's own logger, by the same protocol
+        generation=ti.max_tries,
+        try_number=ti.try_number,
+        on_clear=task.on_clear or default_on_clear(),
+        on_unknown_outcome=task.on_unknown_outcome,
+        request_id=task.request_id or None,
+        allowance=Guard(task.model, cost, limits, budget),
+    )
+    if job.remaining_credits is not None:
+        task.log.info("Credits left in the account: %s.", job.remaining_credits)
+    return job.but(status_route=settings.status_route) if task.request_id else job

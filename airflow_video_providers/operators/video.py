@@ -1,0 +1,198 @@
+"""Buy a video, and land a finished one. See :class:`~airflow_video_providers.sensors.video.VideoJobSensor` between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_video_providers import catalogue
+from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.hooks.retries import errors_for_airflow, with_retry_policy
+from airflow_video_providers.jobs import read_job
+from airflow_video_providers.models import VideoModel, comes_later
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from airflow.sdk import Context
+
+
+class SubmitVideoOperator(BaseOperator):
+    """Buy one video, once, and push the job.
+
+    The intent to buy is stored before the paid call and the job right after it, so that no retry buys a second
+    clip: it returns the job that an earlier try bought. XCom: ``return_value`` is the job as a plain dict for
+    :class:`~airflow_video_providers.sensors.video.VideoJobSensor`, ``request_id`` the vendor's id.
+
+    :param model: The model's id, ``"<vendor>:<model>"``, for example ``"pixazo:mochi-v1"``. Templated.
+    :param request: What to generate: a dict of the model's fields, or the typed request, for example
+        ``PixverseV6TextToVideo(prompt="a fox", duration=5)``. Templated: everywhere in a dict, in the text
+        fields of a typed request. Literal mistakes fail when the DAG is parsed, rendered ones before anything
+        is sent. Fields that are not set are not sent.
+    :param request_id: Attach to this job of the vendor's and buy nothing. Templated.
+    :param conn_id: The Airflow connection with the API key. Default: ``<vendor>_default``. Templated.
+    :param extra_fields: Fields of the vendor that the catalogue does not know, sent as they are. Templated.
+    :param on_clear: What a user's Clear of this task does once its job is finished: ``"resubmit"`` buys again,
+        ``"reattach"`` returns the finished job. A job that still runs is kept in both cases. Default:
+        ``[video_providers] on_clear``, which is ``"resubmit"`` unless set.
+    :param on_unknown_outcome: What to do where an earlier try may have bought and nobody can tell: ``"fail"``
+        (default), or ``"resubmit"``, which buys at most once more and may pay twice.
+    :param max_cost_usd: Refuse a request whose estimated price is higher, in US dollars. The connection's extra
+        may hold a ``max_cost_usd`` too; the stricter one wins.
+    :param max_run_cost_usd: Refuse a request with which the estimates of all submits of the DAG run would pass
+        this many US dollars. Needs ``[video_providers] ledger_path``.
+    :param allow_unknown_price: Buy under a limit although no price is known. Default False.
+    :raises InvalidRequestError: the request, the model or the connection is wrong; nothing was sent.
+    :raises LedgerError: the record of purchases cannot be reached; nothing was sent. Retried.
+    :raises AuthenticationError: the key was refused; nothing was charged. Not retried.
+    :raises InsufficientCreditsError: the account is empty; nothing was charged. Not retried.
+    :raises RequestRejectedError: the vendor refused the request; nothing was charged. Not retried.
+    :raises RateLimitedError: too many requests; nothing was charged. Retried after the time the vendor names.
+    :raises VendorUnavailableError: the vendor was not reached; nothing was charged. Retried.
+    :raises SubmissionOutcomeUnknownError: it may have been accepted and charged. Not retried.
+    """
+
+    template_fields: Sequence[str] = ("model", "request", "request_id", "conn_id", "extra_fields")
+    template_fields_renderers = {"request": "json", "extra_fields": "json"}
+    ui_color = "#fdeac6"
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        request: Mapping[str, Any] | VideoModel | None = None,
+        request_id: str | None = None,
+        conn_id: str | None = None,
+        extra_fields: Mapping[str, Any] | None = None,
+        on_clear: Literal["resubmit", "reattach"] | None = None,
+        on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
+        max_cost_usd: float | Decimal | str | None = None,
+        max_run_cost_usd: float | Decimal | str | None = None,
+        allow_unknown_price: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**with_retry_policy(kwargs))
+        self.model = model
+        self.request = request
+        self.request_id = request_id
+        self.conn_id = conn_id
+        self.extra_fields = extra_fields
+        self.on_clear = on_clear
+        self.on_unknown_outcome = on_unknown_outcome
+        self.max_cost_usd = max_cost_usd
+        self.max_run_cost_usd = max_run_cost_usd
+        self.allow_unknown_price = allow_unknown_price
+        check_literals(model, request, request_id)
+
+    def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
+        """Render a typed request field by field, into a dict: the object may be shared by several tasks."""
+        return super().render_template(
+            content.serialize() if isinstance(content, VideoModel) else content, *args, **kwargs
+        )
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Buy, or return what an earlier try bought."""
+        from airflow_video_providers.operators.buying import buy
+
+        with errors_for_airflow():
+            job = buy(self, context)
+        context["ti"].xcom_push(key="request_id", value=job.request_id)
+        return job.to_dict()
+
+    def on_kill(self) -> None:
+        """Nothing is cancelled: no vendor can."""
+        self.log.warning(
+            "Killed. A video that was bought is still being made and may be charged; no vendor can cancel it. "
+            "Run this task again: it returns the job it bought, or says that the outcome is unknown. It buys nothing twice."
+        )
+
+
+def check_literals(model: Any, request: Any, request_id: Any) -> None:
+    """What can be checked when the DAG is parsed.
+
+    :raises InvalidRequestError: the model, or a literal in the request, is wrong.
+    """
+    if comes_later(model):
+        return
+    known = catalogue.find(model)
+    if isinstance(request, VideoModel) and not isinstance(request, known):
+        raise InvalidRequestError(
+            f"The request is one for {request.id}, and model is {model!r}.",
+            remedy="Name the same model in both.",
+            model=model,
+            field="request",
+            allowed=known.__name__,
+        )
+    if isinstance(request, Mapping):
+        known.parse(request, rendered=False)
+    if request is None and request_id is None:
+        raise InvalidRequestError(
+            "There is neither a request to buy nor a request_id to attach to.", model=model, field="request"
+        )
+
+
+class DownloadVideoOperator(BaseOperator):
+    """Land a finished video in object storage: whole, verified, and under a name that is a function of the job.
+
+    The manifest is written last; a task that is run again finds it and does nothing, also after the vendor's
+    address has expired. XCom: the manifest as plain JSON, with the uri of each file.
+
+    :param job: The finished job, ``wait.output``. Templated.
+    :param output_path: Where to land: ``"s3://aws_default@bucket/videos"``, ``gs://``, ``abfs://``, ``file://``,
+        a local path, or any other scheme of fsspec; the part before the ``@`` is the Airflow connection. Templated.
+    :param overwrite: Replace what is stored. By default an equal object is kept and a different one is an error.
+    :param verify: ``"container"`` (default) checks the container from first to last box, ``"decode"`` decodes
+        every frame too (extra ``media``).
+    :param media_types: Accepted types. Default: MP4 and WebM.
+    :param key_template: Where below ``output_path``; default
+        ``provider={vendor}/model={model}/dt={date}/{request_id}/{index}``. Templated by Jinja too.
+    :param poster: Land a JPEG of one frame beside each clip (extra ``media``). Default False.
+    :param max_bytes: No output may be larger. Default: 4 GiB.
+    :param timeout: Seconds for all downloads of the job together. Default: one hour.
+    :param extra_manifest: Anything else the manifest shall hold, for example the prompt. Templated.
+    :raises OutputExpiredError: the vendor no longer has the output. Not retried.
+    :raises OutputRejectedError: what came is not a whole video. Not retried.
+    :raises LandingError: the storage refuses, or holds something else under the name.
+    :raises DownloadError: network, disk or time did not allow it. Retried. For all of these the job is paid for,
+        nothing has its final name, and running the task again does not buy again.
+    """
+
+    template_fields: Sequence[str] = ("job", "output_path", "key_template", "extra_manifest")
+    template_fields_renderers = {"job": "json", "extra_manifest": "json"}
+    ui_color = "#d6f0d3"
+
+    def __init__(
+        self,
+        *,
+        job: Mapping[str, Any],
+        output_path: str,
+        overwrite: bool = False,
+        verify: Literal["container", "decode"] = "container",
+        media_types: Sequence[str] | None = None,
+        key_template: str | None = None,
+        poster: bool = False,
+        max_bytes: int | None = None,
+        timeout: float = 3600.0,
+        extra_manifest: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**with_retry_policy(kwargs))
+        self.job = job
+        self.output_path = output_path
+        self.overwrite = overwrite
+        self.verify = verify
+        self.media_types = media_types
+        self.key_template = key_template
+        self.poster = poster
+        self.max_bytes = max_bytes
+        self.timeout = timeout
+        self.extra_manifest = extra_manifest
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Land the job; nothing is fetched where it is landed already."""
+        from airflow_video_providers.operators.delivery import deliver
+
+        with errors_for_airflow():
+            return deliver(read_job(self.job), self, context)
