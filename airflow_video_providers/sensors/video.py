@@ -78,8 +78,9 @@ class VideoJobSensor(BaseSensorOperator):
         poke_interval: timedelta | float | None = None,
         **kwargs: Any,
     ) -> None:
-        own_pace = {} if poke_interval is None else {"poke_interval": poke_interval}
-        super().__init__(timeout=timeout, **own_pace, **with_retry_policy(kwargs))
+        if poke_interval is not None:
+            kwargs["poke_interval"] = poke_interval
+        super().__init__(timeout=timeout, **with_retry_policy(kwargs))
         self.job = job
         self.model = model
         self.request_id = request_id
@@ -122,7 +123,7 @@ class VideoJobSensor(BaseSensorOperator):
         except VideoProviderError as error:
             self._fail(error)
 
-    def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:  # noqa: ARG002 # Airflow's signature
         """Read the trigger's event; a finished job's result is read from the vendor once more.
 
         The event holds no output addresses, because Airflow logs every event.
@@ -211,7 +212,7 @@ class VideoJobSensor(BaseSensorOperator):
         if known is None:
             known = self.__dict__["_known_hook"] = VideoHook.for_model(job.model, job.conn_id)
             _ = known.settings  # a wrong connection must show before waiting
-        return known  # type: ignore[no-any-return]
+        return known
 
     def _look(self, watch: polling.Watch) -> tuple[polling.Watch, polling.Verdict]:
         hook = self._hook(watch.job)
@@ -243,9 +244,12 @@ class VideoJobSensor(BaseSensorOperator):
         return max(0.0, min(max(wait, self._next_pause or 0.0), left))
 
     def _finish(self, job: VideoJob) -> dict[str, Any]:
-        self.log.info("Job %s of %s is finished: %d output(s), charged: %s, estimated cost: %s.",
-                      job.request_id, job.model, len(job.outputs), job.charged,
-                      "not known" if job.estimated_cost_usd is None else f"${job.estimated_cost_usd}")  # fmt: skip
+        age = (
+            "" if job.submitted_at is None else f" {(_now() - job.submitted_at).total_seconds():.1f} s after its submit"
+        )
+        cost = "not known" if job.estimated_cost_usd is None else f"${job.estimated_cost_usd}"
+        self.log.info("Job %s of %s is finished%s: %d output(s), charged: %s, estimated cost: %s.",
+                      job.request_id, job.model, age, len(job.outputs), job.charged, cost)  # fmt: skip
         return job.to_dict()
 
     def _fail(self, error: VideoProviderError) -> NoReturn:

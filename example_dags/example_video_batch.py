@@ -1,0 +1,59 @@
+"""A table of prompts as a batch: what is good lands, also where some of it fails.
+
+One task group per prompt, mapped as a whole: a failed submit stops its own group and no other. (Operators
+that are chained by ``expand`` one by one lose the good jobs with the bad one: an ``expand`` over a task that
+failed in part does not run.)
+
+The pool limits how many submits, and how many downloads, run at the same time; it does not limit how many
+jobs are in flight at the vendor, because a deferred sensor holds no slot. ``max_active_tis_per_dagrun`` on the
+sensor does: a group whose turn has not come waits. ``weight_rule="upstream"`` lands what is finished before
+more is submitted.
+"""
+
+from __future__ import annotations
+
+from airflow.sdk import Param, dag, task, task_group
+
+from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
+from airflow_video_providers.sensors.video import VideoJobSensor
+
+PROMPTS = [
+    "A lighthouse at dusk, waves breaking below it",
+    "A tram climbs a steep street in the fog",
+    "Hands fold a letter and put it into an envelope",
+]
+
+
+@dag(
+    schedule=None,
+    params={
+        "model": Param("pixazo:pixverse-v6-text-to-video", type="string"),
+        "prompts": Param(PROMPTS, type="array"),
+        "output_path": Param("file:///tmp/videos", type="string"),
+    },
+    default_args={"weight_rule": "upstream", "retries": 2},
+)
+def example_video_batch():
+    @task
+    def prompts(params=None):
+        return params["prompts"]
+
+    @task_group
+    def video(prompt):
+        submit = SubmitVideoOperator(
+            task_id="submit", model="{{ params.model }}", request={"prompt": prompt, "duration": 5}
+        )
+        wait = VideoJobSensor(task_id="wait", job=submit.output, max_active_tis_per_dagrun=16)
+        land = DownloadVideoOperator(task_id="land", job=wait.output, output_path="{{ params.output_path }}")
+        return land.output
+
+    @task(trigger_rule="all_done")
+    def report(landed, params=None):
+        landed = [manifest for manifest in landed if manifest]
+        print(f"{len(landed)} of {len(params['prompts'])} landed")
+        return [output["uri"] for manifest in landed for output in manifest["outputs"]]
+
+    report(video.expand(prompt=prompts()))
+
+
+example_video_batch()
