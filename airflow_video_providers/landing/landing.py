@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
-from urllib.parse import urlsplit
 
 from airflow_video_providers.exceptions import (
     DownloadError,
@@ -149,9 +148,6 @@ class Landing:
                 store.remove(keys.manifest)  # or it would vouch for other bytes
             self._in_threads(count, lambda index: self._store(store, clips[index]), lambda: None)
             now = time.monotonic()
-            for clip, output in zip(clips, job.outputs, strict=False):
-                parts = urlsplit(output.url)
-                clip.entry["source"] = {"host": parts.hostname or "", "path": parts.path}
             record = manifests.build(
                 job,
                 [clip.entry for clip in clips],
@@ -201,6 +197,8 @@ class Landing:
         )
         key = keys.output(index, EXTENSIONS[found.media_type])
         entry = manifests.output_entry(index, key, fetched.size, fetched.sha256, found)
+        if index < len(job.outputs):
+            entry["source"] = manifests.source_entry(job.outputs[index].url)
         clip = _Clip(parcel, entry)
         if self.poster:
             data, width, height = medias.poster(spool.path, found)

@@ -10,6 +10,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from importlib import resources
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from airflow_video_providers import __version__
 from airflow_video_providers.exceptions import LandingError
@@ -137,3 +138,9 @@ def output_entry(index: int, key: str, size: int, sha256: str, media: MediaInfo)
         "content_type": content_type,
         **described,
     }
+
+
+def source_entry(url: str) -> dict[str, str]:
+    """Where a file came from, without the query, which may hold a signature."""
+    parts = urlsplit(url)
+    return {"host": parts.hostname or "", "path": parts.path}

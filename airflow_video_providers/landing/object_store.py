@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import math
 import re
 import tempfile
@@ -36,6 +37,25 @@ class ObjectStore:
         self._root = root
         self.uri = f"{scheme}://{root}"
         self.path = f"{scheme}://{conn_id}@{root}" if conn_id else self.uri
+
+    def check(self) -> None:
+        """Find out now, not after the download, whether the bucket can be reached.
+
+        :raises LandingError: if it cannot, or does not exist.
+        """
+        if not self._family:
+            return  # what a root is differs too much
+        if self._family == "abfs":  # the SDK tells each request of an upload in a dozen lines of the task's log
+            logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
+        bucket = self._root.split("/", 1)[0]
+        try:
+            self._fs.info(bucket)
+        except FileNotFoundError as missing:
+            raise LandingError(f"The bucket {bucket!r} of {self.uri} does not exist.", reason="storage") from missing
+        except Exception as failed:
+            if isinstance(failed, PermissionError) or getattr(failed, "code", None) == 403:
+                return  # many may write objects and not look at the bucket
+            raise self._refused(f"{self.uri} cannot be reached", failed) from failed
 
     def _at(self, key: str) -> str:
         return f"{self._root}/{key}"

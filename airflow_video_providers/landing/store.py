@@ -105,7 +105,9 @@ def open_store(output_path: str) -> Store:
             money="The job is paid for; nothing was fetched.",
         )  # fmt: skip
     filesystem = _outside_a_loop(lambda: _filesystem(scheme, conn_id or None))
-    return ObjectStore(filesystem, scheme, conn_id or None, f"{container}/{prefix}".rstrip("/"))
+    store = ObjectStore(filesystem, scheme, conn_id or None, f"{container}/{prefix}".rstrip("/"))
+    store.check()
+    return store
 
 
 def _outside_a_loop(call: Callable[[], _T]) -> _T:

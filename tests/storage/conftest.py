@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,9 +13,12 @@ from airflow_video_providers.landing import fetch
 from tests.faults.landing.server import FaultServer
 from tests.storage.emulators import BACKENDS, Backend, Unavailable, open_backend
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 @pytest.fixture(scope="session")
-def _emulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Backend]]:
+def emulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Backend]]:
     started: dict[str, Backend] = {}
     with ExitStack() as stack:
         work = tmp_path_factory.mktemp("emulators")
@@ -29,10 +32,10 @@ def _emulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, B
 
 
 @pytest.fixture(params=list(BACKENDS))
-def backend(request: pytest.FixtureRequest, _emulators: dict[str, Backend]) -> Backend:
+def backend(request: pytest.FixtureRequest, emulators: dict[str, Backend]) -> Backend:
     """Each storage in turn."""
     try:
-        return _emulators[request.param]
+        return emulators[request.param]
     except Unavailable as missing:
         if os.environ.get("CI"):
             raise
@@ -40,8 +43,8 @@ def backend(request: pytest.FixtureRequest, _emulators: dict[str, Backend]) -> B
 
 
 @pytest.fixture
-def s3(_emulators: dict[str, Backend]) -> Backend:
-    return _emulators["s3"]
+def s3(emulators: dict[str, Backend]) -> Backend:
+    return emulators["s3"]
 
 
 @pytest.fixture

@@ -76,8 +76,6 @@ class Backend(ABC):
     #: ``output_path`` of a landing.
     root: str
     environment: dict[str, str] = {}
-    #: Does the emulator itself refuse a create-only write onto something?
-    honours_create_only = True
 
     @abstractmethod
     def objects(self, prefix: str) -> dict[str, bytes]:
@@ -132,7 +130,8 @@ class S3(Backend):
         found = self.client.list_objects_v2(Bucket=BUCKET, Prefix=f"{prefix}/").get("Contents", [])
         keys = [entry["Key"] for entry in found]
         return {
-            key.removeprefix(f"{prefix}/"): self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys
+            key.removeprefix(f"{prefix}/"): self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+            for key in keys
         }
 
     def store(self, key: str, data: bytes) -> None:
@@ -146,7 +145,6 @@ class S3(Backend):
 class GCS(Backend):
     name = "gs"
     root = f"gs://gcs_emu@{BUCKET}"
-    honours_create_only = False
 
     def __init__(self, stack: ExitStack, work: Path) -> None:
         port = free_port()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,8 +12,10 @@ from airflow_video_providers.exceptions import DownloadError
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
 from airflow_video_providers.landing import land
 from tests.faults.landing.cases import FAULTS, Fault, serve
-from tests.faults.landing.server import FaultServer
-from tests.storage.emulators import Backend
+
+if TYPE_CHECKING:
+    from tests.faults.landing.server import FaultServer
+    from tests.storage.emulators import Backend
 
 pytestmark = pytest.mark.slow
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from airflow_video_providers.exceptions import DownloadError, OutputExpiredError, OutputRejectedError
 from tests.faults.landing.clips import HTML, mp4
-from tests.faults.landing.server import Exchange, FaultServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.faults.landing.server import Exchange, FaultServer
 
 CLIP = mp4()
 OTHER = mp4(320_000, seed=2)
@@ -102,7 +106,7 @@ def range_ignored(exchange: Exchange) -> None:
 
 
 def wrong_md5(exchange: Exchange) -> None:
-    exchange.whole(CLIP, Content_MD5=base64.b64encode(hashlib.md5(OTHER).digest()).decode())
+    exchange.whole(CLIP, Content_MD5=base64.b64encode(hashlib.md5(OTHER, usedforsecurity=False).digest()).decode())
 
 
 def html(exchange: Exchange) -> None:
