@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from typing import Any
 
@@ -68,7 +69,8 @@ def main(arguments: list[str] | None = None) -> int:
         bound.listen(128)  # what connects from now on is served as soon as the server runs
         shown = f"[{host}]" if ":" in host else host
         print(f"listening on http://{shown}:{bound.getsockname()[1]}", flush=True)
-        make_server(app).run([bound])
+        with contextlib.suppress(KeyboardInterrupt):
+            make_server(app).run([bound])
     return 0
 
 

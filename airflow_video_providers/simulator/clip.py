@@ -124,10 +124,10 @@ def _key_frame(spec: ClipSpec, colour: Yuv) -> bytes:
     return _nal(0x65, bits.raw(first_row).raw(below).rbsp())
 
 
-def _skipped_frame(spec: ClipSpec, number: int) -> bytes:
-    columns, rows = _grid(spec)
-    bits = _Bits().ue(0).ue(5).ue(0).u(8, number % 256).u(1, 0).u(1, 0).u(1, 0).ue(0).ue(1)
-    return _nal(0x41, bits.ue(columns * rows).rbsp())
+@lru_cache(maxsize=4096)
+def _skipped_frame(blocks: int, number: int) -> bytes:
+    bits = _Bits().ue(0).ue(5).ue(0).u(8, number).u(1, 0).u(1, 0).u(1, 0).ue(0).ue(1)
+    return _nal(0x41, bits.ue(blocks).rbsp())
 
 
 def _box(kind: bytes, *parts: bytes) -> bytes:
@@ -183,7 +183,8 @@ def _parts(spec: ClipSpec, colour: Yuv, mdat_header: int) -> tuple[bytes, bytes]
     """Everything before the mdat box, and the coded frames."""
     sps, pps = _sps(spec), _pps()
     frames = [_key_frame(spec, colour)]
-    frames += [_skipped_frame(spec, number) for number in range(1, spec.frames)]
+    columns, rows = _grid(spec)
+    frames += [_skipped_frame(columns * rows, number % 256) for number in range(1, spec.frames)]
     sizes = [len(frame) + 4 for frame in frames]
     samples = b"".join(struct.pack(">I", len(frame)) + frame for frame in frames)
     head_size = len(_FTYP) + len(_moov(spec, _sample_table(spec, sps, pps, sizes, 0)))

@@ -25,6 +25,12 @@ class Clock:
         elapsed = 0.0 if self.frozen else time.monotonic() - self._monotonic
         return self._started + elapsed + self._offset
 
+    def freeze(self, frozen: bool) -> None:
+        """Stop the clock, or let it run on from where it stands."""
+        now = self.now()
+        self.frozen, self._started, self._offset, self._monotonic = frozen, now, 0.0, time.monotonic()
+        self._wake()
+
     def advance(self, seconds: float) -> None:
         """Push time forward.
 
@@ -33,6 +39,9 @@ class Clock:
         if seconds < 0:
             raise ValueError("Time only moves forward.")
         self._offset += seconds
+        self._wake()
+
+    def _wake(self) -> None:
         self._moved.set()
         self._moved = asyncio.Event()
 

@@ -99,7 +99,7 @@ class SimulatorHandle:
         self._ask("DELETE", "faults")
 
     def configure(self, **options: Any) -> None:
-        """Change settings until the next :meth:`reset`; the clock, the seed and the wallets stay."""
+        """Change settings until the next :meth:`reset`; ``credits`` fills the wallets anew."""
         self._ask("POST", "options", options)
 
     def advance(self, seconds: float) -> None:

@@ -102,9 +102,14 @@ class Store:
         self.jobs: dict[str, Job] = {}
         self.order: list[Job] = []
         self._running: list[tuple[float, int]] = []
-        self.wallets = {vendor: Decimal(str(options.credits)) for vendor in VENDORS}
+        self.wallets: dict[str, Decimal] = {}
         self._reserved = dict.fromkeys(VENDORS, Decimal(0))
-        self._options = options
+        self.options = options
+        self.fill(options.credits)
+
+    def fill(self, credits_each: float) -> None:
+        """Put this much into each wallet, whatever was in it."""
+        self.wallets = {vendor: Decimal(str(credits_each)) for vendor in VENDORS}
 
     def add(self, job: Job) -> None:
         """Accept a job."""
@@ -116,7 +121,7 @@ class Store:
 
     def latency(self, ranges: tuple[Range, Range]) -> tuple[float, float]:
         """Queue and run time of the next job, decided by the seed and the job's number alone."""
-        dice = random.Random(self._options.seed * 1_000_003 + len(self.order))  # noqa: S311  repeatable on purpose
+        dice = random.Random(self.options.seed * 1_000_003 + len(self.order))  # noqa: S311  repeatable on purpose
         queue, run = ranges
         return dice.uniform(*queue), dice.uniform(*run)
 

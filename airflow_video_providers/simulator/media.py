@@ -88,25 +88,18 @@ class Media:
             "last-modified": formatdate(0, usegmt=True),
             "accept-ranges": "bytes",
         }
-        span = _span(call, size, headers)
+        wanted = _wanted(call, headers)
+        span = _span(wanted, size) if wanted else (0, size - 1)
         if span is None:
             return page(416).with_headers(content_range=f"bytes */{size}")
         first, last = span
-        partial = (first, last) != (0, size - 1)
-        if partial:
+        if wanted:
             headers["content-range"] = f"bytes {first}-{last}/{size}"
-        chunks = _pieces(head, first, last) if call.method == "GET" else _nothing()
-        answer = Answer(206 if partial else 200, None, headers, chunks, last - first + 1)
+        answer = Answer(206 if wanted else 200, None, headers, _pieces(head, first, last), last - first + 1)
         asked = from_header(call.headers.get("x-sim-fault", ""), "media")
         for fault in self.world.book.take("media", "", asked) if call.method == "GET" else ():
             answer = _spoilt(fault, answer, call)
         return answer
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    """No body."""
-    return
-    yield b""
 
 
 async def _pieces(head: bytes, first: int, last: int) -> AsyncIterator[bytes]:
@@ -120,39 +113,38 @@ async def _pieces(head: bytes, first: int, last: int) -> AsyncIterator[bytes]:
         first += size
 
 
-def _span(call: Call, size: int, headers: dict[str, str]) -> tuple[int, int] | None:
-    """First and last byte to send; None: nothing of what was asked for exists."""
-    wanted = _RANGE.match(call.headers.get("range", ""))
+def _wanted(call: Call, headers: dict[str, str]) -> tuple[str, str] | None:
+    """The range that was asked for, if it is understood and its condition holds."""
+    found = _RANGE.match(call.headers.get("range", ""))
     condition = call.headers.get("if-range")
-    if not wanted or (not wanted["first"] and not wanted["last"]):
-        return 0, size - 1
-    if condition is not None and condition not in (headers.get("etag"), headers.get("last-modified")):
-        return 0, size - 1
-    if not wanted["first"]:
-        length = int(wanted["last"])
-        return (max(0, size - length), size - 1) if length and size else None
-    first, last = int(wanted["first"]), int(wanted["last"] or size - 1)
-    return (first, min(last, size - 1)) if first <= last and first < size else None
+    if not found or not (found["first"] or found["last"]):
+        return None
+    if condition is not None and condition not in (headers["etag"], headers["last-modified"]):
+        return None
+    return found["first"], found["last"]
+
+
+def _span(wanted: tuple[str, str], size: int) -> tuple[int, int] | None:
+    """First and last byte of a range; None: there are no such bytes."""
+    first, last = wanted
+    if not first:
+        return (max(0, size - int(last)), size - 1) if int(last) and size else None
+    end = min(int(last or size), size - 1)
+    return (int(first), end) if int(first) <= end else None
 
 
 def _ranged(call: Call, body: bytes, headers: dict[str, str], *, ignore: bool) -> Answer:
     if ignore:
         return Answer(200, body, headers)
     headers = headers | {"accept-ranges": "bytes"}
-    span = _span(call, len(body), headers) if body else (0, -1)
+    wanted = _wanted(call, headers)
+    if wanted is None:
+        return Answer(200, body, headers)
+    span = _span(wanted, len(body))
     if span is None:
         return page(416).with_headers(content_range=f"bytes */{len(body)}")
     first, last = span
-    if (first, last) == (0, len(body) - 1) and not _asks_for_all(call, len(body), headers):
-        return Answer(200, body, headers)
     return Answer(206, body[first : last + 1], headers | {"content-range": f"bytes {first}-{last}/{len(body)}"})
-
-
-def _asks_for_all(call: Call, size: int, headers: dict[str, str]) -> bool:
-    """Was the whole file asked for as a range? That is a 206, too."""
-    condition = call.headers.get("if-range")
-    valid = condition is None or condition in (headers.get("etag"), headers.get("last-modified"))
-    return bool(size) and valid and bool(_RANGE.match(call.headers.get("range", "")))
 
 
 def _reshaped(fault: Fault, body: bytes, headers: dict[str, str]) -> tuple[bytes, dict[str, str]]:

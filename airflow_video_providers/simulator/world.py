@@ -42,11 +42,15 @@ class World:
         self._recent: dict[tuple[str, str], deque[float]] = {}
 
     def configure(self, changes: dict[str, Any]) -> None:
-        """Change settings that are read as requests come in; the clock and the wallets stay as they are.
+        """Change settings until the next reset; what is running keeps its times, credits fill the wallets anew.
 
         :raises ValueError: for a setting that does not exist, or a value that it does not take.
         """
-        self.options = self.options.but(**changes)
+        self.options = self.store.options = self.options.but(**changes)
+        if "frozen_clock" in changes:
+            self.clock.freeze(self.options.frozen_clock)
+        if "credits" in changes:
+            self.store.fill(self.options.credits)
 
     def record(self, call: Call, vendor: str | None) -> dict[str, Any]:
         """Write a request down, keys redacted."""
