@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import (
-    AirflowSensorTimeout,
-    AirflowSkipException,
-    BaseSensorOperator,
-    PokeReturnValue,
-)
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue
 
 from airflow_video_providers import catalogue, polling
-from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError, rebuild
-from airflow_video_providers.hooks.base import VideoHook
-from airflow_video_providers.hooks.retries import for_airflow, with_retry_policy
-from airflow_video_providers.jobs import VideoJob, read_job
+from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
+from airflow_video_providers.hooks.retries import with_retry_policy
+from airflow_video_providers.hooks.waiting import Waiting, fail, finished_job, job_to_wait_for, now, tell_outcome
 from airflow_video_providers.models import comes_later
-from airflow_video_providers.timing import TIMING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from airflow.sdk import Context
 
+    from airflow_video_providers.jobs import VideoJob
+
 #: Airflow's own limit on the trigger comes after the trigger's own deadline, which says what it means.
 _MARGIN = timedelta(minutes=2)
-#: How long the worker tries to read the result that the trigger has seen.
-_RESULT_PATIENCE = timedelta(minutes=5)
 
 
 class VideoJobSensor(BaseSensorOperator):
@@ -93,8 +85,6 @@ class VideoJobSensor(BaseSensorOperator):
         if job is None and (model is None or request_id is None):
             raise InvalidRequestError("The sensor needs a job, or a model and a request_id.", field="job")
 
-    # Airflow's entry points.
-
     def execute(self, context: Context) -> Any:
         """Defer, or wait here."""
         try:
@@ -104,46 +94,23 @@ class VideoJobSensor(BaseSensorOperator):
         except AirflowSensorTimeout as late:
             self._time_out(late)
         except VideoProviderError as error:
-            self._fail(error)
+            fail(self, error)
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """One look at the job; an odd answer is settled at once, so that no state is carried between pokes."""
+        """One look at the job."""
         try:
-            watch = self._watch or self._begin(context)
-            while True:
-                watch, verdict = self._look(watch)
-                self._watch, self._next_pause = watch, verdict.pause
-                if verdict.error is not None:
-                    raise verdict.error
-                if verdict.done is not None:
-                    return PokeReturnValue(is_done=True, xcom_value=self._finish(verdict.done))
-                if watch.trouble is None:
-                    return PokeReturnValue(is_done=False)
-                self._sleep(verdict.pause or 0.0)
+            self._waiting = self._waiting or self._begin(context)
+            job = self._waiting.look()
+            return PokeReturnValue(is_done=job is not None, xcom_value=job and self._finish(job))
         except VideoProviderError as error:
-            self._fail(error)
+            fail(self, error)
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:  # noqa: ARG002 # Airflow's signature
-        """Read the trigger's event; a finished job's result is read from the vendor once more.
-
-        The event holds no output addresses, because Airflow logs every event.
-        """
+        """Read the trigger's event, and a finished job's result from the vendor."""
         try:
-            told = event if isinstance(event, dict) else {}
-            job = read_job(told["job"]) if told.get("job") else self._job()
-            if told.get("error"):
-                raise rebuild(told["error"], job)
-            now = _now()
-            watch = polling.Watch(job, started=now, deadline=now + _RESULT_PATIENCE)
-            while True:
-                watch, verdict = self._look(watch)
-                if verdict.error is not None:
-                    raise verdict.error
-                if verdict.done is not None:
-                    return self._finish(verdict.done)
-                self._sleep(5.0 if verdict.pause is None else verdict.pause)
+            return self._finish(finished_job(event, self._job(), self.log, self._sleep))
         except VideoProviderError as error:
-            self._fail(error)
+            fail(self, error)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Airflow's own limit on the trigger speaks of a trigger; say what it means for the job."""
@@ -159,113 +126,49 @@ class VideoJobSensor(BaseSensorOperator):
             "Run this task again to go on waiting for the same job."
         )
 
-    # The parts.
-
-    _watch: polling.Watch | None = None
-    _next_pause: float | None = None
+    _waiting: Waiting | None = None
     _sleep: Callable[[float], None] = staticmethod(time.sleep)
 
     def _job(self) -> VideoJob:
-        """The job to wait for, with the connection to ask."""
-        if self.job is not None:
-            job = read_job(self.job)
-            return job.but(conn_id=self.conn_id) if self.conn_id else job
-        if not self.model or not self.request_id:
-            raise InvalidRequestError(
-                "The model or the request_id is empty after rendering.",
-                remedy="Check the task it comes from: it may have been skipped.",
-                field="request_id",
-                value=self.request_id,
-            )
-        hook = VideoHook.for_model(self.model, self.conn_id)
-        return VideoJob(
-            model=self.model,
-            request_id=self.request_id,
-            conn_id=hook.conn_id,
-            status_route=hook.settings.status_route,
-        )
+        return job_to_wait_for(self.job, self.model, self.request_id, self.conn_id)
 
-    def _begin(self, context: Context) -> polling.Watch:
-        started = (context["ti"].get_first_reschedule_date(context) if self.reschedule else None) or _now()
-        return polling.Watch(self._job(), started=started, deadline=started + timedelta(seconds=self.timeout))
+    def _begin(self, context: Context) -> Waiting:
+        return Waiting(
+            self._job(),
+            timeout=self.timeout,
+            started=context["ti"].get_first_reschedule_date(context) if self.reschedule else None,
+            pace=self.poke_interval if self.own_pace else None,
+            log=self.log,
+            sleep=self._sleep,
+        )
 
     def _defer(self, context: Context) -> NoReturn:
         from airflow_video_providers.triggers.video import VideoJobTrigger
 
-        watch = self._begin(context)
-        hook = self._hook(watch.job)
-        self.log.info("Waiting for job %s of %s with the connection %s, until %s UTC.",
-                      watch.job.request_id, watch.job.model, hook.conn_id, f"{watch.deadline:%Y-%m-%d %H:%M:%S}")  # fmt: skip
+        waiting = self._begin(context)
+        self.log.info(
+            "Waiting for job %s of %s with the connection %s, until %s UTC.",
+            waiting.job.request_id, waiting.job.model, waiting.hook.conn_id,
+            f"{waiting.watch.deadline:%Y-%m-%d %H:%M:%S}",
+        )  # fmt: skip
         self.defer(
-            trigger=VideoJobTrigger(
-                job=json.dumps(watch.job.but(conn_id=hook.conn_id, outputs=()).to_dict()),
-                poll_interval=self.poke_interval if self.own_pace else None,
-                started_at=watch.started.timestamp(),
-                end_time=watch.deadline.timestamp(),
-            ),
+            trigger=VideoJobTrigger(**waiting.trigger_arguments()),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout) + _MARGIN,
         )
 
-    def _hook(self, job: VideoJob) -> VideoHook:
-        known = self.__dict__.get("_known_hook")
-        if known is None:
-            known = self.__dict__["_known_hook"] = VideoHook.for_model(job.model, job.conn_id)
-            _ = known.settings  # a wrong connection must show before waiting
-        return known
-
-    def _look(self, watch: polling.Watch) -> tuple[polling.Watch, polling.Verdict]:
-        hook = self._hook(watch.job)
-        seen: VideoJob | VideoProviderError
-        try:
-            seen = hook.status(watch.job)
-        except VideoProviderError as error:
-            seen = error
-        before = watch.job.status
-        watch, verdict = polling.after(watch, seen, _now())
-        if verdict.reconnect:
-            hook.reconnect()
-        if watch.job.status is not before:
-            self.log.info("Job %s: %s (%s) after %.0f s.", watch.job.request_id, watch.job.status,
-                          watch.job.vendor_status, (_now() - watch.started).total_seconds())  # fmt: skip
-        return watch, verdict
-
     def _get_next_poke_interval(self, *_: Any) -> float:
         """Airflow's sensor asks this between two pokes."""
-        watch = self._watch
-        if watch is None:
-            return self.poke_interval
-        now = _now()
-        wait = self.poke_interval
-        if not self.own_pace:
-            age = (now - (watch.job.submitted_at or watch.started)).total_seconds()
-            wait = TIMING.next_look(watch.job.model, age, catalogue.vendor_of(watch.job.model).poll_seconds)
-        left = (watch.deadline - now).total_seconds()
-        return max(0.0, min(max(wait, self._next_pause or 0.0), left))
+        return self._waiting.pause() if self._waiting else self.poke_interval
 
     def _finish(self, job: VideoJob) -> dict[str, Any]:
-        age = (
-            "" if job.submitted_at is None else f" {(_now() - job.submitted_at).total_seconds():.1f} s after its submit"
-        )
-        cost = "not known" if job.estimated_cost_usd is None else f"${job.estimated_cost_usd}"
-        self.log.info("Job %s of %s is finished%s: %d output(s), charged: %s, estimated cost: %s.",
-                      job.request_id, job.model, age, len(job.outputs), job.charged, cost)  # fmt: skip
+        tell_outcome(job, self.log)
         return job.to_dict()
-
-    def _fail(self, error: VideoProviderError) -> NoReturn:
-        """The one table for all modes: Airflow's own differs between them."""
-        if self.soft_fail or self.never_fail:
-            raise AirflowSkipException(f"{error} (skipped: soft_fail or never_fail is set)") from error
-        told = for_airflow(error)
-        raise told from (error if told is not error else error.__cause__)
 
     def _time_out(self, late: AirflowSensorTimeout) -> NoReturn:
         if isinstance(late, VideoProviderError):
-            self._fail(late)
-        now = _now()
-        watch = self._watch or polling.Watch(self._job(), now - timedelta(seconds=self.timeout), now)
-        self._fail(polling.timed_out(watch))
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
+            fail(self, late)
+        waiting = self._waiting or Waiting(
+            self._job(), timeout=self.timeout, started=now() - timedelta(seconds=self.timeout), log=self.log
+        )
+        fail(self, polling.timed_out(waiting.watch))

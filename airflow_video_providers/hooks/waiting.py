@@ -1,0 +1,182 @@
+"""Waiting for one job in a worker: what the sensor and the one-task operator do between two looks."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.common.compat.sdk import AirflowSkipException
+
+from airflow_video_providers import polling
+from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError, rebuild
+from airflow_video_providers.hooks.base import VideoHook
+from airflow_video_providers.hooks.retries import for_airflow
+from airflow_video_providers.jobs import VideoJob, read_job
+from airflow_video_providers.timing import TIMING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: How long a worker tries to read the result that the trigger has seen.
+_RESULT_PATIENCE = timedelta(minutes=5)
+
+
+class Waiting:
+    """A job, how long to wait for it, and the hook to ask.
+
+    :param job: The job.
+    :param timeout: Seconds to wait, from ``started``.
+    :param started: When the wait began; by default now.
+    :param pace: Seconds between two looks; None leaves it to what was learned of the model.
+    :param log: Where a change of state is told.
+    :param sleep: How to pause.
+    :raises InvalidRequestError: the connection is missing or wrong.
+    """
+
+    def __init__(
+        self,
+        job: VideoJob,
+        *,
+        timeout: float,
+        log: Any,
+        started: datetime | None = None,
+        pace: float | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.hook = VideoHook.for_model(job.model, job.conn_id)
+        _ = self.hook.settings  # a wrong connection must show before waiting
+        began = started or now()
+        job = job.but(conn_id=self.hook.conn_id)
+        self.watch = polling.Watch(job, started=began, deadline=began + timedelta(seconds=timeout))
+        self._pace = pace
+        self._log = log
+        self._sleep = sleep
+        self._asked_pause: float | None = None
+
+    @property
+    def job(self) -> VideoJob:
+        """The job as it was last seen."""
+        return self.watch.job
+
+    def look(self) -> VideoJob | None:
+        """The finished job, or None: look again. An odd answer is settled here and now.
+
+        :raises VideoProviderError: the wait is over.
+        """
+        while True:
+            verdict = self._look_once()
+            if verdict.error is not None:
+                raise verdict.error
+            if verdict.done is not None:
+                TIMING.record(verdict.done.model, self._age(verdict.done.completed_at))
+                return verdict.done
+            if self.watch.trouble is None:
+                return None
+            self._sleep(verdict.pause or 0.0)
+
+    def until_done(self) -> VideoJob:
+        """Look until the wait is over, holding the worker."""
+        while (job := self.look()) is None:
+            self._sleep(self.pause())
+        return job
+
+    def pause(self) -> float:
+        """Seconds until the next look."""
+        wait = self._pace
+        if wait is None:
+            wait = TIMING.next_look(self.job.model, self._age(None), self.hook.vendor_class.poll_seconds)
+        left = (self.watch.deadline - now()).total_seconds()
+        return max(0.0, min(max(wait, self._asked_pause or 0.0), left))
+
+    def trigger_arguments(self) -> dict[str, Any]:
+        """What the trigger needs: plain values, no secret, no output address."""
+        return {
+            "job": json.dumps(self.job.but(outputs=()).to_dict()),
+            "poll_interval": self._pace,
+            "started_at": self.watch.started.timestamp(),
+            "end_time": self.watch.deadline.timestamp(),
+        }
+
+    def _look_once(self) -> polling.Verdict:
+        seen: VideoJob | VideoProviderError
+        try:
+            seen = self.hook.status(self.job)
+        except VideoProviderError as error:
+            seen = error
+        before = self.job.status
+        self.watch, verdict = polling.after(self.watch, seen, now())
+        self._asked_pause = verdict.pause
+        if verdict.reconnect:
+            self.hook.reconnect()
+        if self.job.status is not before:
+            waited = (now() - self.watch.started).total_seconds()
+            self._log.info(
+                "Job %s: %s (%s) after %.1f s.", self.job.request_id, self.job.status, self.job.vendor_status, waited
+            )
+        return verdict
+
+    def _age(self, at: datetime | None) -> float:
+        return ((at or now()) - (self.job.submitted_at or self.watch.started)).total_seconds()
+
+
+def now() -> datetime:
+    """The current time, aware."""
+    return datetime.now(UTC)
+
+
+def job_to_wait_for(
+    job: object = None, model: str | None = None, request_id: str | None = None, conn_id: str | None = None
+) -> VideoJob:
+    """The job an author names: a task's output, or a model and a request_id.
+
+    :raises InvalidRequestError: it is not a job, or the id is empty after rendering.
+    """
+    if job is not None:
+        known = read_job(job)
+        return known.but(conn_id=conn_id) if conn_id else known
+    if not model or not request_id:
+        raise InvalidRequestError(
+            "The model or the request_id is empty after rendering.",
+            remedy="Check the task it comes from: it may have been skipped.",
+            field="request_id",
+            value=request_id,
+        )
+    hook = VideoHook.for_model(model, conn_id)
+    return VideoJob(model=model, request_id=request_id, conn_id=hook.conn_id, status_route=hook.settings.status_route)
+
+
+def finished_job(event: Any, job: VideoJob, log: Any, sleep: Callable[[float], None] = time.sleep) -> VideoJob:
+    """The finished job that a trigger's event speaks of, with its outputs, read from the vendor once more.
+
+    The event holds no output addresses, because Airflow logs every event; in ``dag.test()`` it may even be
+    nothing but a word.
+
+    :param job: The job as the task knows it, for an event that does not hold it.
+    :raises VideoProviderError: the event's error, or what the vendor says now.
+    """
+    told = event if isinstance(event, dict) else {}
+    if told.get("job"):
+        job = read_job(told["job"])
+    if told.get("error"):
+        raise rebuild(told["error"], job)
+    return Waiting(job, timeout=_RESULT_PATIENCE.total_seconds(), log=log, pace=5.0, sleep=sleep).until_done()
+
+
+def tell_outcome(job: VideoJob, log: Any) -> None:
+    """The outcome, once more in the task's own log."""
+    age = "" if job.submitted_at is None else f" {(now() - job.submitted_at).total_seconds():.1f} s after its submit"
+    cost = "not known" if job.estimated_cost_usd is None else f"${job.estimated_cost_usd}"
+    log.info(
+        "Job %s of %s is finished%s: %d output(s), charged: %s, estimated cost: %s.",
+        job.request_id, job.model, age, len(job.outputs), job.charged, cost,
+    )  # fmt: skip
+
+
+def fail(task: Any, error: VideoProviderError) -> NoReturn:
+    """End a wait with an error: one table for all modes, because Airflow's own differs between them."""
+    if task.soft_fail or task.never_fail:
+        raise AirflowSkipException(f"{error} (skipped: soft_fail or never_fail is set)") from error
+    told = for_airflow(error)
+    raise told from (error if told is not error else error.__cause__)
