@@ -200,13 +200,18 @@ class AsyncVideoClient(_Session):
         super().__init__(vendor, api_key, transport)
         self._http: httpx.AsyncClient | None = None
 
-    async def status(self, job: VideoJob) -> VideoJob:
-        """How a job stands now."""
+    async def status(self, job: VideoJob, *, on_request: Callable[[], None] | None = None) -> VideoJob:
+        """How a job stands now.
+
+        :param on_request: Called before each request: some looks need two.
+        """
         if self._http is None:
             self._http = httpx.AsyncClient(**self._options(_READ_TIMEOUT, _LIMITS))
         http = self._http
 
         async def send(call: httpx.Request) -> httpx.Response:
+            if on_request is not None:
+                on_request()
             return await http.send(self._signed(http, call))
 
         with self._scrubbed_errors():

@@ -1,0 +1,138 @@
+"""Whose turn it is: jobs come due, and the next request goes to the one that is most likely done.
+
+One timer serves all jobs. Nothing here is a task: a turn is taken and given back by the coroutine that looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_video_providers.triggers.budget import Budget
+
+#: Looks at the same time. Waiters stay out here, because an HTTP pool walks its waiters on each request.
+PLACES = 16
+#: How many jobs are handled before the event loop gets to do something else.
+BATCH = 500
+#: While requests are short, the order is computed anew after a second; with many jobs less often.
+RANKED_FOR = 1.0
+RANKED_FOR_EACH = 0.001
+
+
+class Turns:
+    """Hands out turns to look, as the budget allows.
+
+    :param budget: What the connection may send.
+    :param places: How many looks may be under way at the same time.
+    """
+
+    def __init__(self, budget: Budget, places: int = PLACES) -> None:
+        self._budget = budget
+        self._free = places
+        self._loop = asyncio.get_running_loop()
+        self._numbers = count()
+        self._later: list[tuple[float, int, _Waiter]] = []
+        self._due: list[tuple[float, int, _Waiter]] = []
+        self._ranked_at = 0.0
+        self._gone = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def take(self, due: float, chance: Callable[[], float]) -> None:
+        """Wait for a turn; give it back with :meth:`give_back`.
+
+        :param due: Not before this time of the event loop's clock.
+        :param chance: How likely it is that the job is done; asked while requests are short.
+        """
+        waiter = _Waiter(self._loop.create_future(), chance)
+        heappush(self._later, (due, next(self._numbers), waiter))
+        if self._timer is None or due < self._timer.when():
+            self._wake_at(due)
+        try:
+            await waiter.turn
+        except asyncio.CancelledError:
+            if waiter.turn.cancelled():
+                self._gone += 1
+                self._sweep()
+            else:
+                self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        """The look is over: somebody else may look."""
+        self._free += 1
+        if self._due:
+            self._hand_out()
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wake_at(self, when: float) -> None:
+        self.close()
+        self._timer = self._loop.call_at(when, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        now = self._loop.time()
+        self._collect(now)
+        self._rank(now)
+        while self._due and self._free and self._budget.next_at() <= now:
+            waiter = heappop(self._due)[2]
+            if waiter.turn.done():
+                self._gone -= 1
+                continue
+            self._budget.spend(now)
+            self._free -= 1
+            waiter.turn.set_result(None)
+        wakes = [self._later[0][0]] if self._later else []
+        if self._due and self._free:  # without a free place, giving one back wakes the next
+            wakes.append(self._budget.next_at())
+        if wakes and (self._timer is None or min(wakes) < self._timer.when()):
+            self._wake_at(min(wakes))
+
+    def _collect(self, now: float) -> None:
+        """Move those that have come due: a batch, the rest after the event loop had its turn."""
+        for _ in range(BATCH):
+            if not self._later or self._later[0][0] > now:
+                return
+            _, number, waiter = heappop(self._later)
+            if waiter.turn.done():
+                self._gone -= 1
+            else:
+                heappush(self._due, (-waiter.chance(), number, waiter))
+
+    def _rank(self, now: float) -> None:
+        if now - self._ranked_at < RANKED_FOR + RANKED_FOR_EACH * len(self._due):
+            return
+        self._ranked_at = now
+        waiting = [(-waiter.chance(), number, waiter) for _, number, waiter in self._due if not waiter.turn.done()]
+        self._gone -= len(self._due) - len(waiting)
+        heapify(waiting)
+        self._due = waiting
+
+    def _sweep(self) -> None:
+        if self._gone < 64 or 2 * self._gone < len(self._later) + len(self._due):
+            return
+        self._later = [entry for entry in self._later if not entry[2].turn.done()]
+        self._due = [entry for entry in self._due if not entry[2].turn.done()]
+        heapify(self._later)
+        heapify(self._due)
+        self._gone = 0
+
+
+class _Waiter:
+    __slots__ = ("chance", "turn")
+
+    def __init__(self, turn: asyncio.Future[None], chance: Callable[[], float]) -> None:
+        self.turn = turn
+        self.chance = chance

@@ -1,0 +1,207 @@
+"""The trigger that waits for a video."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_video_providers.exceptions import (
+    JobCancelledError,
+    JobErroredError,
+    JobFailedError,
+    JobTimeoutError,
+    OutputMissingError,
+    VideoProviderError,
+    describe,
+)
+from airflow_video_providers.hooks.base import VideoHook
+from airflow_video_providers.jobs import VideoJob
+from airflow_video_providers.polling import Watch
+from airflow_video_providers.triggers.line import Opened
+from airflow_video_providers.triggers.poller import shared_poller
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+#: How long a job is waited for where nobody says.
+DEFAULT_TIMEOUT = timedelta(hours=1)
+#: Airflow's own time-out ends a task without a word: ours comes so much earlier.
+MARGIN = timedelta(seconds=30)
+
+_FAILED = (JobFailedError, JobErroredError, JobCancelledError, OutputMissingError)
+
+
+class VideoJobTrigger(BaseTrigger):
+    """Waits for one job, together with all others on its connection, and fires one event.
+
+    The event is ``{"status", "message", "job", "error"}``: ``status`` is ``success``, ``failed``, ``timeout``
+    or ``unknown`` (the job's fate is open); ``job`` comes without its output addresses, because the triggerer
+    logs every event; ``error`` is what :func:`~airflow_video_providers.exceptions.rebuild` needs, or None.
+
+    All arguments are plain, hold no secret, and have defaults; arguments of another version of the package
+    are ignored, so that a task deferred before an upgrade resumes after it.
+
+    :param job: The job as JSON text of :meth:`VideoJob.to_dict`.
+    :param poll_interval: Seconds between two looks; unset leaves it to what was learned of the model.
+    :param end_time: When to stop, in seconds since 1970; it survives a restart of the triggerer. Unset: when
+        the task's own time-out is near, or an hour after ``started_at``.
+    :param started_at: When the wait began, in seconds since 1970; by default now.
+    """
+
+    def __init__(
+        self,
+        job: str = "{}",
+        *,
+        poll_interval: float | None = None,
+        end_time: float | None = None,
+        started_at: float | None = None,
+        **_of_another_version: Any,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call] # Airflow's is untyped
+        self.job = job
+        self.poll_interval = poll_interval
+        self.end_time = end_time
+        self.started_at = time.time() if started_at is None else started_at
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Where this class lives, and the arguments that make its like."""
+        return "airflow_video_providers.triggers.video.VideoJobTrigger", {
+            "job": self.job,
+            "poll_interval": self.poll_interval,
+            "end_time": self.end_time,
+            "started_at": self.started_at,
+        }
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, and fire one event, whatever happens."""
+        job: VideoJob | None = None
+        try:
+            job = await self.find_job()
+            job = await self.wait_for(job)
+        except VideoProviderError as error:
+            yield _event(getattr(error, "job", None) or job, error)
+        except Exception as error:
+            self.log.exception("The trigger met an error of its own.")
+            yield _event(job, _own_error(error, job))
+        else:
+            yield _event(job, None)
+
+    async def find_job(self) -> VideoJob:
+        """The job to wait for."""
+        return VideoJob.model_validate_json(self.job)
+
+    async def wait_for(self, job: VideoJob) -> VideoJob:
+        """The job when it is done, with its outputs.
+
+        :raises VideoProviderError: what ended the wait otherwise.
+        """
+        hook = VideoHook.for_model(job.model, job.conn_id)
+
+        async def connect() -> Opened:
+            settings = await hook.aget_settings()
+            allowed = settings.requests_per_minute or hook.vendor_class.requests_per_minute
+            return Opened(hook.get_async_client(settings), allowed)
+
+        began = datetime.fromtimestamp(self.started_at, UTC)
+        watch = Watch(job=job, started=began, deadline=self._deadline(began))
+        poller = shared_poller((hook.vendor_class.id, hook.conn_id), connect, hook.vendor_class)
+        return await poller.wait(watch, interval=self.poll_interval, on_news=lambda seen: self._tell(job, seen))
+
+    def _deadline(self, began: datetime) -> datetime:
+        if self.end_time is not None:
+            return datetime.fromtimestamp(self.end_time, UTC)
+        airflows: datetime | None = getattr(self, "timeout_after", None)
+        if airflows is not None:
+            return (airflows if airflows.tzinfo else airflows.replace(tzinfo=UTC)) - MARGIN
+        return began + DEFAULT_TIMEOUT
+
+    def _tell(self, job: VideoJob, seen: VideoJob | VideoProviderError) -> None:
+        if isinstance(seen, VideoProviderError):
+            self.log.info("%s %s: no answer about it (%s)", job.model, job.request_id, seen.what)
+            return
+        begun = job.submitted_at or datetime.fromtimestamp(self.started_at, UTC)
+        self.log.info(
+            "%s %s: %s (%s), %.0f s after %s",
+            job.model,
+            job.request_id,
+            seen.status,
+            seen.vendor_status or "no word from the vendor",
+            (datetime.now(UTC) - begun).total_seconds(),
+            "its submit" if job.submitted_at else "the wait began",
+        )
+
+    async def on_kill(self) -> None:
+        """Say what still runs. No vendor here can cancel a job, and this is also called when nobody killed anything.
+
+        Airflow calls it whenever a trigger leaves this triggerer's list: after a user's click, but also when
+        another triggerer took the task over while this one was paused.
+        """
+        state = await self._state_of_task()
+        if state == "deferred":
+            self.log.info("Another triggerer has taken over this wait; the job is not affected.")
+            return
+        try:
+            job = await self.find_job()
+        except ValueError:
+            return
+        self.log.warning(
+            "The wait ended from outside%s. The job %s of %s is not stopped by that: no vendor's API here can cancel, "
+            "and it may still be charged. To come back to it, run SubmitVideoOperator with request_id=%r; "
+            "that buys nothing.",
+            f" (the task is now {state})" if state else "",
+            job.request_id,
+            job.model,
+            job.request_id,
+        )
+
+    async def _state_of_task(self) -> str | None:
+        """The state of the task that waits; None where it cannot be told."""
+        ti = self.task_instance
+        if ti is None:
+            return None
+        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+        from asgiref.sync import sync_to_async
+
+        try:
+            states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
+                dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
+            )
+            return str(states[ti.run_id][ti.task_id])
+        except Exception:
+            self.log.debug("The task's state could not be read.", exc_info=True)
+            return None
+
+
+def _event(job: VideoJob | None, error: VideoProviderError | None) -> TriggerEvent:
+    return TriggerEvent(ended(job, error))  # type: ignore[no-untyped-call] # Airflow's is untyped
+
+
+def ended(job: VideoJob | None, error: VideoProviderError | None) -> dict[str, Any]:
+    """The payload of the one event that ends a wait."""
+    return {
+        "status": _status(error),
+        "message": str(error) if error else f"The job {job.request_id if job else ''} is finished.",
+        "job": job.but(outputs=()).to_dict() if job else {},
+        "error": describe(error) if error else None,
+    }
+
+
+def _status(error: VideoProviderError | None) -> str:
+    if error is None:
+        return "success"
+    if isinstance(error, JobTimeoutError):
+        return "timeout"
+    return "failed" if isinstance(error, _FAILED) else "unknown"
+
+
+def _own_error(error: Exception, job: VideoJob | None) -> VideoProviderError:
+    return VideoProviderError(
+        f"The wait broke off with an error of its own ({type(error).__name__}: {error}).",
+        money="The job is not affected and may still be charged.",
+        remedy="Run the sensor again to go on waiting; the triggerer's log has the details.",
+        model=job.model if job else None,
+        request_id=job.request_id if job else None,
+    )
