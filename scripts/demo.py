@@ -112,7 +112,7 @@ def print_table(manifests: list[dict[str, Any]], waited: dict[str, str]) -> None
             place = DEMO.relative_to(ROOT) / "videos" / output["key"]
             rows.append((
                 manifest["model"], manifest["request_id"], f"{waited[manifest['request_id']]} s", str(place),
-                str(output["bytes"]), f"{output['duration']:.2f} s", f"{output['width']}x{output['height']}",
+                str(output["bytes"]), f"{output['duration_s']:.2f} s", f"{output['width']}x{output['height']}",
             ))  # fmt: skip
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
     print()

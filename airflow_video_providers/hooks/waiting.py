@@ -147,7 +147,7 @@ def job_to_wait_for(
     return VideoJob(model=model, request_id=request_id, conn_id=hook.conn_id, status_route=hook.settings.status_route)
 
 
-def finished_job(event: Any, job: VideoJob, log: Any, sleep: Callable[[float], None] = time.sleep) -> VideoJob:
+def finished_job(event: Any, job: VideoJob | None, log: Any, sleep: Callable[[float], None] = time.sleep) -> VideoJob:
     """The finished job that a trigger's event speaks of, with its outputs, read from the vendor once more.
 
     The event holds no output addresses, because Airflow logs every event; in ``dag.test()`` it may even be
@@ -161,6 +161,14 @@ def finished_job(event: Any, job: VideoJob, log: Any, sleep: Callable[[float], N
         job = read_job(told["job"])
     if told.get("error"):
         raise rebuild(told["error"], job)
+    if job is None:
+        raise InvalidRequestError(
+            f"The trigger's event holds no job: {event!r:.80}.",
+            money="The job is not affected.",
+            remedy="Run the task again: it returns to the job it bought.",
+            charged="unknown",
+            field="event",
+        )
     return Waiting(job, timeout=_RESULT_PATIENCE.total_seconds(), log=log, pace=5.0, sleep=sleep).until_done()
 
 

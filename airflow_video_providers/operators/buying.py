@@ -10,6 +10,7 @@ from airflow_video_providers.exceptions import InvalidRequestError
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.ledger.budget import RunBudget
 from airflow_video_providers.ledger.config import default_on_clear, open_ledger
+from airflow_video_providers.ledger.gestures import void_after_error
 from airflow_video_providers.ledger.purchase import buy_once
 from airflow_video_providers.ledger.records import Identity, Intent
 from airflow_video_providers.ledger.spend import Guard, Limits, estimate
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_video_providers.exceptions import JobErroredError
     from airflow_video_providers.jobs import VideoJob
     from airflow_video_providers.models import VideoModel
-    from airflow_video_providers.operators.video import SubmitVideoOperator
+    from airflow_video_providers.operators.arguments import BuysVideo
+    from airflow_video_providers.operators.generate import GenerateVideoOperator
 
 
 def identity_of(context: Context) -> Identity:
@@ -31,7 +34,7 @@ def identity_of(context: Context) -> Identity:
     return Identity(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
 
 
-def rendered_request(task: SubmitVideoOperator) -> VideoModel:
+def rendered_request(task: BuysVideo) -> VideoModel:
     """The request as it will be sent, checked.
 
     :raises InvalidRequestError: it is wrong; nothing was sent.
@@ -50,7 +53,7 @@ def rendered_request(task: SubmitVideoOperator) -> VideoModel:
     return request
 
 
-def buy(task: SubmitVideoOperator, context: Context) -> VideoJob:
+def buy(task: BuysVideo, context: Context) -> VideoJob:
     """The job that this task instance bought, now or in an earlier try."""
     hook = VideoHook.for_model(task.model, task.conn_id)
     settings = hook.settings  # whatever is wrong with the connection must show before an intent is stored
@@ -100,3 +103,14 @@ def buy(task: SubmitVideoOperator, context: Context) -> VideoJob:
     if job.remaining_credits is not None:
         task.log.info("Credits left in the account: %s.", job.remaining_credits)
     return job.but(status_route=settings.status_route) if task.request_id else job
+
+
+def may_buy_again(task: GenerateVideoOperator, context: Context, error: JobErroredError) -> bool:
+    """Take back a job that the vendor's own error ended without a charge, so that the next try buys again."""
+    ledger = open_ledger(context)
+    if ledger is None or error.job is None:
+        return False
+    free = void_after_error(ledger, identity_of(context), error.job, limit=task.resubmit_on_error)
+    if free:
+        task.log.info("Job %s was not charged: the next try buys again.", error.job.request_id)
+    return free

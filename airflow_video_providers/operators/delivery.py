@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_video_providers.jobs import VideoJob
-    from airflow_video_providers.operators.video import DownloadVideoOperator
+    from airflow_video_providers.operators.arguments import LandsVideo
 
 
-def deliver(job: VideoJob, task: DownloadVideoOperator, context: Context) -> dict[str, Any]:
+def deliver(job: VideoJob, task: LandsVideo, context: Context) -> dict[str, Any]:
     """Land the job and tell Airflow about it; returns the manifest."""
     hook = VideoHook.for_model(job.model, job.conn_id)
     options: dict[str, Any] = {}
@@ -33,7 +33,7 @@ def deliver(job: VideoJob, task: DownloadVideoOperator, context: Context) -> dic
         verify=task.verify,
         key_template=task.key_template,
         poster=task.poster,
-        timeout=task.timeout,
+        timeout=task.download_timeout,
         allow_private_hosts=_private_hosts(hook, task),
         refresh=hook.status,
         task=_origin(context),
@@ -46,7 +46,7 @@ def deliver(job: VideoJob, task: DownloadVideoOperator, context: Context) -> dic
     return manifest
 
 
-def _private_hosts(hook: VideoHook, task: DownloadVideoOperator) -> frozenset[str]:
+def _private_hosts(hook: VideoHook, task: LandsVideo) -> frozenset[str]:
     """What is landed already, or lies at a public address, needs no connection of the vendor's."""
     try:
         return hook.settings.allow_private_hosts
@@ -67,7 +67,7 @@ def _origin(context: Context) -> dict[str, Any]:
     }
 
 
-def _note_landed(job: VideoJob, manifest: dict[str, Any], task: DownloadVideoOperator) -> None:
+def _note_landed(job: VideoJob, manifest: dict[str, Any], task: LandsVideo) -> None:
     """Take the job off the list of what was bought and never landed, where there is such a list."""
     path = ledger_path()
     if path is None:

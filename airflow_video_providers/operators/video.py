@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
-from airflow_video_providers import catalogue
-from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.hooks.retries import errors_for_airflow, with_retry_policy
+from airflow_video_providers.hooks.retries import errors_for_airflow
 from airflow_video_providers.jobs import read_job
-from airflow_video_providers.models import VideoModel, comes_later
+from airflow_video_providers.operators.arguments import BuysVideo, LandsVideo
+from airflow_video_providers.operators.generate import GenerateVideoOperator
 
 if TYPE_CHECKING:
-    from decimal import Decimal
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
 
+__all__ = ["DownloadVideoOperator", "GenerateVideoOperator", "SubmitVideoOperator"]
 
-class SubmitVideoOperator(BaseOperator):
+
+class SubmitVideoOperator(BuysVideo):
     """Buy one video, once, and push the job.
 
     The intent to buy is stored before the paid call and the job right after it, so that no retry buys a second
@@ -54,44 +52,6 @@ class SubmitVideoOperator(BaseOperator):
     :raises SubmissionOutcomeUnknownError: it may have been accepted and charged. Not retried.
     """
 
-    template_fields: Sequence[str] = ("model", "request", "request_id", "conn_id", "extra_fields")
-    template_fields_renderers = {"request": "json", "extra_fields": "json"}
-    ui_color = "#fdeac6"
-
-    def __init__(
-        self,
-        *,
-        model: str,
-        request: Mapping[str, Any] | VideoModel | None = None,
-        request_id: str | None = None,
-        conn_id: str | None = None,
-        extra_fields: Mapping[str, Any] | None = None,
-        on_clear: Literal["resubmit", "reattach"] | None = None,
-        on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
-        max_cost_usd: float | Decimal | str | None = None,
-        max_run_cost_usd: float | Decimal | str | None = None,
-        allow_unknown_price: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**with_retry_policy(kwargs))
-        self.model = model
-        self.request = request
-        self.request_id = request_id
-        self.conn_id = conn_id
-        self.extra_fields = extra_fields
-        self.on_clear = on_clear
-        self.on_unknown_outcome = on_unknown_outcome
-        self.max_cost_usd = max_cost_usd
-        self.max_run_cost_usd = max_run_cost_usd
-        self.allow_unknown_price = allow_unknown_price
-        check_literals(model, request, request_id)
-
-    def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
-        """Render a typed request field by field, into a dict: the object may be shared by several tasks."""
-        return super().render_template(
-            content.serialize() if isinstance(content, VideoModel) else content, *args, **kwargs
-        )
-
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy, or return what an earlier try bought."""
         from airflow_video_providers.operators.buying import buy
@@ -109,31 +69,7 @@ class SubmitVideoOperator(BaseOperator):
         )
 
 
-def check_literals(model: Any, request: Any, request_id: Any) -> None:
-    """What can be checked when the DAG is parsed.
-
-    :raises InvalidRequestError: the model, or a literal in the request, is wrong.
-    """
-    if comes_later(model):
-        return
-    known = catalogue.find(model)
-    if isinstance(request, VideoModel) and not isinstance(request, known):
-        raise InvalidRequestError(
-            f"The request is one for {request.id}, and model is {model!r}.",
-            remedy="Name the same model in both.",
-            model=model,
-            field="request",
-            allowed=known.__name__,
-        )
-    if isinstance(request, Mapping):
-        known.parse(request, rendered=False)
-    if request is None and request_id is None:
-        raise InvalidRequestError(
-            "There is neither a request to buy nor a request_id to attach to.", model=model, field="request"
-        )
-
-
-class DownloadVideoOperator(BaseOperator):
+class DownloadVideoOperator(LandsVideo):
     """Land a finished video in object storage: whole, verified, and under a name that is a function of the job.
 
     The manifest is written last; a task that is run again finds it and does nothing, also after the vendor's
@@ -150,7 +86,7 @@ class DownloadVideoOperator(BaseOperator):
         ``provider={vendor}/model={model}/dt={date}/{request_id}/{index}``. Templated by Jinja too.
     :param poster: Land a JPEG of one frame beside each clip (extra ``media``). Default False.
     :param max_bytes: No output may be larger. Default: 4 GiB.
-    :param timeout: Seconds for all downloads of the job together. Default: one hour.
+    :param download_timeout: Seconds for all downloads of the job together. Default: one hour.
     :param extra_manifest: Anything else the manifest shall hold, for example the prompt. Templated.
     :raises OutputExpiredError: the vendor no longer has the output. Not retried.
     :raises OutputRejectedError: what came is not a whole video. Not retried.
@@ -159,36 +95,13 @@ class DownloadVideoOperator(BaseOperator):
         nothing has its final name, and running the task again does not buy again.
     """
 
-    template_fields: Sequence[str] = ("job", "output_path", "key_template", "extra_manifest")
-    template_fields_renderers = {"job": "json", "extra_manifest": "json"}
+    template_fields: Sequence[str] = ("job", *LandsVideo.template_fields)
+    template_fields_renderers = {"job": "json", **LandsVideo.template_fields_renderers}
     ui_color = "#d6f0d3"
 
-    def __init__(
-        self,
-        *,
-        job: Mapping[str, Any],
-        output_path: str,
-        overwrite: bool = False,
-        verify: Literal["container", "decode"] = "container",
-        media_types: Sequence[str] | None = None,
-        key_template: str | None = None,
-        poster: bool = False,
-        max_bytes: int | None = None,
-        timeout: float = 3600.0,
-        extra_manifest: Mapping[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**with_retry_policy(kwargs))
+    def __init__(self, *, job: Mapping[str, Any], output_path: str, **kwargs: Any) -> None:
+        super().__init__(output_path=output_path, **kwargs)
         self.job = job
-        self.output_path = output_path
-        self.overwrite = overwrite
-        self.verify = verify
-        self.media_types = media_types
-        self.key_template = key_template
-        self.poster = poster
-        self.max_bytes = max_bytes
-        self.timeout = timeout
-        self.extra_manifest = extra_manifest
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the job; nothing is fetched where it is landed already."""

@@ -1,0 +1,114 @@
+"""The arguments that operators share, and what of them can be checked when a DAG is parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_video_providers import catalogue
+from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.hooks.retries import with_retry_policy
+from airflow_video_providers.models import VideoModel, comes_later
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+
+class BuysVideo(BaseOperator):
+    """Base of the operators that buy a video: what to buy, for how much, and what is already bought."""
+
+    template_fields: Sequence[str] = ("model", "request", "request_id", "conn_id", "extra_fields")
+    template_fields_renderers = {"request": "json", "extra_fields": "json"}
+    ui_color = "#fdeac6"
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        request: Mapping[str, Any] | VideoModel | None = None,
+        request_id: str | None = None,
+        conn_id: str | None = None,
+        extra_fields: Mapping[str, Any] | None = None,
+        on_clear: Literal["resubmit", "reattach"] | None = None,
+        on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
+        max_cost_usd: float | Decimal | str | None = None,
+        max_run_cost_usd: float | Decimal | str | None = None,
+        allow_unknown_price: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**with_retry_policy(kwargs))
+        self.model = model
+        self.request = request
+        self.request_id = request_id
+        self.conn_id = conn_id
+        self.extra_fields = extra_fields
+        self.on_clear = on_clear
+        self.on_unknown_outcome = on_unknown_outcome
+        self.max_cost_usd = max_cost_usd
+        self.max_run_cost_usd = max_run_cost_usd
+        self.allow_unknown_price = allow_unknown_price
+        check_literals(model, request, request_id)
+
+    def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
+        """Render a typed request field by field, into a dict: the object may be shared by several tasks."""
+        if isinstance(content, VideoModel):
+            content = content.serialize()
+        return super().render_template(content, *args, **kwargs)
+
+
+class LandsVideo(BaseOperator):
+    """Base of the operators that land a video: where, under which name, and what is checked."""
+
+    template_fields: Sequence[str] = ("output_path", "key_template", "extra_manifest")
+    template_fields_renderers = {"extra_manifest": "json"}
+
+    def __init__(
+        self,
+        *,
+        output_path: str,
+        overwrite: bool = False,
+        verify: Literal["container", "decode"] = "container",
+        media_types: Sequence[str] | None = None,
+        key_template: str | None = None,
+        poster: bool = False,
+        max_bytes: int | None = None,
+        download_timeout: float = 3600.0,
+        extra_manifest: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**with_retry_policy(kwargs))
+        self.output_path = output_path
+        self.overwrite = overwrite
+        self.verify = verify
+        self.media_types = media_types
+        self.key_template = key_template
+        self.poster = poster
+        self.max_bytes = max_bytes
+        self.download_timeout = download_timeout
+        self.extra_manifest = extra_manifest
+
+
+def check_literals(model: Any, request: Any, request_id: Any) -> None:
+    """What can be checked when the DAG is parsed.
+
+    :raises InvalidRequestError: the model, or a literal in the request, is wrong.
+    """
+    if comes_later(model):
+        return
+    known = catalogue.find(model)
+    if isinstance(request, VideoModel) and not isinstance(request, known):
+        raise InvalidRequestError(
+            f"The request is one for {request.id}, and model is {model!r}.",
+            remedy="Name the same model in both.",
+            model=model,
+            field="request",
+            allowed=known.__name__,
+        )
+    if isinstance(request, Mapping):
+        known.parse(request, rendered=False)
+    if request is None and request_id is None:
+        raise InvalidRequestError(
+            "There is neither a request to buy nor a request_id to attach to.", model=model, field="request"
+        )

@@ -1,0 +1,143 @@
+"""Buy, wait and land in one task: fewer worker starts than three."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk.exceptions import TaskDeferralTimeout
+
+from airflow_video_providers.exceptions import (
+    InvalidRequestError,
+    JobErroredError,
+    JobTimeoutError,
+    VideoProviderError,
+)
+from airflow_video_providers.hooks.waiting import Waiting, fail, finished_job, tell_outcome
+from airflow_video_providers.operators.arguments import BuysVideo, LandsVideo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from airflow.sdk import Context
+
+    from airflow_video_providers.jobs import VideoJob
+
+#: Airflow's own limit on the trigger comes after the trigger's own deadline, which says what it means.
+_MARGIN = timedelta(minutes=2)
+
+
+class GenerateVideoOperator(BuysVideo, LandsVideo):
+    """Buy one video, wait for it without a worker, and land it: the three tasks in one.
+
+    A retry returns to the job that an earlier try bought, as :class:`SubmitVideoOperator` does, waits for it, and
+    lands it. XCom: ``return_value`` is the manifest, ``request_id`` the vendor's id, ``job`` the finished job.
+
+    Every parameter of ``SubmitVideoOperator`` and of ``DownloadVideoOperator``, and:
+
+    :param deferrable: Wait in the triggerer and hold no worker. Default True.
+    :param timeout: Seconds to wait for the job, or a timedelta. Default: one hour.
+    :param poll_interval: Seconds between two looks. Unset (the default), looks fall where completion is likely.
+    :param soft_fail: Skip instead of failing, for every error of this package. Default False.
+    :param never_fail: The same.
+    :param resubmit_on_error: How often a retry may buy again after the vendor's own system error, and only where
+        its documents say that nothing was charged, which is Pixazo's ERROR alone. Default 0: never.
+    :raises VideoProviderError: everything that the three tasks raise, with the same meaning for the money.
+    """
+
+    template_fields: Sequence[str] = (*BuysVideo.template_fields, *LandsVideo.template_fields)
+    template_fields_renderers = {**BuysVideo.template_fields_renderers, **LandsVideo.template_fields_renderers}
+    ui_color = "#f3e3f7"
+
+    def __init__(
+        self,
+        *,
+        deferrable: bool = True,
+        timeout: timedelta | float = 3600,
+        poll_interval: float | None = None,
+        soft_fail: bool = False,
+        never_fail: bool = False,
+        resubmit_on_error: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.deferrable = deferrable
+        self.timeout = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
+        self.poll_interval = poll_interval
+        if poll_interval is not None and (not isinstance(poll_interval, int | float) or poll_interval <= 0):
+            # A trigger's arguments are stored after the purchase: what cannot be stored must show before it.
+            raise InvalidRequestError(
+                f"poll_interval is {poll_interval!r}.", field="poll_interval", allowed="a number of seconds above 0"
+            )
+        self.soft_fail = soft_fail
+        self.never_fail = never_fail
+        self.resubmit_on_error = resubmit_on_error
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Buy, or return to what an earlier try bought; then wait."""
+        from airflow_video_providers.operators.buying import buy
+
+        try:
+            job = buy(self, context)
+            context["ti"].xcom_push(key="request_id", value=job.request_id)
+            waiting = Waiting(job, timeout=self.timeout, pace=self.poll_interval, log=self.log, sleep=self._sleep)
+            if self.deferrable:
+                self._defer(waiting)
+            return self._land(waiting.until_done(), context)
+        except VideoProviderError as error:
+            self._fail(error, context)
+
+    def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
+        """Read the trigger's event, and land what is finished."""
+        try:
+            return self._land(finished_job(event, None, self.log, self._sleep), context)
+        except VideoProviderError as error:
+            self._fail(error, context)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Airflow's own limit on the trigger speaks of a trigger; say what it means for the job."""
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralTimeout as late:
+            request_id = context["ti"].xcom_pull(key="request_id", map_indexes=context["ti"].map_index)
+            error = JobTimeoutError(
+                f"The trigger ended before the job did ({late}).",
+                money="The job is still running at the vendor and may still be charged.",
+                remedy="Run the task again: it returns to this job and buys nothing.",
+                model=self.model,
+                request_id=request_id,
+            )
+            fail(self, error)
+
+    def on_kill(self) -> None:
+        """Nothing is cancelled: no vendor can."""
+        self.log.warning(
+            "Killed. A video that was bought is still being made and may be charged; no vendor can cancel it. "
+            "Run this task again: it returns to the job it bought and buys nothing twice."
+        )
+
+    _sleep: Callable[[float], None] = staticmethod(time.sleep)
+
+    def _defer(self, waiting: Waiting) -> NoReturn:
+        from airflow_video_providers.triggers.video import VideoJobTrigger
+
+        self.defer(
+            trigger=VideoJobTrigger(**waiting.trigger_arguments()),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self.timeout) + _MARGIN,
+        )
+
+    def _land(self, job: VideoJob, context: Context) -> dict[str, Any]:
+        from airflow_video_providers.operators.delivery import deliver
+
+        tell_outcome(job, self.log)
+        context["ti"].xcom_push(key="job", value=job.to_dict())
+        return deliver(job, self, context)
+
+    def _fail(self, error: VideoProviderError, context: Context) -> NoReturn:
+        if isinstance(error, JobErroredError) and self.resubmit_on_error:
+            from airflow_video_providers.operators.buying import may_buy_again
+
+            error.retryable = may_buy_again(self, context, error)
+        fail(self, error)
