@@ -26,10 +26,10 @@ def safe_part(text: str) -> str:
 
     Two ids that differ never meet in one key, and no part climbs out of its directory or hides itself.
     """
-    safe = _UNSAFE.sub("-", text)[:_LONGEST_PART].lstrip(".")
-    if safe == text and safe:
+    safe = _UNSAFE.sub("-", text)[:_LONGEST_PART]
+    if safe == text and safe and not safe.startswith("."):
         return safe
-    return f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".lstrip("-")
+    return f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".lstrip(".-")
 
 
 def check_key_template(template: str) -> None:

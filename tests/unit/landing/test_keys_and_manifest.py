@@ -1,0 +1,130 @@
+"""Where things lie, and the record beside them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from typing import Any
+
+import jsonschema
+import pytest
+
+from airflow_video_providers.exceptions import InvalidRequestError, LandingError
+from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.landing import manifest as manifests
+from airflow_video_providers.landing.container import MediaInfo
+from airflow_video_providers.landing.keys import Keys, check_key_template, safe_part
+
+JOB = VideoJob(
+    model="pixazo:mochi-v1",
+    request_id="req-1",
+    conn_id="pixazo_default",
+    status=JobStatus.SUCCEEDED,
+    submitted_at=datetime(2026, 5, 1, 23, 30, tzinfo=UTC),
+    request_sha256="ab" * 32,
+    estimated_cost_usd=Decimal("0.30"),
+    outputs=(VideoOutput(url="https://cdn.example.com/a/b.mp4?sig=secret"),),
+)
+
+
+def test_the_layout_is_hive_style_and_a_function_of_the_job_alone() -> None:
+    keys = Keys(JOB)
+    assert keys.output(0, "mp4") == "provider=pixazo/model=mochi-v1/dt=2026-05-01/req-1/0.mp4"
+    assert keys.manifest == "provider=pixazo/model=mochi-v1/dt=2026-05-01/req-1/manifest.json"
+
+
+def test_the_day_is_the_day_in_utc_or_unknown() -> None:
+    late = JOB.but(submitted_at=datetime(2026, 5, 2, 1, 0, tzinfo=timezone(timedelta(hours=5))))
+    assert "/dt=2026-05-01/" in Keys(late).manifest
+    assert "/dt=unknown/" in Keys(JOB.but(submitted_at=None)).manifest
+
+
+@pytest.mark.parametrize("odd", ["a/b", "../../etc", "..", ".hidden", "a b", "ü", "", "x" * 300, "a\0b"])
+def test_a_part_is_safe_and_differs_where_the_id_differs(odd: str) -> None:
+    safe = safe_part(odd)
+    assert safe
+    assert "/" not in safe
+    assert not safe.startswith(".")
+    assert len(safe) < 120
+    assert safe != safe_part(odd + "x")
+
+
+def test_two_ids_that_look_alike_once_cleaned_do_not_meet() -> None:
+    assert len({safe_part("a/b"), safe_part("a b"), safe_part("a-b"), safe_part("a?b")}) == 4
+
+
+def test_another_layout_gets_a_manifest_per_job() -> None:
+    keys = Keys(JOB, "clips/{date}/{request_id}-{index}")
+    assert keys.output(1, "webm") == "clips/2026-05-01/req-1-1.webm"
+    assert keys.manifest == "clips/2026-05-01/req-1-manifest.json"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{request_id}", "{index}", "{request_id}/{index}/{run_id}", "{request_id}/{index!r}", "{request_id:>9}/{index}",
+        "/{request_id}/{index}", "{request_id}//{index}", "../{request_id}/{index}", "{request_id.__class__}/{index}",
+        "{request_id}/{index", "a b/{request_id}/{index}", "{request_id}/{index}/", "{}/{request_id}/{index}",
+    ],
+)  # fmt: skip
+def test_a_layout_that_cannot_work_is_refused_while_the_dag_is_parsed(template: str) -> None:
+    with pytest.raises(InvalidRequestError) as raised:
+        check_key_template(template)
+    assert (raised.value.charged, raised.value.field) == ("no", "key_template")
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    media = MediaInfo("video/mp4", "mp4", 5.0, 848, 480, 24.0, ("avc1.64001f",))
+    entry = manifests.output_entry(0, Keys(JOB).output(0, "mp4"), 10, "ab" * 32, media)
+    entry["source"] = manifests.source_entry(JOB.outputs[0].url)
+    options: dict[str, Any] = {
+        "verify": "container",
+        "landed_at": datetime(2026, 5, 1, tzinfo=UTC),
+        "seconds": {"total": 1.23456},
+        "task": {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1, "logical_date": None},
+        "extra": {"seed": 42, "reference": "https://x.example/y.png?token=secret and more"},
+        **changes,
+    }
+    return manifests.with_addresses(manifests.build(JOB, [entry], **options), "s3://bucket")
+
+
+def test_the_manifest_fits_its_schema_and_is_plain_json() -> None:
+    found = record()
+    schema = manifests.manifest_schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    checker = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+    checker.validate(found)
+    checker.validate(manifests.with_addresses(found, "s3://bucket", "s3://aws_default@bucket") | {"skipped": False})
+    assert json.loads(manifests.encode(found)) == found
+    assert found["task"] == {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
+    assert found["estimated_cost_usd"] == "0.30"
+    assert found["seconds"] == {"total": 1.235}
+    with pytest.raises(jsonschema.ValidationError):
+        checker.validate({**found, "outputs": []})
+
+
+def test_no_signature_reaches_the_manifest() -> None:
+    text = json.dumps(record())
+    assert "secret" not in text
+    assert "https://x.example/y.png and more" in text
+    assert record()["outputs"][0]["source"] == {"host": "cdn.example.com", "path": "/a/b.mp4"}
+
+
+def test_what_is_not_json_becomes_text_and_never_an_error() -> None:
+    odd = {"when": datetime(2026, 1, 1, tzinfo=UTC), "cost": Decimal("1.5"), "many": ("a", {"b": {1}}), 3: None}
+    assert record(extra=odd)["extra"] == {
+        "when": "2026-01-01T00:00:00+00:00", "cost": "1.5", "many": ["a", {"b": [1]}], "3": None,
+    }  # fmt: skip
+
+
+def test_a_stored_manifest_is_read_back_or_judged() -> None:
+    found = record()
+    assert manifests.decode(manifests.encode(found), JOB, "x") == found
+    assert manifests.decode(b"not json", JOB, "x") is None
+    assert manifests.decode(b'{"schema_version": 1}', JOB, "x") is None
+    assert manifests.decode(b"[1]", JOB, "x") is None
+    with pytest.raises(LandingError, match="another job"):
+        manifests.decode(manifests.encode(found), JOB.but(request_id="req-2"), "x")
+    with pytest.raises(LandingError, match="newer release"):
+        manifests.decode(manifests.encode({**found, "schema_version": 99}), JOB, "x")

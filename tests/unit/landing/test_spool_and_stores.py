@@ -1,0 +1,236 @@
+"""Temporary files that nobody forgets, and stores that look at what they hold."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_video_providers.exceptions import DownloadError, InvalidRequestError, LandingError
+from airflow_video_providers.landing.local import LocalStore
+from airflow_video_providers.landing.object_store import ObjectStore
+from airflow_video_providers.landing.spool import Spool, sweep
+from airflow_video_providers.landing.store import Parcel, open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DATA = b"twelve bytes"
+LEFT_BEHIND = """
+import os, sys
+from airflow_video_providers.landing.spool import Spool
+spool = Spool(sys.argv[1])
+spool.write(b"half a film")
+print(spool.path, flush=True)
+os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_landing_leaves_is_swept_and_a_living_one_is_not(tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"somebody's")
+    (tmp_path / ".airflow-video-notes.txt").write_bytes(b"somebody's")
+    dead = subprocess.run(
+        [sys.executable, "-c", LEFT_BEHIND, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert os.path.exists(dead.stdout.strip()), dead.stderr
+    with Spool(str(tmp_path)) as living:
+        assert sweep(str(tmp_path)) == 1
+        assert os.path.exists(living.path)
+    assert sorted(os.listdir(tmp_path)) == [".airflow-video-notes.txt", "film.mp4"]
+    assert sweep(str(tmp_path / "nowhere")) == 0
+
+
+def test_another_machine_s_file_goes_after_a_day_because_its_lock_may_not_show(tmp_path: Path) -> None:
+    foreign = tmp_path / ".airflow-video-00000000-abc.part"
+    foreign.write_bytes(b"half")
+    written = foreign.stat().st_mtime
+    assert sweep(str(tmp_path), now=written + 86_000) == 0
+    assert sweep(str(tmp_path), now=written + 87_000) == 1
+
+
+def test_a_file_that_is_swept_between_creation_and_lock_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept: list[str] = []
+    lock = fcntl.flock
+
+    def late(handle: int, how: int) -> None:
+        if not swept:
+            swept.append(os.listdir(tmp_path)[0])
+            os.unlink(tmp_path / swept[0])
+        lock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with Spool(str(tmp_path)) as spool:
+        assert os.path.exists(spool.path)
+        assert os.path.basename(spool.path) != swept[0]
+
+
+def test_a_write_error_is_an_error_of_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int, data: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Spool(str(tmp_path)) as spool:
+        monkeypatch.setattr(os, "write", full)
+        with pytest.raises(DownloadError, match="No space left") as raised:
+            spool.write(DATA)
+    assert raised.value.reason == "disk_full"
+
+
+def parcel_in(directory: Path, data: bytes = DATA) -> Parcel:
+    path = directory / "spooled"
+    path.write_bytes(data)
+    return Parcel(str(path), len(data), hashlib.sha256(data).hexdigest(), "video/mp4", {"sha256": "x"})
+
+
+def test_a_local_file_appears_whole_is_never_replaced_unasked_and_has_normal_permissions(tmp_path: Path) -> None:
+    store = LocalStore(str(tmp_path / "out"))
+    before = os.umask(0o027)
+    try:
+        with Spool(store.spool_directory("a/b.mp4"), store.spool_mode()) as spool:
+            spool.write(DATA)
+            digest = hashlib.sha256(DATA).hexdigest()
+            store.put(Parcel(spool.path, len(DATA), digest, "video/mp4", {}), "a/b.mp4", overwrite=False)
+    finally:
+        os.umask(before)
+    landed = tmp_path / "out" / "a" / "b.mp4"
+    assert landed.read_bytes() == DATA
+    assert landed.stat().st_mode & 0o777 == 0o640
+    assert os.listdir(landed.parent) == ["b.mp4"]
+    with pytest.raises(FileExistsError):
+        store.put(parcel_in(tmp_path, b"other"), "a/b.mp4", overwrite=False)
+    assert landed.read_bytes() == DATA
+    store.put(parcel_in(tmp_path, b"other"), "a/b.mp4", overwrite=True)
+    assert landed.read_bytes() == b"other"
+    store.remove("a/b.mp4")
+    store.remove("a/b.mp4")
+    assert store.size("a/b.mp4") is None
+
+
+def test_a_disk_without_hard_links_still_refuses_to_overwrite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_links(source: str, target: str) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    store = LocalStore(str(tmp_path))
+    store.put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+    assert (tmp_path / "a.mp4").read_bytes() == DATA
+    with pytest.raises(FileExistsError):
+        store.put(parcel_in(tmp_path, b"other"), "a.mp4", overwrite=False)
+
+
+def test_a_directory_that_cannot_be_made_is_a_landing_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(LandingError, match="cannot be used"):
+        LocalStore(str(tmp_path / "file")).spool_directory("a/b.mp4")
+
+
+@pytest.mark.parametrize(
+    "path", ["relative/path", "file://data/videos", "s3://", "s3:///key", "s3://bucket/../other", "s3://b/x?y=1", ""]
+)
+def test_a_path_that_is_none_is_refused(path: str) -> None:
+    with pytest.raises(InvalidRequestError) as raised:
+        open_store(path)
+    assert raised.value.field == "output_path"
+
+
+@pytest.mark.parametrize("path", ["/data/v", "file:///data/v", "file://localhost/data/v", "local:///data/v"])
+def test_local_paths_have_one_uri(path: str) -> None:
+    assert open_store(path).uri == "file:///data/v"
+
+
+class Fake:
+    """A filesystem that lies about what it holds."""
+
+    def __init__(self, **lies: Any) -> None:
+        self.lies = lies
+        self.held: dict[str, bytes] = {}
+        self.sent: dict[str, Any] = {}
+
+    def invalidate_cache(self) -> None: ...
+
+    def put_file(self, local: str, remote: str, **options: Any) -> None:
+        if "fails" in self.lies:
+            self.held[remote] = b"half"
+            raise OSError("connection reset")
+        with open(local, "rb") as file:
+            self.held[remote] = file.read()
+        self.sent = options
+
+    def info(self, path: str) -> dict[str, Any]:
+        if path not in self.held:
+            raise FileNotFoundError(path)
+        return {"size": len(self.held[path]), "type": "file", **self.lies.get("info", {})}
+
+    def rm_file(self, path: str) -> None:
+        del self.held[path]
+
+    def call_s3(self, verb: str, **where: str) -> dict[str, Any]:
+        data = self.held[f"{where['Bucket']}/{where['Key']}"]
+        return {"ETag": f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"', **self.lies.get("head", {})}
+
+
+MD5_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "lies"),
+    [
+        ("s3", {"info": {"size": 5}}),
+        ("s3", {"head": {"ETag": f'"{MD5_OF_NOTHING}"'}}),
+        ("gs", {"info": {"md5Hash": "1B2M2Y8AsgTpgAmY7PhCfg=="}}),
+        ("abfs", {"info": {"content_settings": {"content_md5": bytearray(16)}}}),
+        ("memory", {"info": {"size": 5}}),
+    ],
+)
+def test_a_storage_that_holds_something_else_than_was_sent_is_found_out(
+    scheme: str, lies: dict[str, Any], tmp_path: Path
+) -> None:
+    store = ObjectStore(Fake(**lies), scheme, None, "bucket/prefix")
+    with pytest.raises(LandingError, match="does not hold what was sent") as raised:
+        store.put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+    assert raised.value.reason == "stored"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "truth"),
+    [
+        ("s3", {}),
+        ("s3", {"head": {"ETag": f'"{MD5_OF_NOTHING}"', "ServerSideEncryption": "aws:kms"}}),
+        ("s3", {"head": {"ETag": f'"{MD5_OF_NOTHING}"', "SSECustomerAlgorithm": "AES256"}}),
+        ("s3", {"head": {"ETag": '"other-scheme"'}}),
+        ("gs", {}),
+        ("abfs", {}),
+        ("memory", {}),
+    ],
+)
+def test_a_digest_that_is_none_or_is_of_another_kind_is_no_reason_to_fail(
+    scheme: str, truth: dict[str, Any], tmp_path: Path
+) -> None:
+    ObjectStore(Fake(**truth), scheme, None, "bucket/prefix").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+
+
+def test_each_storage_is_told_type_and_parts_in_its_own_words(tmp_path: Path) -> None:
+    sent = {}
+    for scheme in ("s3", "gs", "abfs", "memory"):
+        fake = Fake()
+        ObjectStore(fake, scheme, None, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+        sent[scheme] = fake.sent
+    assert sent["s3"]["ContentType"] == sent["gs"]["content_type"] == "video/mp4"
+    assert sent["abfs"]["content_settings"]["content_type"] == "video/mp4"
+    assert "metadata" not in sent["abfs"]
+    assert sent["memory"] == {"mode": "create"}
+    assert sent["s3"]["chunksize"] * sent["s3"]["max_concurrency"] <= 32 * 1024 * 1024
+
+
+def test_an_upload_that_breaks_leaves_nothing_where_the_library_would(tmp_path: Path) -> None:
+    fake = Fake(fails=True)
+    with pytest.raises(LandingError, match="connection reset"):
+        ObjectStore(fake, "memory", None, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+    assert fake.held == {}
