@@ -34,6 +34,8 @@ class World:
         self.store = Store(self.options)
         self.book = FaultBook(self.options.seed)
         self.requests: deque[dict[str, Any]] = deque(maxlen=20_000)
+        #: API keys that were used, to find them again where they do not belong
+        self.keys: set[str] = set()
         self.violations: list[dict[str, Any]] = []
         #: (vendor, prompt) -> faults of a prompt that was refused and not accepted since
         self.armed: dict[tuple[str, str], list[Fault]] = {}
@@ -57,7 +59,7 @@ class World:
         entry: dict[str, Any] = {
             "method": call.method,
             "path": call.path,
-            "query": call.query,
+            "query": self._without_keys(call.query),
             "vendor": vendor,
             "at": self.clock.now(),
             "headers": {name: _redacted(name, value) for name, value in call.headers.items()},
@@ -69,25 +71,32 @@ class World:
 
     def watch(self, call: Call, vendor: str | None) -> None:
         """A key where none belongs is a violation: at a media address, another host, another vendor."""
-        expected = KEY_HEADERS.get(vendor or "")
-        for name in SECRET_HEADERS & call.headers.keys():
-            if name != expected:
-                where = vendor or call.path.split("/")[1]
-                self.violations.append(
-                    {
-                        "method": call.method,
-                        "path": call.path,
-                        "host": call.headers.get("host", ""),
-                        "header": name,
-                        "message": f"The header {name} reached {where}, where no such key belongs.",
-                    }
-                )
+        where = vendor or call.path.split("/")[1]
+        found = sorted((SECRET_HEADERS & call.headers.keys()) - {KEY_HEADERS.get(vendor or "")})
+        if call.query and not self.keys.isdisjoint(call.parameters.values()):
+            found.append("(query)")
+        for name in found:
+            self.violations.append(
+                {
+                    "method": call.method,
+                    "path": call.path,
+                    "host": call.headers.get("host", ""),
+                    "header": name,
+                    "message": f"An API key in {name} reached {where}, where none belongs.",
+                }
+            )
 
     def accepts(self, key: str) -> bool:
         """Is this an API key of ours?"""
-        if self.options.keys:
-            return key in self.options.keys
-        return bool(key) and not key.startswith("bad")
+        good = key in self.options.keys if self.options.keys else bool(key) and not key.startswith("bad")
+        if good:
+            self.keys.add(key)
+        return good
+
+    def _without_keys(self, query: str) -> str:
+        for key in self.keys if query else ():
+            query = query.replace(key, f"<redacted {fingerprint(key)}>")
+        return query
 
     def wait_for_rate(self, vendor: str, key: str) -> float:
         """Seconds until the key may ask again; 0 if it may now, and then the request is counted."""

@@ -49,7 +49,7 @@ def test_a_hang_lasts_until_the_client_gives_up(desk: Desk, fault: str, bought: 
 
 @every_vendor
 def test_drop_mid_body_sends_half_of_what_was_announced(desk: Desk, vendor: str) -> None:
-    with pytest.raises(httpx.RemoteProtocolError, match="incomplete|complete message body"):
+    with pytest.raises(httpx.RemoteProtocolError, match="complete message body"):
         desk.submit(vendor, "[[fault:drop_mid_body]] a fox")
     assert accepted(desk) == 1
 
@@ -237,7 +237,7 @@ def test_probability_is_a_share_and_repeats_with_the_seed() -> None:
 
 @pytest.mark.parametrize("name", ["no_such_fault", "http", "error", "http_999", "media_drop_503", "http 503"])
 def test_an_unknown_fault_is_refused_and_the_message_lists_them_or_the_form(desk: Desk, name: str) -> None:
-    with pytest.raises(ValueError, match="There are: job_failed|of the form name"):
+    with pytest.raises(ValueError, match=r"There are: job_failed|of the form name"):
         desk.simulator.fault(name)
     answer = desk.submit("pixazo", f"[[fault:{name}]] a fox")
     assert (answer.status_code, answer.json()["error"]) == (400, "Simulator")
@@ -251,7 +251,7 @@ def test_a_fault_at_a_stage_where_it_cannot_strike_is_refused(desk: Desk) -> Non
 
 
 def test_any_written_form_is_parsed_or_refused() -> None:
-    dice = random.Random(7)
+    dice = random.Random(7)  # noqa: S311  repeatable on purpose
     for _ in range(2000):
         text = "".join(dice.choices("ab_:@*]5 http_503", k=dice.randint(0, 20)))
         try:

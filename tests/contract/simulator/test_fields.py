@@ -91,8 +91,17 @@ def test_the_edges_of_every_range_are_accepted(desk: Desk, model: str, fields: d
 
 @pytest.mark.parametrize(
     ("model", "missing"),
-    [("mochi", "prompt"), (V6_IMAGE, "image_url"), (C1_IMAGE, "image_url"), (V56, "aspect_ratio"), (V56, "resolution")]
-    + [(V56, "duration"), (V56_IMAGE, "duration"), (V56_IMAGE, "resolution"), (V56_IMAGE, "image_url")],
+    [
+        ("mochi", "prompt"),
+        (V6_IMAGE, "image_url"),
+        (C1_IMAGE, "image_url"),
+        (V56, "aspect_ratio"),
+        (V56, "resolution"),
+        (V56, "duration"),
+        (V56_IMAGE, "duration"),
+        (V56_IMAGE, "resolution"),
+        (V56_IMAGE, "image_url"),
+    ],
 )
 def test_a_missing_required_field_is_named(desk: Desk, model: str, missing: str) -> None:
     path = "/mochi-v1-clone/generate" if model == "mochi" else f"/{model}/v1/{model}-request"
@@ -105,8 +114,19 @@ def test_a_missing_required_field_is_named(desk: Desk, model: str, missing: str)
 
 @pytest.mark.parametrize(
     "fields",
-    [{"fps": 6.9}, {"fps": 31}, {"frames": 0}, {"frames": 161}, {"guidance_scale": 1}, {"guidance_scale": 10.5}]
-    + [{"steps": 9}, {"steps": 76}, {"steps": 30.5}, {"seed": "x"}, {"negative_prompt": 1}],
+    [
+        {"fps": 6.9},
+        {"fps": 31},
+        {"frames": 0},
+        {"frames": 161},
+        {"guidance_scale": 1},
+        {"guidance_scale": 10.5},
+        {"steps": 9},
+        {"steps": 76},
+        {"steps": 30.5},
+        {"seed": "x"},
+        {"negative_prompt": 1},
+    ],
 )
 def test_segmind_refuses_what_is_out_of_range(desk: Desk, fields: dict[str, Any]) -> None:
     answer = desk.submit("segmind", body={"prompt": "a fox"} | fields)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,14 @@ def test_head_is_get_without_a_body(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("asked", "first", "last"),
-    [("bytes=0-99", 0, 99), ("bytes=100-", 100, None), ("bytes=-50", -50, None), ("bytes=0-", 0, None)]
-    + [("bytes=10-999999", 10, None), ("bytes=-999999", 0, None)],
+    [
+        ("bytes=0-99", 0, 99),
+        ("bytes=100-", 100, None),
+        ("bytes=-50", -50, None),
+        ("bytes=0-", 0, None),
+        ("bytes=10-999999", 10, None),
+        ("bytes=-999999", 0, None),
+    ],
 )
 def test_a_range_is_answered_with_206_and_its_place(desk: Desk, asked: str, first: int, last: int | None) -> None:
     url = desk.finished("pixazo")
@@ -134,11 +141,11 @@ def test_wrong_type_half_a_file_an_html_page_and_nothing_last(desk: Desk) -> Non
 def received(desk: Desk, url: str, **how: str) -> tuple[bytes, int]:
     """What came before the connection closed, and what was announced."""
     got = bytearray()
-    with desk.http.stream("GET", url, headers=how) as answer:
-        with pytest.raises(httpx.RemoteProtocolError):
-            for piece in answer.iter_raw():
-                got += piece
-        return bytes(got), int(answer.headers["content-length"])
+    with desk.http.stream("GET", url, headers=how) as answer, contextlib.suppress(httpx.RemoteProtocolError):
+        for piece in answer.iter_raw():
+            got += piece
+        pytest.fail("the connection did not break")
+    return bytes(got), int(answer.headers["content-length"])
 
 
 @pytest.mark.parametrize("fraction", [0.0, 0.25, 0.5, 0.9])
