@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
 from airflow_video_providers import catalogue
-from airflow_video_providers.client import AsyncVideoClient, VideoClient
 from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
 from airflow_video_providers.models import VideoModel
 from airflow_video_providers.settings import ConnectionLike, Settings, read_settings
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
+    from airflow_video_providers.client import AsyncVideoClient, VideoClient
     from airflow_video_providers.jobs import VideoJob
     from airflow_video_providers.vendors.base import Vendor
 
@@ -94,6 +94,8 @@ class VideoHook(BaseHook):
 
     @cached_property
     def _client(self) -> VideoClient:
+        from airflow_video_providers.client import VideoClient  # parsing a DAG needs no client
+
         return VideoClient(self.vendor(self.settings), self.settings.api_key)
 
     def get_conn(self) -> VideoClient:
@@ -102,6 +104,8 @@ class VideoHook(BaseHook):
 
     def get_async_client(self, settings: Settings) -> AsyncVideoClient:
         """A client for an event loop, for settings that were looked up there. The caller closes it."""
+        from airflow_video_providers.client import AsyncVideoClient
+
         return AsyncVideoClient(self.vendor(settings), settings.api_key)
 
     def reconnect(self) -> None:

@@ -19,6 +19,8 @@ from airflow_video_providers.timing import TIMING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: Airflow's own limit on a deferred task ends it without a word: it comes so much later than ours.
+AIRFLOWS_MARGIN = timedelta(minutes=2)
 #: How long a worker tries to read the result that the trigger has seen.
 _RESULT_PATIENCE = timedelta(minutes=5)
 

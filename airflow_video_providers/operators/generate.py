@@ -14,7 +14,7 @@ from airflow_video_providers.exceptions import (
     JobTimeoutError,
     VideoProviderError,
 )
-from airflow_video_providers.hooks.waiting import Waiting, fail, finished_job, tell_outcome
+from airflow_video_providers.hooks.waiting import AIRFLOWS_MARGIN, Waiting, fail, finished_job, tell_outcome
 from airflow_video_providers.operators.arguments import BuysVideo, LandsVideo
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_video_providers.jobs import VideoJob
-
-#: Airflow's own limit on the trigger comes after the trigger's own deadline, which says what it means.
-_MARGIN = timedelta(minutes=2)
 
 
 class GenerateVideoOperator(BuysVideo, LandsVideo):
@@ -125,7 +122,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         self.defer(
             trigger=VideoJobTrigger(**waiting.trigger_arguments()),
             method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout) + _MARGIN,
+            timeout=timedelta(seconds=self.timeout) + AIRFLOWS_MARGIN,
         )
 
     def _land(self, job: VideoJob, context: Context) -> dict[str, Any]:

@@ -11,7 +11,15 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseSensor
 from airflow_video_providers import catalogue, polling
 from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
 from airflow_video_providers.hooks.retries import with_retry_policy
-from airflow_video_providers.hooks.waiting import Waiting, fail, finished_job, job_to_wait_for, now, tell_outcome
+from airflow_video_providers.hooks.waiting import (
+    AIRFLOWS_MARGIN,
+    Waiting,
+    fail,
+    finished_job,
+    job_to_wait_for,
+    now,
+    tell_outcome,
+)
 from airflow_video_providers.models import comes_later
 
 if TYPE_CHECKING:
@@ -20,9 +28,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_video_providers.jobs import VideoJob
-
-#: Airflow's own limit on the trigger comes after the trigger's own deadline, which says what it means.
-_MARGIN = timedelta(minutes=2)
 
 
 class VideoJobSensor(BaseSensorOperator):
@@ -41,6 +46,10 @@ class VideoJobSensor(BaseSensorOperator):
     :param timeout: Seconds to wait in all, or a timedelta. Default: one hour (Airflow's own is seven days). The
         job goes on at the vendor all the same; running the sensor again waits for it again.
     :param poke_interval: Seconds between two looks. Unset (the default), looks fall where completion is likely.
+    :param start_from_trigger: Start in the triggerer and end there, without any worker, where it goes well or is
+        skipped; an error wakes a worker that raises it. Airflow 3.3; before that, and in ``dag.test()``, the wait is
+        the ordinary one. Such a task bypasses pools, ``max_active_tasks``, outlets and lineage. For a mapped
+        sensor see :meth:`partial_from_trigger`. Default False.
     :param soft_fail: Skip instead of failing, for every error that this sensor raises.
     :param never_fail: The same.
     :param mode: ``"poke"`` or ``"reschedule"``, where ``deferrable=False``.
@@ -68,6 +77,8 @@ class VideoJobSensor(BaseSensorOperator):
         deferrable: bool = True,
         timeout: timedelta | float = 3600,
         poke_interval: timedelta | float | None = None,
+        start_from_trigger: bool = False,
+        start_trigger_args: Any = None,
         **kwargs: Any,
     ) -> None:
         if poke_interval is not None:
@@ -80,13 +91,53 @@ class VideoJobSensor(BaseSensorOperator):
         self.deferrable = deferrable
         self.own_pace = poke_interval is not None
         self.silent_fail = False  # it would hide a job's end until the time-out; lost answers are carried anyway
+        self.start_from_trigger = start_from_trigger
+        if start_from_trigger:
+            self.start_trigger_args = start_trigger_args or self._start_arguments()
         if model is not None and not comes_later(model):
             catalogue.find(model)
         if job is None and (model is None or request_id is None):
             raise InvalidRequestError("The sensor needs a job, or a model and a request_id.", field="job")
 
+    @staticmethod
+    def partial_from_trigger(
+        job: Any,
+        *,
+        conn_id: str | None = None,
+        timeout: float = 3600,
+        poke_interval: float | None = None,
+        soft_fail: bool = False,
+        never_fail: bool = False,
+    ) -> dict[str, Any]:
+        """Arguments for ``.partial()`` of a mapped sensor that starts in the triggerer.
+
+        Airflow does not map a trigger's arguments, so the trigger reads the job of its own map index itself::
+
+            VideoJobSensor.partial(task_id="wait", **VideoJobSensor.partial_from_trigger(submit.output)).expand(
+                job=submit.output
+            )
+
+        :param job: The output of a task that is mapped one to one with the sensor. The others as in the class.
+        """
+        from airflow_video_providers.triggers.from_start import start_arguments
+
+        own = {"conn_id": conn_id, "timeout": timeout, "poke_interval": poke_interval}
+        arguments = start_arguments(
+            job, model=None, request_id=None, conn_id=conn_id, timeout=timeout, poll_interval=poke_interval,
+            skip=soft_fail or never_fail,
+        )  # fmt: skip
+        return {
+            **{name: value for name, value in own.items() if value is not None},
+            "soft_fail": soft_fail,
+            "never_fail": never_fail,
+            "start_from_trigger": True,
+            "start_trigger_args": arguments,
+        }
+
     def execute(self, context: Context) -> Any:
         """Defer, or wait here."""
+        if self.start_from_trigger:
+            self.log.info("This Airflow does not start the wait in the triggerer; waiting the ordinary way.")
         try:
             if self.deferrable:
                 self._defer(context)
@@ -129,6 +180,19 @@ class VideoJobSensor(BaseSensorOperator):
     _waiting: Waiting | None = None
     _sleep: Callable[[float], None] = staticmethod(time.sleep)
 
+    def _start_arguments(self) -> Any:
+        from airflow_video_providers.triggers.from_start import start_arguments
+
+        return start_arguments(
+            self.job,
+            model=self.model,
+            request_id=self.request_id,
+            conn_id=self.conn_id,
+            timeout=self.timeout,
+            poll_interval=self.poke_interval if self.own_pace else None,
+            skip=self.soft_fail or self.never_fail,
+        )
+
     def _job(self) -> VideoJob:
         return job_to_wait_for(self.job, self.model, self.request_id, self.conn_id)
 
@@ -154,7 +218,7 @@ class VideoJobSensor(BaseSensorOperator):
         self.defer(
             trigger=VideoJobTrigger(**waiting.trigger_arguments()),
             method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout) + _MARGIN,
+            timeout=timedelta(seconds=self.timeout) + AIRFLOWS_MARGIN,
         )
 
     def _get_next_poke_interval(self, *_: Any) -> float:

@@ -18,6 +18,7 @@ from airflow_video_providers.exceptions import (
     describe,
 )
 from airflow_video_providers.hooks.base import VideoHook
+from airflow_video_providers.hooks.waiting import AIRFLOWS_MARGIN
 from airflow_video_providers.jobs import VideoJob
 from airflow_video_providers.polling import Watch
 from airflow_video_providers.triggers.line import Opened
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 #: How long a job is waited for where nobody says.
 DEFAULT_TIMEOUT = timedelta(hours=1)
-#: Airflow's own time-out ends a task without a word: ours comes so much earlier.
-MARGIN = timedelta(seconds=30)
 
 _FAILED = (JobFailedError, JobErroredError, JobCancelledError, OutputMissingError)
 
@@ -82,12 +81,12 @@ class VideoJobTrigger(BaseTrigger):
             job = await self.find_job()
             job = await self.wait_for(job)
         except VideoProviderError as error:
-            yield _event(getattr(error, "job", None) or job, error)
+            yield event_of(getattr(error, "job", None) or job, error)
         except Exception as error:
             self.log.exception("The trigger met an error of its own.")
-            yield _event(job, _own_error(error, job))
+            yield event_of(job, own_error(error, job))
         else:
-            yield _event(job, None)
+            yield event_of(job, None)
 
     async def find_job(self) -> VideoJob:
         """The job to wait for."""
@@ -115,7 +114,7 @@ class VideoJobTrigger(BaseTrigger):
             return datetime.fromtimestamp(self.end_time, UTC)
         airflows: datetime | None = getattr(self, "timeout_after", None)
         if airflows is not None:
-            return (airflows if airflows.tzinfo else airflows.replace(tzinfo=UTC)) - MARGIN
+            return (airflows if airflows.tzinfo else airflows.replace(tzinfo=UTC)) - AIRFLOWS_MARGIN
         return began + DEFAULT_TIMEOUT
 
     def _tell(self, job: VideoJob, seen: VideoJob | VideoProviderError) -> None:
@@ -175,7 +174,8 @@ class VideoJobTrigger(BaseTrigger):
             return None
 
 
-def _event(job: VideoJob | None, error: VideoProviderError | None) -> TriggerEvent:
+def event_of(job: VideoJob | None, error: VideoProviderError | None) -> TriggerEvent:
+    """The one event that ends a wait."""
     return TriggerEvent(ended(job, error))  # type: ignore[no-untyped-call] # Airflow's is untyped
 
 
@@ -197,7 +197,8 @@ def _status(error: VideoProviderError | None) -> str:
     return "failed" if isinstance(error, _FAILED) else "unknown"
 
 
-def _own_error(error: Exception, job: VideoJob | None) -> VideoProviderError:
+def own_error(error: Exception, job: VideoJob | None) -> VideoProviderError:
+    """A mistake of ours, as an error that says what it means for the job."""
     return VideoProviderError(
         f"The wait broke off with an error of its own ({type(error).__name__}: {error}).",
         money="The job is not affected and may still be charged.",
