@@ -6,8 +6,6 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk.exceptions import TaskDeferralTimeout
-
 from airflow_video_providers.exceptions import (
     InvalidRequestError,
     JobErroredError,
@@ -16,6 +14,11 @@ from airflow_video_providers.exceptions import (
 )
 from airflow_video_providers.hooks.waiting import AIRFLOWS_MARGIN, Waiting, fail, finished_job, tell_outcome
 from airflow_video_providers.operators.arguments import BuysVideo, LandsVideo
+
+try:
+    from airflow.sdk.exceptions import TaskDeferralTimeout
+except ImportError:  # Airflow 3.1
+    from airflow.exceptions import TaskDeferralTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
