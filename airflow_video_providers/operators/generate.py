@@ -18,7 +18,7 @@ from airflow_video_providers.operators.arguments import BuysVideo, LandsVideo
 try:
     from airflow.sdk.exceptions import TaskDeferralTimeout
 except ImportError:  # Airflow 3.1
-    from airflow.exceptions import TaskDeferralTimeout
+    from airflow.exceptions import TaskDeferralTimeout  # type: ignore[no-redef] # the same class, older address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
