@@ -6,6 +6,7 @@ form and strict in meaning: a word that nobody knows is ``unknown``, never a gue
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,8 @@ _STATUS_BY_WORD = {word: status for status, words in _WORDS.items() for word in 
 _ID_KEYS = ("request_id", "requestId", "id", "task_id", "prediction_id")
 _REASON_KEYS = ("message", "error", "detail", "msg")
 _LONGEST_EXCERPT = 200
+#: No wait that a vendor asks for is taken to be longer, so that it fits every clock it gets to.
+_LONGEST_WAIT = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,11 @@ class Answer:
     def retry_after(self, now: datetime) -> float | None:
         """Seconds the vendor asks to wait. Segmind names the moment instead, in a header of its own."""
         value = self.headers.get("retry-after")
-        if value and value.strip().isdigit():
-            return float(value)
-        moment = _http_date(value) or timestamp(self.headers.get("x-rate-limit-reset-at-utc"))
-        return max(0.0, (moment - now).total_seconds()) if moment else None
+        seconds = _seconds(value)
+        if seconds is None:
+            moment = _http_date(value) or timestamp(self.headers.get("x-rate-limit-reset-at-utc"))
+            seconds = max(0.0, (moment - now).total_seconds()) if moment else None
+        return None if seconds is None else min(seconds, _LONGEST_WAIT)
 
 
 def cut(text: str) -> str:
@@ -131,7 +135,10 @@ def _urls(value: Any) -> list[str]:
                 return _urls(from_json(value))
             except ValueError:
                 return []
-        parts = urlsplit(value.strip())
+        try:
+            parts = urlsplit(value.strip())
+        except ValueError:  # no address at all, such as "http://["
+            return []
         return [value.strip()] if parts.scheme in ("http", "https") and parts.netloc else []
     if isinstance(value, Mapping):
         return _urls(value.get("url"))
@@ -143,14 +150,25 @@ def timestamp(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        moment = datetime.fromisoformat(value.strip())
+        return _in_utc(datetime.fromisoformat(value.strip()))
+    except (ValueError, OverflowError):  # the second: year 1 in a zone east of Greenwich
+        return None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        seconds = float(value or "")
     except ValueError:
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
 def _http_date(value: str | None) -> datetime | None:
     try:
-        return parsedate_to_datetime(value) if value else None
-    except ValueError:
+        return _in_utc(parsedate_to_datetime(value)) if value else None
+    except (ValueError, OverflowError):
         return None

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from airflow_video_providers.jobs import JobStatus, VideoJob
 from airflow_video_providers.models import Text, VideoModel, optional, required
+from airflow_video_providers.vendors.answers import cut, find_urls
 from airflow_video_providers.vendors.base import Flow, Vendor
 
 if TYPE_CHECKING:
@@ -31,26 +32,34 @@ class AppyPie(Vendor):
     _prefix = _prefixes[0]
 
     def status_call(self, job: VideoJob) -> httpx.Request:
-        return self.call("POST", f"{self._prefix}/getStatus", json={"requestId": job.request_id})
+        return self._get_status(self._prefix, job)
 
     def status(self, job: VideoJob) -> Flow[VideoJob]:
-        answer = yield from self.ask(self.status_call(job), job)
-        if answer.status == 404 and "status" not in (answer.body or {}):  # the endpoint is missing, not the job
-            before, self._prefix = self._prefix, next(other for other in self._prefixes if other != self._prefix)
-            answer = yield from self.ask(self.status_call(job), job)
-            if answer.status == 404:
-                self._prefix = before
+        asked = self._prefix
+        answer = yield from self.ask(self._get_status(asked, job), job)
+        if _lacks_endpoint(answer):
+            other = next(prefix for prefix in self._prefixes if prefix != asked)
+            second = yield from self.ask(self._get_status(other, job), job)
+            if not _lacks_endpoint(second):
+                self._prefix, answer = other, second  # remembered for the connection
         return self.read_job(job, answer)
 
     def unlabelled(self, answer: Answer, job: VideoJob) -> tuple[JobStatus, str]:
         # The only documented sign of progress: a 200 with a message about something getting created.
-        if answer.ok and answer.body and "msg" in answer.body:
-            return JobStatus.RUNNING, str(answer.body["msg"])
+        if answer.ok and answer.body and "msg" in answer.body and not find_urls(answer.body, self.output_paths):
+            return JobStatus.RUNNING, cut(str(answer.body["msg"]))
         return super().unlabelled(answer, job)
+
+    def _get_status(self, prefix: str, job: VideoJob) -> httpx.Request:
+        return self.call("POST", f"{prefix}/getStatus", json={"requestId": job.request_id})
 
     def check(self) -> Flow[str]:
         """The documents name no free call about the account: ask for a job that cannot exist."""
         return (yield from self.check_with_impossible_job(Mochi1.id))
+
+
+def _lacks_endpoint(answer: Answer) -> bool:
+    return answer.status == 404 and "status" not in (answer.body or {})  # else it is the job that is missing
 
 
 class AppyPieModel(VideoModel):

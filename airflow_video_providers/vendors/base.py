@@ -154,7 +154,8 @@ class Vendor:
     @staticmethod
     def in_path(request_id: str) -> str:
         """An id as one segment of a path, whatever characters it holds."""
-        return quote(request_id, safe="")
+        quoted = quote(request_id, safe="")
+        return quoted if quoted.strip(".") else quoted.replace(".", "%2E")  # "." and ".." would climb
 
     def pay(
         self,
@@ -181,11 +182,12 @@ class Vendor:
                 refusal = submit_refused(self, request, answer)
                 if not isinstance(refusal, RateLimitedError | VendorUnavailableError):
                     raise refusal
-            wait = pause if refusal.retry_after is None else refusal.retry_after
+            # A vendor that says "retry after 0" for ever must neither be stormed nor hold the worker.
+            wait = pause if refusal.retry_after is None else max(refusal.retry_after, 1.0)
             if wait > left:
                 raise refusal
             yield wait
-            left -= max(wait, 1.0)  # a vendor that says "retry after 0" for ever must not hold the worker
+            left -= wait
             pause = min(2 * pause, 30.0)
 
     def ask(self, call: httpx.Request, job: VideoJob | None = None) -> Flow[Answer]:

@@ -48,6 +48,12 @@ class Segmind(Vendor):
         fetched = self.read_job(seen, (yield from self.ask(result, job)))
         return seen if fetched.status is JobStatus.UNKNOWN else fetched
 
+    def unlabelled(self, answer: Answer, job: VideoJob) -> tuple[JobStatus, str]:
+        # The documents promise that the body of a failed job's 422 holds the detail, not that it holds a status.
+        if answer.status == 422:
+            return JobStatus.FAILED, "HTTP 422"
+        return super().unlabelled(answer, job)
+
     def credits_left(self, answer: Answer) -> str | None:
         header = answer.headers.get("x-remaining-credits")
         metrics = (answer.body or {}).get("metrics")
@@ -62,7 +68,7 @@ class Segmind(Vendor):
     def _generated(self, request: VideoModel, sent_at: datetime, answer: Answer) -> VideoJob | None:
         # The documents promise a video, call it an image, and newer samples read JSON: trust none of them.
         urls = find_urls(answer.body, self.output_paths)
-        kind = answer.headers.get("content-type", "")
+        kind = answer.headers.get("content-type", "").lower()
         if not urls and not kind.startswith(("video/", "image/", "application/octet-stream")):
             return None
         return VideoJob(
