@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
@@ -40,8 +42,9 @@ class ConnectionLike(Protocol):
         """The API key."""
 
     @property
-    def extra_dejson(self) -> dict[str, Any]:
-        """The extra as a dict."""
+    def extra(self) -> str | None:
+        """The extra as JSON. Airflow's ``extra_dejson`` makes an empty one of what it cannot read, and would wait
+        for the supervisor in the triggerer's event loop."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,8 @@ class Settings:
         """Host names that may resolve to private addresses and may use plain http."""
         hosts = self.extra.get("allow_private_hosts") or []
         names = hosts.split(",") if isinstance(hosts, str) else hosts
+        if not isinstance(names, list | tuple):
+            raise self._refusal("allow_private_hosts", "a list of host names")
         return frozenset(str(name).strip().lower() for name in names if str(name).strip())
 
     @property
@@ -85,14 +90,18 @@ class Settings:
             number = float(str(value))
         except ValueError:
             number = 0.0
-        if number <= 0:
-            raise InvalidRequestError(
-                f"The extra {name!r} of the connection {self.conn_id!r} is {value!r}; it must be a number above 0.",
-                field=name,
-                value=value,
-                allowed="a number above 0",
-            )
+        if number <= 0 or not math.isfinite(number):
+            raise self._refusal(name, "a number above 0")
         return number
+
+    def _refusal(self, name: str, allowed: str) -> InvalidRequestError:
+        value = self.extra.get(name)
+        return InvalidRequestError(
+            f"The extra {name!r} of the connection {self.conn_id!r} is {value!r}; it must be {allowed}.",
+            field=name,
+            value=value,
+            allowed=allowed,
+        )
 
 
 def read_settings(connection: ConnectionLike, vendor: str) -> Settings:
@@ -119,27 +128,28 @@ def read_settings(connection: ConnectionLike, vendor: str) -> Settings:
             field="password",
         )
     try:
-        extra = connection.extra_dejson
-    except ValueError:
-        extra = {}
-    settings = Settings(
-        conn_id=conn_id, api_key=connection.password or "", base_url=_base_url(connection), extra=extra or {}
-    )
-    parts = urlsplit(settings.base_url or "https://vendor.invalid")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+        base_url = _base_url(connection)
+        parts = urlsplit(base_url or "https://vendor.invalid")
+        callable_ = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:  # such as "http://[" or a port above 65535
+        callable_ = False
+    if not callable_ or parts.username or parts.password or parts.query or parts.fragment:
         raise InvalidRequestError(
             f"The host of the connection {conn_id!r} is not an address that can be called.",
             remedy="Write it as https://host, or leave it empty for the vendor's own.",
             vendor=vendor,
             field="host",
         )
-    if parts.scheme == "http" and parts.hostname.lower() not in settings.allow_private_hosts:
+    settings = Settings(
+        conn_id=conn_id, api_key=connection.password or "", base_url=base_url, extra=_extra(connection, vendor)
+    )
+    if parts.scheme == "http" and parts.hostname not in settings.allow_private_hosts:
         raise InvalidRequestError(
             f"The connection {conn_id!r} would send the API key to {parts.hostname} in clear.",
             remedy="Use https, or name the host in the extra's allow_private_hosts if it is a simulator or on-premises.",
             vendor=vendor,
             field="host",
-            value=settings.base_url,
+            value=base_url,
             allowed="https",
         )
     return settings
@@ -153,5 +163,21 @@ def _base_url(connection: ConnectionLike) -> str | None:
         host = f"{connection.schema or 'https'}://{host}"
     parts = urlsplit(host)
     if connection.port and parts.port is None:
-        host = host.replace(parts.netloc, f"{parts.netloc}:{connection.port}", 1)
+        host = parts._replace(netloc=f"{parts.netloc}:{connection.port}").geturl()
     return host
+
+
+def _extra(connection: ConnectionLike, vendor: str) -> dict[str, Any]:
+    try:
+        extra = json.loads(connection.extra or "{}")
+    except ValueError:
+        extra = None
+    if not isinstance(extra, dict):
+        raise InvalidRequestError(
+            f"The extra of the connection {connection.conn_id!r} is not a JSON object; it may hold a limit on spending.",
+            remedy="Correct the extra, or leave it empty.",
+            vendor=vendor,
+            field="extra",
+            allowed="a JSON object",
+        )
+    return extra

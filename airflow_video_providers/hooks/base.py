@@ -11,7 +11,6 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from airflow_video_providers import catalogue
 from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
 from airflow_video_providers.models import VideoModel
-from airflow_video_providers.settings import ConnectionLike, Settings, read_settings
 
 if TYPE_CHECKING:
     import os
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from airflow_video_providers.client import AsyncVideoClient, VideoClient
     from airflow_video_providers.jobs import VideoJob
+    from airflow_video_providers.settings import ConnectionLike, Settings
     from airflow_video_providers.vendors.base import Vendor
 
 
@@ -75,6 +75,8 @@ class VideoHook(BaseHook):
 
     def read(self, connection: ConnectionLike) -> Settings:
         """The settings in a connection that was looked up elsewhere."""
+        from airflow_video_providers.settings import read_settings
+
         return read_settings(connection, self.vendor_class.id)
 
     def missing(self) -> InvalidRequestError:
