@@ -7,12 +7,13 @@ They work without Airflow, in a notebook for example::
     job = client.status(job)
 
 The API key is added here, to requests for the vendor's own base URL and to nothing else; redirects are not
-followed; a key that a vendor echoes is taken out of every error and job.
+followed; a key that a vendor echoes is taken out of the answer before anybody reads it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import tempfile
@@ -20,16 +21,17 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 
 from airflow_video_providers import __version__
-from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
-from airflow_video_providers.jobs import VideoJob
+from airflow_video_providers.exceptions import InvalidRequestError, SubmissionOutcomeUnknownError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+    from airflow_video_providers.jobs import VideoJob
     from airflow_video_providers.models import VideoModel
     from airflow_video_providers.vendors.base import Flow, Vendor
 
@@ -45,6 +47,8 @@ _LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=16)
 #: A kept connection may be closed by the other side just as a request is sent, and then nobody knows
 #: whether it arrived. A paid call therefore always opens its own.
 _FRESH = httpx.Limits(max_keepalive_connections=0)
+#: A shorter key is no secret, and could be part of an ordinary word in an answer.
+_SHORTEST_SECRET = 8
 
 
 class _Session:
@@ -62,7 +66,18 @@ class _Session:
         self.vendor = vendor
         self._key = key
         self._transport = transport
-        self._home = httpx.URL(vendor.url)
+        self._spellings = [
+            text.encode() for text in {key, json.dumps(key)[1:-1], key.replace("/", r"\/"), quote(key, safe="")}
+        ]
+        try:
+            self._home = httpx.URL(vendor.url)
+        except httpx.InvalidURL as error:
+            raise InvalidRequestError(
+                f"The address {vendor.url!r} for {vendor.title} is not one that can be called ({error}).",
+                remedy="Write it as https://host, or leave it empty for the vendor's own.",
+                vendor=vendor.id,
+                field="host",
+            ) from error
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.vendor.id!r}, {self.vendor.url!r})"
@@ -84,22 +99,27 @@ class _Session:
         signed.extensions["timeout"] = http.timeout.as_dict()
         return signed
 
-    def _scrub(self, text: str | None) -> str | None:
-        return text.replace(self._key, "***") if text else text
+    def _serves(self, model: str) -> None:
+        if model.partition(":")[0] != self.vendor.id:
+            raise InvalidRequestError(
+                f"{self.vendor.title} does not serve {model}.",
+                remedy="Use the client, or the connection, of the vendor that does.",
+                model=model,
+                field="model",
+                value=model,
+                allowed=f"{self.vendor.id}:...",
+            )
 
-    @contextmanager
-    def _scrubbed_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except VideoProviderError as error:
-            error.what = self._scrub(error.what) or ""
-            error.args = (error.what,)
-            raise
-
-    def _scrubbed(self, result: T) -> T:
-        if isinstance(result, VideoJob) and self._key in f"{result.error} {result.vendor_status}":
-            return result.but(error=self._scrub(result.error), vendor_status=self._scrub(result.vendor_status))
-        return result
+    def _without_key(self, response: httpx.Response) -> httpx.Response:
+        echoed = [text for text in self._spellings if text in response.content]
+        if not echoed or len(self._key) < _SHORTEST_SECRET:
+            return response
+        clean = response.content
+        for text in echoed:
+            clean = clean.replace(text, b"***")
+        lengths = ("content-encoding", "content-length", "transfer-encoding")  # no longer true
+        headers = [(name, value) for name, value in response.headers.multi_items() if name not in lengths]
+        return httpx.Response(response.status_code, headers=headers, content=clean)
 
 
 class VideoClient(_Session):
@@ -119,11 +139,13 @@ class VideoClient(_Session):
 
     def submit(self, request: VideoModel, extra_fields: Mapping[str, Any] | None = None) -> VideoJob:
         """Buy one video. See :meth:`Vendor.submit` for what is repeated and what is raised."""
+        self._serves(request.id)
         with httpx.Client(**self._options(_SUBMIT_TIMEOUT, _FRESH)) as http:
             return self._drive(self.vendor.submit(request, extra_fields), http)
 
     def status(self, job: VideoJob) -> VideoJob:
         """How a job stands now."""
+        self._serves(job.model)
         return self._drive(self.vendor.status(job), self._kept())
 
     def check(self) -> str:
@@ -138,31 +160,35 @@ class VideoClient(_Session):
 
         :raises SubmissionOutcomeUnknownError: the call was interrupted after it was sent. There is no
             ``request_id`` to come back to: prefer :meth:`submit`.
-        :raises InvalidRequestError: the vendor has no such route.
+        :raises InvalidRequestError: the vendor has no such route, or ``path`` cannot be written. Nothing was sent.
         """
+        self._serves(request.id)
         target = Path(path)
-        with (
-            self._scrubbed_errors(),
-            httpx.Client(**self._options(_GENERATE_TIMEOUT, _FRESH)) as http,
-            tempfile.TemporaryDirectory(dir=target.parent, prefix=".video-") as folder,
-        ):
-            part = Path(folder, "part")
+        with _part_of(target) as part, httpx.Client(**self._options(_GENERATE_TIMEOUT, _FRESH)) as http:
 
             def send(call: httpx.Request) -> httpx.Response:
                 response = http.send(self._signed(http, call), stream=True)
                 if not response.is_success or "json" in response.headers.get("content-type", ""):
                     response.read()
-                    return response
+                    return self._without_key(response)
                 with part.open("wb") as file:
                     for chunk in response.iter_bytes():
                         file.write(chunk)
                 response.close()
                 return httpx.Response(response.status_code, headers=response.headers)
 
-            job = _run(self.vendor.generate(request), send, self._pause)
-            if part.exists():
-                os.replace(part, target)
-            return self._scrubbed(job)
+            try:
+                job = _run(self.vendor.generate(request), send, self._pause)
+                if part.exists():
+                    os.replace(part, target)
+            except OSError as error:
+                raise SubmissionOutcomeUnknownError(
+                    f"{self.vendor.title} has made the video, but it could not be written to {target} ({error}).",
+                    remedy="Make room, and buy it again on purpose: this route keeps nothing to come back to.",
+                    model=request.id,
+                    charged="yes",
+                ) from error
+            return job
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -185,8 +211,10 @@ class VideoClient(_Session):
         self._sleep(_with_jitter(seconds))
 
     def _drive(self, flow: Flow[T], http: httpx.Client) -> T:
-        with self._scrubbed_errors():
-            return self._scrubbed(_run(flow, lambda call: http.send(self._signed(http, call)), self._pause))
+        def send(call: httpx.Request) -> httpx.Response:
+            return self._without_key(http.send(self._signed(http, call)))
+
+        return _run(flow, send, self._pause)
 
 
 class AsyncVideoClient(_Session):
@@ -205,17 +233,17 @@ class AsyncVideoClient(_Session):
 
         :param on_request: Called before each request: some looks need two.
         """
+        self._serves(job.model)
         if self._http is None:
-            self._http = httpx.AsyncClient(**self._options(_READ_TIMEOUT, _LIMITS))
+            self._http = _loop_client()(**self._options(_READ_TIMEOUT, _LIMITS))
         http = self._http
 
         async def send(call: httpx.Request) -> httpx.Response:
             if on_request is not None:
                 on_request()
-            return await http.send(self._signed(http, call))
+            return self._without_key(await http.send(self._signed(http, call)))
 
-        with self._scrubbed_errors():
-            return self._scrubbed(await _arun(self.vendor.status(job), send))
+        return await _arun(self.vendor.status(job), send)
 
     async def aclose(self) -> None:
         """Close the kept connections."""
@@ -228,6 +256,33 @@ class AsyncVideoClient(_Session):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+@contextmanager
+def _part_of(target: Path) -> Iterator[Path]:
+    """A place beside ``target`` to write to first; asked for before anything is bought."""
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(f"{target} is a directory")
+        folder = tempfile.TemporaryDirectory(dir=target.parent, prefix=".video-")
+    except OSError as error:
+        raise InvalidRequestError(
+            f"Nothing can be written to {target} ({error}).",
+            remedy="Name a file in a folder that exists and may be written to.",
+            field="path",
+            value=str(target),
+        ) from error
+    with folder:
+        yield Path(folder.name, "part")
+
+
+def _loop_client() -> type[httpx.AsyncClient]:
+    """httpx over aiohttp's transport where the ``aiohttp`` extra is installed; it costs half the CPU time."""
+    try:
+        from httpx_aiohttp import HttpxAiohttpClient
+    except ImportError:
+        return httpx.AsyncClient
+    return HttpxAiohttpClient  # type: ignore[no-any-return] # the extra publishes no types
 
 
 def _with_jitter(seconds: float) -> float:
