@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -24,15 +23,21 @@ ENTRY_POINT_GROUP = "airflow_video_providers.vendors"
 
 
 @cache
-def vendors() -> dict[str, type[Vendor]]:
-    """All vendors by id; loading them registers their models."""
-    found = {}
-    for vendor_id, place in _VENDORS.items():
+def _vendor(vendor_id: str) -> type[Vendor] | None:
+    """The vendor with this id; loading it registers its models. Parsing a DAG loads no others."""
+    if place := _VENDORS.get(vendor_id):
         module, _, name = place.partition(":")
-        found[vendor_id] = getattr(import_module(module), name)
-    for point in entry_points(group=ENTRY_POINT_GROUP):
-        found[point.name] = point.load()
-    return found
+        vendor: type[Vendor] = getattr(import_module(module), name)
+        return vendor
+    for point in entry_points(group=ENTRY_POINT_GROUP, name=vendor_id):
+        return point.load()  # type: ignore[no-any-return] # what a distribution registers is its own promise
+    return None
+
+
+def vendors() -> dict[str, type[Vendor]]:
+    """All vendors by id."""
+    ids = [*_VENDORS, *entry_points(group=ENTRY_POINT_GROUP).names]
+    return {vendor_id: vendor for vendor_id in ids if (vendor := _vendor(vendor_id))}
 
 
 def models() -> dict[str, type[VideoModel]]:
@@ -46,9 +51,13 @@ def find(model: str) -> type[VideoModel]:
 
     :raises InvalidRequestError: there is none; the message names the nearest.
     """
+    if isinstance(model, str):
+        _vendor(model.partition(":")[0])
+        if model in VideoModel.registry:
+            return VideoModel.registry[model]
+    import difflib  # only an error needs it
+
     known = models()
-    if isinstance(model, str) and model in known:
-        return known[model]
     nearest = difflib.get_close_matches(str(model), known, n=1, cutoff=0.0)
     raise InvalidRequestError(
         f"There is no model {model!r}.",
@@ -62,6 +71,14 @@ def find(model: str) -> type[VideoModel]:
 def vendor_of(model: str) -> type[Vendor]:
     """The vendor of the model with this id.
 
-    :raises InvalidRequestError: there is no such model.
+    :raises InvalidRequestError: there is no such model, or nobody serves it.
     """
-    return vendors()[find(model).id.partition(":")[0]]
+    vendor = _vendor(find(model).id.partition(":")[0])
+    if vendor is None:
+        raise InvalidRequestError(
+            f"The model {model!r} is known and its vendor is not.",
+            remedy=f"Register the vendor as an entry point in the group {ENTRY_POINT_GROUP!r}.",
+            field="model",
+            value=model,
+        )
+    return vendor

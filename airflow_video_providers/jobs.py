@@ -38,7 +38,7 @@ class VideoOutput(BaseModel):
     :param media_type: What the vendor says it is: a hint, not the truth.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     url: str
     media_type: str | None = None
@@ -68,7 +68,7 @@ class VideoJob(BaseModel):
     :param outputs: The files it produced.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     v: int = 1
     model: str

@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import warnings
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -20,10 +20,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
+    WithJsonSchema,
     field_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _source: ContextVar[Literal["typed", "dict", "rendered"]] = ContextVar("source", default="typed")
 
 _TEMPLATE = re.compile(r"\{\{|\{%")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def is_template(value: object) -> bool:
@@ -56,8 +57,8 @@ def _not_blank(text: str) -> str:
 
 
 def _http_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    parts = urlsplit(url)  # it forgives white space, and vendors do not
+    if parts.scheme not in ("http", "https") or not parts.hostname or any(map(str.isspace, url)):
         raise PydanticCustomError("http_url", "must be a public http or https address")
     return url
 
@@ -69,18 +70,16 @@ def _whole_number(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _plain_number(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 #: Text that must say something.
-Text = Annotated[str, AfterValidator(_not_blank)]
+Text = Annotated[str, AfterValidator(_not_blank), WithJsonSchema({"type": "string", "pattern": r"\S"})]
 #: An address the vendor fetches itself.
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
+HttpUrl = Annotated[
+    str, AfterValidator(_http_url), WithJsonSchema({"type": "string", "format": "uri", "pattern": r"^https?://\S+$"})
+]
 #: Put before a ``Literal`` of integers, so that rendered text is understood too.
 WholeNumber = BeforeValidator(_whole_number)
-#: A number that is sent as an integer where it is one.
-Number = Annotated[float, PlainSerializer(_plain_number)]
+#: A number that is sent as an integer where it is one: :meth:`VideoModel.body`.
+Number = float
 
 
 def optional(
@@ -106,12 +105,13 @@ def required(description: str, *, unit: str | None = None, **constraints: Any) -
 
 
 def _extras(vendor_default: object, unit: str | None, disputed: Mapping[object, str] | None) -> dict[str, Any]:
-    known = {"vendor_default": vendor_default, "unit": unit, "disputed": disputed and dict(disputed)}
+    # The names of a JSON object are strings.
+    named = disputed and {str(value): why for value, why in disputed.items()}
+    known = {"vendor_default": vendor_default, "unit": unit, "disputed": named}
     return {"json_schema_extra": {name: value for name, value in known.items() if value is not None}}
 
 
-@dataclass(frozen=True)
-class Price:
+class Price(NamedTuple):
     """One line of a documented price list.
 
     :param usd: US dollars per ``per``.
@@ -122,7 +122,7 @@ class Price:
     usd: Decimal
     per: Literal["generation", "second"]
     basis: str
-    when: Mapping[str, object] = field(default_factory=dict)
+    when: Mapping[str, object] = MappingProxyType({})
 
 
 class VideoModel(BaseModel):
@@ -140,7 +140,7 @@ class VideoModel(BaseModel):
     :raises InvalidRequestError: on any literal mistake: nothing was sent, nothing is charged.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     id: ClassVar[str]
     path: ClassVar[str]
@@ -151,7 +151,7 @@ class VideoModel(BaseModel):
 
     registry: ClassVar[dict[str, type[VideoModel]]] = {}
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(self, /, **fields: Any) -> None:
         try:
             super().__init__(**fields)
         except ValidationError as error:
@@ -172,7 +172,7 @@ class VideoModel(BaseModel):
         """
         token = _source.set("rendered" if rendered else "dict")
         try:
-            return cls(**{name: value for name, value in request.items() if value is not None})
+            return cls(**{str(name): value for name, value in request.items() if value is not None})
         finally:
             _source.reset(token)
 
@@ -191,9 +191,11 @@ class VideoModel(BaseModel):
         checked = handler(value)
         if isinstance(value, bool) and not isinstance(checked, bool):
             raise PydanticCustomError("boolean", "must not be a boolean")
-        disputed = cls.describe(name).get("disputed", {})
-        if checked in disputed:
-            warnings.warn(f"{cls.id}: {name}={checked!r}: {disputed[checked]}", stacklevel=2)
+        if isinstance(checked, str) and not checked.isascii() and _LONE_SURROGATE.search(checked):
+            raise PydanticCustomError("unicode", "holds half a character, which no request can carry")
+        disputed = cls.describe(name).get("disputed", {}).get(str(checked))
+        if disputed:
+            warnings.warn(f"{cls.id}: {name}={checked!r}: {disputed}", stacklevel=2)
         return checked
 
     @classmethod
@@ -218,7 +220,8 @@ class VideoModel(BaseModel):
     def body(self) -> dict[str, Any]:
         """What goes over the wire: the fields that were set, and nothing else."""
         fields = self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
-        return {name: str(value) if name in self.text_on_the_wire else value for name, value in fields.items()}
+        plain = {name: _whole_number(value) if isinstance(value, float) else value for name, value in fields.items()}
+        return {name: str(value) if name in self.text_on_the_wire else value for name, value in plain.items()}
 
     @classmethod
     def refuse_known(cls, extra_fields: Mapping[str, Any]) -> None:
@@ -265,7 +268,8 @@ def _refusal(model: type[VideoModel], error: ValidationError) -> InvalidRequestE
     name = str(first["loc"][0]) if first["loc"] else ""
     value = None if first["type"] == "missing" else first["input"]
     if first["type"] == "missing":
-        what, allowed = f"The request lacks the field {name!r}.", rule_of(model, name)
+        allowed = rule_of(model, name)
+        what = f"The request lacks the field {name!r}. Allowed: {allowed}."
     elif first["type"] == "extra_forbidden":
         allowed = ", ".join(sorted(model.model_fields))
         what = f"{model.id} has no field {name!r}; it has {allowed}."
@@ -289,6 +293,8 @@ def rule_of(model: type[VideoModel], name: str) -> str:
     schema = model.describe(name)
     if "enum" in schema:
         return ", ".join(str(value) for value in schema["enum"])
+    if schema.get("format") == "uri":
+        return "an http or https address"
     words = {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}
     rule = words.get(schema.get("type", ""), "a value")
     low, high = schema.get("minimum"), schema.get("maximum")

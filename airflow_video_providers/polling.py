@@ -7,9 +7,8 @@ carried with patience, and each has its own end.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_video_providers.exceptions import (
     AuthenticationError,
@@ -39,8 +38,7 @@ _ENDINGS: Mapping[JobStatus, type[JobError]] = {
 }
 
 
-@dataclass(frozen=True)
-class Trouble:
+class Trouble(NamedTuple):
     """An odd answer that is carried for a while.
 
     :param times: How often in a row it must come before it counts.
@@ -61,8 +59,7 @@ TROUBLES = {
 }
 
 
-@dataclass(frozen=True)
-class Watch:
+class Watch(NamedTuple):
     """What is remembered of one job between two looks.
 
     :param job: The job as it was last seen.
@@ -78,8 +75,7 @@ class Watch:
     trouble_times: int = 0
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What to do now.
 
     :param done: The finished job: stop, it succeeded.
@@ -97,7 +93,7 @@ class Verdict:
 def after(watch: Watch, seen: VideoJob | VideoProviderError, now: datetime) -> tuple[Watch, Verdict]:
     """What to do after a look at the job has brought ``seen``."""
     job = seen if isinstance(seen, VideoJob) else watch.job
-    watch, verdict = _judge(replace(watch, job=job if job.status is not JobStatus.EXPIRED else watch.job), seen, now)
+    watch, verdict = _judge(watch._replace(job=job if job.status is not JobStatus.EXPIRED else watch.job), seen, now)
     if verdict.done is None and verdict.error is None and now >= watch.deadline:
         verdict = Verdict(error=timed_out(watch))
     return watch, verdict
@@ -129,13 +125,13 @@ def _judge(watch: Watch, seen: VideoJob | VideoProviderError, now: datetime) -> 
 
 
 def _calm(watch: Watch) -> Watch:
-    return replace(watch, trouble=None, trouble_since=None, trouble_times=0)
+    return watch._replace(trouble=None, trouble_since=None, trouble_times=0)
 
 
 def _troubled(watch: Watch, trouble: str, now: datetime) -> tuple[Watch, bool]:
     if watch.trouble != trouble:
-        watch = replace(watch, trouble=trouble, trouble_since=now, trouble_times=0)
-    watch = replace(watch, trouble_times=watch.trouble_times + 1)
+        watch = watch._replace(trouble=trouble, trouble_since=now, trouble_times=0)
+    watch = watch._replace(trouble_times=watch.trouble_times + 1)
     limit = TROUBLES[trouble]
     lasted = now - (watch.trouble_since or now)
     return watch, watch.trouble_times >= limit.times and lasted >= limit.lasting
