@@ -1,0 +1,127 @@
+"""The connection form: which fields a person fills in. Plain data, because Airflow reads it in many processes.
+
+Airflow 3.2 and newer read it from the provider info; Airflow 3.1 asks the hook, which builds its widgets from the
+same fields. A private vendor's distribution uses :func:`connection_type` in its own provider info.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_HIDDEN = ("login", "schema", "port")
+_RELABELLED = {"password": "API key", "host": "Base URL"}
+
+
+def _field(label: str, description: str, *kinds: str, **more: Any) -> dict[str, Any]:
+    return {"label": label, "description": description, "schema": {"type": [*kinds, "null"], **more}}
+
+
+#: What the extra of every vendor's connection may hold.
+FIELDS: Mapping[str, dict[str, Any]] = {
+    "requests_per_minute": _field(
+        "Requests per minute",
+        "The most requests that all waiting jobs of this connection send together in a minute, in one triggerer. "
+        "Empty: what the vendor's documents allow.",
+        "number",
+        exclusiveMinimum=0,
+    ),
+    "allow_private_hosts": _field(
+        "Allowed private hosts",
+        "Host names, separated by commas, that may resolve to private addresses and may use plain http: a simulator, "
+        "or on-premises. Empty: none.",
+        "string",
+    ),
+    "prices": _field(
+        "Prices of this account",
+        'JSON: US dollars per video by model id, or per second: {"pixazo:mochi-v1": 0.40, '
+        '"segmind:mochi-1": {"usd": 0.05, "per": "second"}}. Empty: the documented prices, where there are any.',
+        "string",
+        format="multiline",
+    ),
+    "max_cost_usd": _field(
+        "Most expensive video, US dollars",
+        "A request with a higher estimated price is refused before it is sent. Empty: no limit.",
+        "number",
+        minimum=0,
+    ),
+    "max_run_cost_usd": _field(
+        "Most per DAG run, US dollars",
+        "A request with which the estimates of a DAG run would pass this is refused before it is sent. Needs "
+        "ledger_path in the section video_providers of the configuration. Empty: no limit.",
+        "number",
+        minimum=0,
+    ),
+    "submits_enabled": {
+        "label": "Buying is enabled",
+        "description": "Off: nothing is bought with this connection; waiting and landing go on.",
+        "schema": {"type": ["boolean", "null"], "default": True},
+    },
+}
+
+
+def fields(status_routes: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+    """The fields of a vendor's form.
+
+    :param status_routes: The vendor's status calls, where it has several.
+    """
+    if len(status_routes) < 2:
+        return dict(FIELDS)
+    route = _field(
+        "Status route",
+        "Which of the documented status calls to use. Empty: the first.",
+        "string",
+        enum=list(status_routes),
+    )
+    return {**FIELDS, "status_route": route}
+
+
+def behaviour(base_url: str) -> dict[str, Any]:
+    """Which standard fields are shown, and as what, with the keys that the provider info uses.
+
+    :param base_url: The vendor's own address.
+    """
+    return {
+        "hidden-fields": list(_HIDDEN),
+        "relabeling": dict(_RELABELLED),
+        "placeholders": {"host": base_url, "password": "the key from the vendor's console"},
+    }
+
+
+def connection_type(
+    vendor_id: str, title: str, base_url: str, hook_class_name: str, *, status_routes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """One entry of ``connection-types`` in a provider info.
+
+    :param vendor_id: The vendor's id, which is the connection type.
+    :param title: The vendor's name.
+    :param base_url: The vendor's own address.
+    :param hook_class_name: Full name of the hook class.
+    :param status_routes: The vendor's status calls, where it has several.
+    """
+    return {
+        "connection-type": vendor_id,
+        "hook-class-name": hook_class_name,
+        "hook-name": title,
+        "ui-field-behaviour": behaviour(base_url),
+        "conn-fields": fields(status_routes),
+    }
+
+
+def widgets(status_routes: Sequence[str] = ()) -> dict[str, Any]:
+    """The same fields as widgets, for Airflow 3.1.
+
+    :raises ImportError: there is no form to build: neither wtforms nor Airflow's stand-in for it.
+    """
+    from flask_appbuilder.fieldwidgets import BS3TextFieldWidget  # type: ignore[import-not-found, unused-ignore] # comes with FAB, or Airflow's stand-in
+    from wtforms import BooleanField, StringField  # type: ignore[import-untyped, import-not-found, unused-ignore] # the same
+
+    def widget(field: Mapping[str, Any]) -> Any:
+        label, description = field["label"], field["description"]
+        if "boolean" in field["schema"]["type"]:
+            return BooleanField(label, description=description, default=field["schema"].get("default"))
+        return StringField(label, description=description, widget=BS3TextFieldWidget())
+
+    return {name: widget(field) for name, field in fields(status_routes).items()}

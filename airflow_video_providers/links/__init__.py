@@ -1,0 +1,1 @@
+"""Links on a task: the model's documentation, and what was landed."""
