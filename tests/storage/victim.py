@@ -1,0 +1,46 @@
+"""A process that lands a clip and is killed on the way."""
+
+from __future__ import annotations
+
+import os
+import signal
+import tempfile
+import threading
+from typing import Any
+
+from airflow.sdk.io import has_fs
+
+has_fs("s3")  # imports every provider's storage, once, in the process that the victims are forked from
+
+
+def run(environment: dict[str, str], job: dict[str, Any], where: str, moment: str) -> None:
+    """Land, and die at ``moment`` (``"download"``, ``"upload"``, ``"manifest"``), or whenever somebody kills us."""
+    os.environ.update(environment)
+    tempfile.tempdir = environment["TMPDIR"]
+    from airflow_video_providers.jobs import VideoJob
+    from airflow_video_providers.landing import landing, received
+
+    def die(*_: object) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    if moment == "download":
+        add = received.Received.add
+
+        def halfway(self: received.Received, chunk: bytes) -> None:
+            add(self, chunk)
+            if self.total and self.size > self.total / 2:
+                die()
+
+        received.Received.add = halfway  # type: ignore[method-assign]
+    elif moment == "upload":
+        store = landing.Landing._store
+
+        def soon(*arguments: Any) -> None:
+            threading.Timer(0.02, die).start()
+            store(*arguments)
+            threading.Event().wait()  # it was quicker than the timer
+
+        landing.Landing._store = soon  # type: ignore[method-assign]
+    elif moment == "manifest":
+        landing.Landing._put = die  # type: ignore[method-assign]
+    landing.land(VideoJob.from_dict(job), where, allow_private_hosts=["127.0.0.1"])
