@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 
 from airflow_video_providers import catalogue
 from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
+from airflow_video_providers.hooks import form
 from airflow_video_providers.models import VideoModel
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class VideoHook(BaseHook):
         cls.conn_type = vendor.id
         cls.hook_name = vendor.title
         cls.default_conn_name = f"{vendor.id}_default"
+        for name, method in form.hook_methods(vendor.base_url, vendor.status_routes).items():
+            setattr(cls, name, method)  # Airflow 3.1 looks for them in the class itself, not in its bases
         VideoHook._by_vendor[vendor.id] = cls
 
     def __init__(self, conn_id: str | None = None, **kwargs: Any) -> None:
@@ -178,8 +181,8 @@ class VideoHook(BaseHook):
         return self.get_conn().generate_to_file(request, path).but(conn_id=self.conn_id)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Try the connection without spending anything."""
+        """Try the connection without spending anything: is it complete, does the vendor answer, is the key taken?"""
         try:
             return True, self.get_conn().check()
         except VideoProviderError as error:
-            return False, str(error)
+            return False, f"{error.what} Nothing was spent by this test. {error.remedy}".strip()

@@ -110,6 +110,15 @@ def connection_type(
     }
 
 
+def hook_methods(base_url: str, status_routes: Sequence[str]) -> dict[str, Any]:
+    """The methods by which Airflow 3.1 asks a hook class for its form."""
+    shown = {name.replace("-", "_"): value for name, value in behaviour(base_url).items()}
+    return {
+        "get_connection_form_widgets": staticmethod(lambda: widgets(status_routes)),
+        "get_ui_field_behaviour": staticmethod(lambda: shown),
+    }
+
+
 def widgets(status_routes: Sequence[str] = ()) -> dict[str, Any]:
     """The same fields as widgets, for Airflow 3.1.
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.providers.common.compat.sdk import BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
 
 from airflow_video_providers import catalogue
 from airflow_video_providers.exceptions import InvalidRequestError
 from airflow_video_providers.hooks.retries import with_retry_policy
+from airflow_video_providers.lineage import TellsLineage
+from airflow_video_providers.links.video import LandedVideoLink, ManifestLink, ModelDocumentationLink
 from airflow_video_providers.models import VideoModel, comes_later
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
 
-class BuysVideo(BaseOperator):
+class BuysVideo(TellsLineage, BaseOperator):
     """Base of the operators that buy a video: what to buy, for how much, and what is already bought."""
 
     template_fields: Sequence[str] = ("model", "request", "request_id", "conn_id", "extra_fields")
     template_fields_renderers = {"request": "json", "extra_fields": "json"}
+    operator_extra_links: Collection[BaseOperatorLink] = (ModelDocumentationLink(),)
     ui_color = "#fdeac6"
 
     def __init__(
@@ -58,11 +61,12 @@ class BuysVideo(BaseOperator):
         return super().render_template(content, *args, **kwargs)
 
 
-class LandsVideo(BaseOperator):
+class LandsVideo(TellsLineage, BaseOperator):
     """Base of the operators that land a video: where, under which name, and what is checked."""
 
     template_fields: Sequence[str] = ("output_path", "key_template", "extra_manifest")
     template_fields_renderers = {"extra_manifest": "json"}
+    operator_extra_links: Collection[BaseOperatorLink] = (LandedVideoLink(), ManifestLink(), ModelDocumentationLink())
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_video_providers import catalogue
+from airflow_video_providers import catalogue, metrics
 from airflow_video_providers.exceptions import InvalidRequestError
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.ledger.budget import RunBudget
@@ -79,9 +79,13 @@ def buy(task: BuysVideo, context: Context) -> VideoJob:
     shared = ledger is not None and ledger.store.shared
     budget = RunBudget(ledger.store, identity.dag_id, identity.run_id) if ledger is not None and shared else None
 
+    bought = False
+
     def paid_call() -> VideoJob:
         if request is None:
             raise AssertionError("a task that attaches never buys")
+        nonlocal bought
+        bought = True
         job = hook.submit(request, extra_fields=task.extra_fields)
         return job.but(estimated_cost_usd=cost.usd, cost_basis=cost.basis, request_sha256=intent.request_sha256)
 
@@ -100,6 +104,9 @@ def buy(task: BuysVideo, context: Context) -> VideoJob:
         request_id=task.request_id or None,
         allowance=Guard(task.model, cost, limits, budget),
     )
+    task.known_job = job
+    if bought:
+        metrics.submitted(job)
     if job.remaining_credits is not None:
         task.log.info("Credits left in the account: %s.", job.remaining_credits)
     return job.but(status_route=settings.status_route) if task.request_id else job

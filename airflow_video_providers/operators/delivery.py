@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow_video_providers import metrics
 from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.landing import Landing
 from airflow_video_providers.ledger.book import Ledger
 from airflow_video_providers.ledger.config import ledger_path, open_directory
+from airflow_video_providers.lineage import note_landed
 
 if TYPE_CHECKING:
     import logging
@@ -41,8 +43,11 @@ def deliver(job: VideoJob, task: LandsVideo, context: Context) -> dict[str, Any]
         log=cast("logging.Logger", task.log),  # Airflow's own logger, by the same protocol
         **options,
     )
-    manifest = landing.run(job)
-    _note_landed(job, manifest, task)
+    task.known_job = job
+    task.manifest = manifest = landing.run(job)
+    metrics.landed(manifest)
+    note_landed(task, context, hook, job, manifest)
+    _take_off_ledger(job, manifest, task)
     return manifest
 
 
@@ -67,7 +72,7 @@ def _origin(context: Context) -> dict[str, Any]:
     }
 
 
-def _note_landed(job: VideoJob, manifest: dict[str, Any], task: LandsVideo) -> None:
+def _take_off_ledger(job: VideoJob, manifest: dict[str, Any], task: LandsVideo) -> None:
     """Take the job off the list of what was bought and never landed, where there is such a list."""
     path = ledger_path()
     if path is None:

@@ -48,6 +48,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
 
     template_fields: Sequence[str] = (*BuysVideo.template_fields, *LandsVideo.template_fields)
     template_fields_renderers = {**BuysVideo.template_fields_renderers, **LandsVideo.template_fields_renderers}
+    operator_extra_links = LandsVideo.operator_extra_links
     ui_color = "#f3e3f7"
 
     def __init__(

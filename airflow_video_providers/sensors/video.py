@@ -20,17 +20,20 @@ from airflow_video_providers.hooks.waiting import (
     now,
     tell_outcome,
 )
+from airflow_video_providers.lineage import TellsLineage
+from airflow_video_providers.links.video import ModelDocumentationLink
 from airflow_video_providers.models import comes_later
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
+    from airflow.providers.common.compat.sdk import BaseOperatorLink
     from airflow.sdk import Context
 
     from airflow_video_providers.jobs import VideoJob
 
 
-class VideoJobSensor(BaseSensorOperator):
+class VideoJobSensor(TellsLineage, BaseSensorOperator):
     """Wait until a video is finished. XCom: the finished job, for ``DownloadVideoOperator``.
 
     A lost answer never ends the wait, and neither does a rate limit: only the vendor's own final word does, a job
@@ -65,6 +68,7 @@ class VideoJobSensor(BaseSensorOperator):
 
     template_fields: Sequence[str] = ("job", "model", "request_id", "conn_id")
     template_fields_renderers = {"job": "json"}
+    operator_extra_links: Collection[BaseOperatorLink] = (ModelDocumentationLink(),)
     ui_color = "#e1e8f5"
 
     def __init__(
@@ -226,6 +230,7 @@ class VideoJobSensor(BaseSensorOperator):
         return self._waiting.pause() if self._waiting else self.poke_interval
 
     def _finish(self, job: VideoJob) -> dict[str, Any]:
+        self.known_job = job
         tell_outcome(job, self.log)
         return job.to_dict()
 
