@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_video_providers import metrics
 from airflow_video_providers.exceptions import JobTimeoutError, VideoProviderError
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def errors_for_airflow() -> Iterator[None]:
     try:
         yield
     except VideoProviderError as error:
+        metrics.failed(error)
         told = for_airflow(error)
         if told is error:
             raise

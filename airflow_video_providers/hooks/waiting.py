@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSkipException
 
-from airflow_video_providers import polling
-from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError, rebuild
+from airflow_video_providers import metrics, polling
+from airflow_video_providers.exceptions import InvalidRequestError, RateLimitedError, VideoProviderError, rebuild
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.hooks.retries import for_airflow
 from airflow_video_providers.jobs import VideoJob, read_job
@@ -107,6 +107,9 @@ class Waiting:
             seen = self.hook.status(self.job)
         except VideoProviderError as error:
             seen = error
+        metrics.polled(self.job.model)
+        if isinstance(seen, RateLimitedError):
+            metrics.throttled(self.job.model)
         before = self.job.status
         self.watch, verdict = polling.after(self.watch, seen, now())
         self._asked_pause = verdict.pause
@@ -175,7 +178,8 @@ def finished_job(event: Any, job: VideoJob | None, log: Any, sleep: Callable[[fl
 
 
 def tell_outcome(job: VideoJob, log: Any) -> None:
-    """The outcome, once more in the task's own log."""
+    """The outcome, once more in the task's own log, and in the metrics."""
+    metrics.succeeded(job)
     age = "" if job.submitted_at is None else f" {(now() - job.submitted_at).total_seconds():.1f} s after its submit"
     cost = "not known" if job.estimated_cost_usd is None else f"${job.estimated_cost_usd}"
     log.info(
@@ -186,6 +190,7 @@ def tell_outcome(job: VideoJob, log: Any) -> None:
 
 def fail(task: Any, error: VideoProviderError) -> NoReturn:
     """End a wait with an error: one table for all modes, because Airflow's own differs between them."""
+    metrics.failed(error)
     if task.soft_fail or task.never_fail:
         raise AirflowSkipException(f"{error} (skipped: soft_fail or never_fail is set)") from error
     told = for_airflow(error)
