@@ -275,7 +275,7 @@ def describe(error: VideoProviderError) -> dict[str, Any]:
 def rebuild(description: Mapping[str, Any], job: VideoJob | None = None) -> VideoProviderError:
     """The error that :func:`describe` described, by this or another version of the package."""
     kind = globals().get(str(description.get("type")))
-    details: dict[str, Any] = {name: description.get(name) for name in _CARRIED if name != "what"}
+    details: dict[str, Any] = {name: description[name] for name in _CARRIED if name != "what" and name in description}
     if not (isinstance(kind, type) and issubclass(kind, VideoProviderError)):
         kind = VideoProviderError
     if issubclass(kind, JobError):

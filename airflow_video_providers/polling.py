@@ -106,7 +106,7 @@ def _judge(watch: Watch, seen: VideoJob | VideoProviderError, now: datetime) -> 
     if isinstance(seen, RequestRejectedError | InvalidRequestError):
         return watch, Verdict(error=seen)
     if isinstance(seen, VideoProviderError):  # no answer: the row of odd answers neither grows nor breaks
-        return watch, Verdict(pause=seen.retry_after)
+        return watch, Verdict(pause=None if seen.retry_after is None else max(seen.retry_after, 1.0))
     if seen.status is JobStatus.SUCCEEDED and seen.outputs:
         return watch, Verdict(done=seen)
     if seen.status in _ENDINGS:
@@ -166,8 +166,9 @@ def _given_up(job: VideoJob, watch: Watch) -> JobError:
 def timed_out(watch: Watch) -> JobTimeoutError:
     """The error for a watch whose deadline has come."""
     waited = int((watch.deadline - watch.started).total_seconds())
+    running = not watch.job.status.terminal  # else it is finished, and its output was still to come
     return JobTimeoutError(
         f"The job was not finished after {waited} s of waiting; it was last seen {watch.job.status}.",
-        money="It is still running at the vendor and may still be charged.",
+        money="It is still running at the vendor and may still be charged." if running else None,
         job=watch.job,
     )

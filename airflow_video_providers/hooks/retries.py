@@ -7,7 +7,7 @@ Before 3.3 there are no policies, and "a retry cannot help" becomes ``AirflowFai
 from __future__ import annotations
 
 from contextlib import contextmanager
-from datetime import timedelta
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -18,33 +18,16 @@ from airflow_video_providers.exceptions import JobTimeoutError, VideoProviderErr
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-try:
-    from airflow.providers.common.compat.sdk import RetryDecision, RetryPolicy
-except ImportError:  # Airflow 3.1 and 3.2
-    HAS_POLICIES = False
-else:
-    HAS_POLICIES = True
-
-    class VideoRetryPolicy(RetryPolicy):
-        """Fails at once where a retry cannot help, and otherwise waits as long as the vendor asks."""
-
-        def evaluate(self, exception: BaseException, *_tries: Any, **_context: Any) -> RetryDecision:
-            """Read the error; what is not this package's own is Airflow's business."""
-            if not isinstance(exception, VideoProviderError):
-                return RetryDecision.default()
-            if not exception.retryable:
-                return RetryDecision.fail(reason=f"{type(exception).__name__}: a retry cannot help.")
-            if exception.retry_after is None:
-                return RetryDecision.default()
-            return RetryDecision.retry(
-                delay=timedelta(seconds=exception.retry_after), reason="The vendor asked to wait this long."
-            )
+#: Retry policies came with Airflow 3.3.
+HAS_POLICIES = find_spec("airflow.sdk.definitions.retry_policy") is not None
 
 
 def with_retry_policy(arguments: dict[str, Any]) -> dict[str, Any]:
     """An operator's arguments, with the default policy where the author has set none."""
     if not HAS_POLICIES or arguments.get("retry_policy") is not None:
         return arguments
+    from airflow_video_providers.hooks.retry_policy import VideoRetryPolicy
+
     own = (arguments.get("default_args") or {}).get("retry_policy")
     return {**arguments, "retry_policy": own or VideoRetryPolicy()}
 

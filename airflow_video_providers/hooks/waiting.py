@@ -69,6 +69,8 @@ class Waiting:
         """
         while True:
             verdict = self._look_once()
+            if verdict.error is not None or verdict.done is not None:
+                self.hook.close()
             if verdict.error is not None:
                 raise verdict.error
             if verdict.done is not None:
@@ -76,7 +78,8 @@ class Waiting:
                 return verdict.done
             if self.watch.trouble is None:
                 return None
-            self._sleep(verdict.pause or 0.0)
+            # Lost answers between odd ones name no pause of their own, and must not make a storm.
+            self._sleep(0.0 if verdict.reconnect else self.pause())
 
     def until_done(self) -> VideoJob:
         """Look until the wait is over, holding the worker."""
