@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -56,13 +57,11 @@ def estimate(
 
     :param documented: The catalogue's price of this request and its basis.
     :param prices: ``prices`` of the connection's extra: per model id an amount per generation, or
-        ``{"usd": 0.045, "per": "second"}``.
+        ``{"usd": 0.045, "per": "second"}``; or all of it as JSON text.
     :param seconds: Length of the video; without it a price per second is no price.
     :raises InvalidRequestError: ``prices`` is malformed.
     """
-    if prices is not None and not isinstance(prices, Mapping):
-        raise _bad_price("prices", prices)
-    line = (prices or {}).get(model)
+    line = _price_list(prices).get(model)
     if line is None:
         usd, basis = documented or (None, None)
         return Estimate(usd, basis if usd is not None else None)
@@ -74,6 +73,20 @@ def estimate(
     if per != "second":
         raise _bad_price(name, line)
     return Estimate() if seconds is None else Estimate(usd * seconds, "the connection's prices: per second")
+
+
+def _price_list(prices: object) -> Mapping[str, Any]:
+    """The connection's prices: a form and a URI hold them as JSON text."""
+    if isinstance(prices, str):
+        try:
+            prices = json.loads(prices) if prices.strip() else None
+        except ValueError:
+            raise _bad_price("prices", prices) from None
+    if prices is None:
+        return {}
+    if not isinstance(prices, Mapping):
+        raise _bad_price("prices", prices)
+    return prices
 
 
 def _bad_price(field: str, value: object) -> InvalidRequestError:
@@ -115,8 +128,10 @@ class Limits:
         :raises InvalidRequestError: one of them is malformed.
         """
         enabled = extra.get("submits_enabled", True)
-        if isinstance(enabled, str):
-            enabled = {"true": True, "false": False}.get(enabled.strip().lower(), enabled)
+        if isinstance(enabled, str):  # so a URI holds it
+            enabled = {"true": True, "false": False, "": True}.get(enabled.strip().lower(), enabled)
+        if enabled is None:  # a form that was not filled in
+            enabled = True
         if not isinstance(enabled, bool):
             raise InvalidRequestError(
                 f"submits_enabled in the connection's extra is {enabled!r}.",
