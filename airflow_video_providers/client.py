@@ -27,6 +27,7 @@ import httpx
 
 from airflow_video_providers import __version__
 from airflow_video_providers.exceptions import InvalidRequestError, SubmissionOutcomeUnknownError
+from airflow_video_providers.transport import loop_transport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_USER_AGENT = f"airflow-video-providers/{__version__}"
 _READ_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 #: Longer for the paid call: giving up on its answer leaves its outcome unknown.
 _SUBMIT_TIMEOUT = httpx.Timeout(90.0, connect=10.0)
@@ -87,17 +89,20 @@ class _Session:
             "timeout": timeout,
             "limits": limits,
             "transport": self._transport,
-            "headers": {"User-Agent": f"airflow-video-providers/{__version__}"},
+            "headers": {"User-Agent": _USER_AGENT},
             "follow_redirects": False,
         }
 
-    def _signed(self, http: httpx.Client | httpx.AsyncClient, call: httpx.Request) -> httpx.Request:
-        if (call.url.scheme, call.url.host, call.url.port) != (self._home.scheme, self._home.host, self._home.port):
-            raise AssertionError("a request for another host than the connection's must never be signed")
+    def _signed(self, http: httpx.Client, call: httpx.Request) -> httpx.Request:
+        self._refuse_foreign(call)
         headers = {**http.headers, **call.headers, self.vendor.key_header: self._key}
         signed = httpx.Request(call.method, call.url, headers=headers, content=call.content)
         signed.extensions["timeout"] = http.timeout.as_dict()
         return signed
+
+    def _refuse_foreign(self, call: httpx.Request) -> None:
+        if (call.url.scheme, call.url.host, call.url.port) != (self._home.scheme, self._home.host, self._home.port):
+            raise AssertionError("a request for another host than the connection's must never be signed")
 
     def _serves(self, model: str) -> None:
         if model.partition(":")[0] != self.vendor.id:
@@ -224,32 +229,36 @@ class AsyncVideoClient(_Session):
     :param api_key: Its API key.
     """
 
-    def __init__(self, vendor: Vendor, api_key: str, *, transport: Any = None) -> None:
-        super().__init__(vendor, api_key, transport)
-        self._http: httpx.AsyncClient | None = None
-
     async def status(self, job: VideoJob, *, on_request: Callable[[], None] | None = None) -> VideoJob:
         """How a job stands now.
 
         :param on_request: Called before each request: some looks need two.
         """
         self._serves(job.model)
-        if self._http is None:
-            self._http = _loop_client()(**self._options(_READ_TIMEOUT, _LIMITS))
-        http = self._http
+        if self._transport is None:
+            self._transport = loop_transport(self._home)
 
         async def send(call: httpx.Request) -> httpx.Response:
             if on_request is not None:
                 on_request()
-            return self._without_key(await http.send(self._signed(http, call)))
+            self._refuse_foreign(call)
+            call.headers[self.vendor.key_header] = self._key
+            call.headers["User-Agent"] = _USER_AGENT
+            call.extensions["timeout"] = _READ_TIMEOUT.as_dict()
+            response = await self._transport.handle_async_request(call)
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+            return self._without_key(response)
 
         return await _arun(self.vendor.status(job), send)
 
     async def aclose(self) -> None:
         """Close the kept connections."""
-        if self._http is not None:
-            await self._http.aclose()
-            self._http = None
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -274,15 +283,6 @@ def _part_of(target: Path) -> Iterator[Path]:
         ) from error
     with folder:
         yield Path(folder.name, "part")
-
-
-def _loop_client() -> type[httpx.AsyncClient]:
-    """httpx over aiohttp's transport where the ``aiohttp`` extra is installed; it costs half the CPU time."""
-    try:
-        from httpx_aiohttp import HttpxAiohttpClient
-    except ImportError:
-        return httpx.AsyncClient
-    return HttpxAiohttpClient  # type: ignore[no-any-return] # the extra publishes no types
 
 
 def _with_jitter(seconds: float) -> float:
