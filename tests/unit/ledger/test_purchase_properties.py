@@ -1,0 +1,302 @@
+"""Random histories of one task instance: answers, crashes at any store call, overlapping tries, clears, gestures.
+
+Whatever happens: never more charges than purchases that somebody asked for, and never a lost request_id.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from airflow_video_providers.exceptions import (
+    RateLimitedError,
+    SubmissionOutcomeUnknownError,
+    VideoProviderError,
+)
+from airflow_video_providers.jobs import JobStatus, VideoJob
+from airflow_video_providers.ledger.book import Ledger
+from airflow_video_providers.ledger.gestures import attach, forget, void_after_error
+from airflow_video_providers.ledger.purchase import buy_once
+from airflow_video_providers.ledger.records import AttemptState, Identity, Intent
+from airflow_video_providers.ledger.stores import TaskStateStore
+
+ME = Identity("d", "r", "t")
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+MODEL = "pixazo:mochi-v1"
+
+ANSWERS = st.sampled_from(["bought", "bought", "refused", "lost before", "lost after", "killed before", "killed after"])
+#: At which store call of a try the store fails or the process dies, before or after the call took effect.
+FAULTS = st.none() | st.none() | st.tuples(st.integers(0, 12), st.sampled_from(["fails", "dies"]), st.booleans())
+
+
+class KilledError(BaseException):
+    pass
+
+
+def _nothing():
+    pass
+
+
+class Rows:
+    """The rows of both stores, with one fault per try."""
+
+    def __init__(self):
+        self.rows = {}
+        self.fault = None
+        self.calls = 0
+        self.overtake = None
+
+    def step(self, operation):
+        at, kind, late = self.fault or (-1, "", False)
+        hit = self.calls == at
+        self.calls += 1
+        if not hit:
+            return operation()
+        if kind == "overtaken":
+            if not late:
+                self.overtake()
+            result = operation()
+            if late:
+                self.overtake()
+            return result
+        if late:
+            operation()
+        raise KilledError if kind == "dies" else OSError("the store did not answer")
+
+    # context["task_state_store"]
+    def get(self, name):
+        return self.step(lambda: json.loads(self.rows.get(name, "null")))
+
+    def set(self, name, value, *, retention=None):
+        assert retention is timedelta.max
+        self.step(lambda: self.rows.__setitem__(name, json.dumps(value)))
+
+
+class CreateOnly:
+    """What a directory promises."""
+
+    shared = True
+
+    def __init__(self, rows):
+        self._rows = rows
+
+    def read(self, key):
+        return self._rows.step(lambda: json.loads(self._rows.rows.get(key, "null")))
+
+    def create(self, key, value):
+        return self._rows.step(lambda: self._rows.rows.setdefault(key, json.dumps(value)) == json.dumps(value))
+
+    def replace(self, key, value):
+        self._rows.step(lambda: self._rows.rows.__setitem__(key, json.dumps(value)))
+
+    def list(self, prefix):
+        raise AssertionError("a purchase lists nothing")
+
+
+class Log:
+    def __init__(self):
+        self.lines = []
+
+    def info(self, text, *values):
+        self.lines.append(text % values)
+
+    warning = error = critical = info
+
+
+class Purchases(RuleBasedStateMachine):
+    make_store = CreateOnly
+
+    def __init__(self):
+        super().__init__()
+        self.rows = Rows()
+        self.store = type(self).make_store(self.rows)
+        self.log = Log()
+        self.generation = 3
+        self.wishes = 1  # the task was asked to run once
+        self.clears = 0
+        self.jobs = {}
+        self.answered = set()  # ids that reached the buyer's process
+        self.charged = Counter()  # per purchase
+        self.resubmits = set()  # purchases that may be bought once more
+        self.voids = Counter()
+        self.stored = set()
+        self.given = None  # (generation, id) that a try returned, until a person or the vendor changes it
+        self.violations = []
+
+    def attempts(self):
+        fault, self.rows.fault = self.rows.fault, None
+        calls = self.rows.calls
+        try:
+            return Ledger(self.store).attempts(ME)
+        finally:
+            self.rows.fault, self.rows.calls = fault, calls
+
+    def sell(self, answer, policy, meanwhile):
+        open_ones = [attempt for attempt in self.attempts() if attempt.state is AttemptState.INTENT]
+        if not open_ones:
+            self.violations.append("money is spent and no intent is stored")
+            raise KilledError
+        newest = open_ones[-1]
+        if policy == "resubmit":
+            self.resubmits.add(newest.purchase)
+        meanwhile()
+        if answer == "killed before":
+            raise KilledError
+        if answer == "lost before":
+            raise OSError("reset")
+        if answer == "refused":
+            raise RateLimitedError("429.")
+        request_id = f"job-{len(self.jobs) + 1}"
+        self.jobs[request_id] = VideoJob(model=MODEL, request_id=request_id, status=JobStatus.RUNNING)
+        self.charged[newest.purchase] += 1
+        if answer == "killed after":
+            raise KilledError
+        if answer == "lost after":
+            raise SubmissionOutcomeUnknownError("Read timeout.")
+        self.answered.add(request_id)
+        return self.jobs[request_id]
+
+    def run(self, answer, fault, policy, on_clear, meanwhile=_nothing):
+        self.rows.fault, self.rows.calls = fault, 0
+        charges = sum(self.charged.values())
+        overlapping = meanwhile is not _nothing or (fault and fault[1] == "overtaken")
+        try:
+            job = buy_once(
+                ledger=Ledger(self.store),
+                identity=ME,
+                intent=Intent.of(model=MODEL, request={"prompt": "a cat"}),
+                buy=lambda: self.sell(answer, policy, meanwhile),
+                look=lambda job: self.jobs[job.request_id],
+                clock=lambda: NOW,
+                log=self.log,
+                generation=self.generation,
+                try_number=1,
+                on_clear=on_clear,
+                on_unknown_outcome=policy,
+            )
+        except (VideoProviderError, KilledError):
+            return
+        finally:
+            self.rows.fault = None
+        given = (self.generation, job.request_id)
+        retried = self.given is not None and self.given[0] == self.generation and not overlapping
+        if retried and (self.given != given or sum(self.charged.values()) != charges):
+            self.violations.append(f"a retry of {self.given} gave {given}")
+        self.given = given
+
+    @rule(
+        answer=ANSWERS,
+        fault=FAULTS,
+        policy=st.sampled_from(["fail", "fail", "resubmit"]),
+        on_clear=st.sampled_from(["resubmit", "reattach"]),
+    )
+    def a_try(self, answer, fault, policy, on_clear):
+        self.run(answer, fault, policy, on_clear)
+
+    @rule(outer=ANSWERS, inner=ANSWERS, fault=FAULTS)
+    def a_retry_runs_while_a_zombie_is_paying(self, outer, inner, fault):
+        self.rows.overtake = _nothing
+        self.run(outer, fault, "fail", "resubmit", meanwhile=lambda: self.aside(inner))
+
+    @rule(
+        outer=ANSWERS,
+        inner=ANSWERS,
+        at=st.integers(0, 12),
+        late=st.booleans(),
+        policy=st.sampled_from(["fail", "resubmit"]),
+    )
+    def a_try_is_overtaken_by_another(self, outer, inner, at, late, policy):
+        self.rows.overtake = lambda: self.aside(inner)
+        self.run(outer, (at, "overtaken", late), policy, "resubmit")
+
+    def aside(self, answer):
+        """A whole other try, while one is under way."""
+        saved = self.rows.fault, self.rows.calls
+        self.run(answer, None, "fail", "resubmit")
+        self.rows.fault, self.rows.calls = saved
+
+    @rule()
+    def a_person_clears_the_task(self):
+        self.generation += 2
+        self.wishes += 1
+
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data(), status=st.sampled_from([JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.EXPIRED]))
+    def a_job_ends(self, data, status):
+        name = data.draw(st.sampled_from(sorted(self.jobs)))
+        self.jobs[name] = self.jobs[name].but(status=status)
+
+    @precondition(lambda self: self.attempts() and self.attempts()[-1].state is AttemptState.SUBMITTED)
+    @rule()
+    def the_vendor_takes_a_job_back(self):
+        newest = self.attempts()[-1]
+        job = self.jobs[newest.request_id].but(status=JobStatus.ERROR, charged="no")
+        if void_after_error(Ledger(self.store), ME, job, limit=1):
+            self.voids[newest.purchase] += 1
+            self.given = None
+
+    @precondition(lambda self: any(a.open for a in self.attempts()))
+    @rule()
+    def a_person_forgets_the_open_intents(self):
+        forget(Ledger(self.store), ME)
+        self.wishes += 1
+        self.given = None
+
+    @precondition(lambda self: self.attempts() and self.attempts()[-1].open)
+    @rule()
+    def a_person_attaches_what_the_vendor_shows(self):
+        lost = sorted(set(self.jobs) - {a.request_id for a in self.attempts()})
+        if lost:
+            attach(Ledger(self.store), ME, self.jobs[lost[-1]], now=NOW)
+            self.given = None
+
+    @invariant()
+    def no_rule_was_broken(self):
+        assert self.violations == []
+
+    @invariant()
+    def never_more_charges_than_purchases_that_were_asked_for(self):
+        forgotten = Counter(a.purchase for a in self.attempts() if a.state is AttemptState.FORGOTTEN)
+        for purchase, charges in self.charged.items():
+            allowed = 1 + (purchase in self.resubmits) + self.voids[purchase] + forgotten[purchase]
+            assert charges <= allowed, (purchase, charges)
+        assert max(self.charged, default=0) <= self.wishes
+
+    @invariant()
+    def never_a_lost_request_id(self):
+        known = {a.request_id for a in self.attempts() if a.request_id}
+        assert self.stored <= known, "what was stored once stays"
+        self.stored = known
+        log = "\n".join(self.log.lines)
+        assert all(request_id in known or f"request_id={request_id}," in log or f"request_id={request_id}:" in log
+                   for request_id in self.answered)  # fmt: skip
+
+    @invariant()
+    def an_answer_that_nobody_got_leaves_a_trace(self):
+        attempts = self.attempts()
+        known = {a.request_id for a in attempts}
+        traces = sum(a.open or a.state is AttemptState.FORGOTTEN for a in attempts)
+        attached = sum(a.request_id not in self.answered for a in attempts if a.request_id)
+        assert len(set(self.jobs) - known) <= traces + attached
+
+
+class PurchasesInTheStateStore(Purchases):
+    make_store = TaskStateStore
+
+
+LIMITS = settings(
+    max_examples=300,
+    stateful_step_count=20,
+    deadline=None,
+    derandomize=True,  # a red build must be red again
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+TestCreateOnly = Purchases.TestCase
+TestCreateOnly.settings = LIMITS
+TestStateStore = PurchasesInTheStateStore.TestCase
+TestStateStore.settings = LIMITS
