@@ -182,8 +182,8 @@ class Vendor:
                 refusal = submit_refused(self, request, answer)
                 if not isinstance(refusal, RateLimitedError | VendorUnavailableError):
                     raise refusal
-            # A vendor that says "retry after 0" for ever must neither be stormed nor hold the worker.
-            wait = pause if refusal.retry_after is None else max(refusal.retry_after, 1.0)
+            # Never sooner than the vendor asks, and never at its pace: "retry after 1" for ever was 121 POSTs a try.
+            wait = max(pause, refusal.retry_after or 0.0)
             if wait > left:
                 raise refusal
             yield wait
