@@ -1,0 +1,244 @@
+"""What is refused before anything is sent."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from decimal import Decimal
+from functools import partial
+from multiprocessing import get_context
+
+import pytest
+
+from airflow_video_providers.exceptions import InvalidRequestError, LedgerError, RateLimitedError
+from airflow_video_providers.ledger.budget import RunBudget
+from airflow_video_providers.ledger.directory import LocalDirectory
+from airflow_video_providers.ledger.gestures import forget
+from airflow_video_providers.ledger.spend import Estimate, Guard, Limits, estimate
+
+MODEL = "pixazo:mochi-v1"
+KNOWN = Estimate(Decimal("0.4"), "documented")
+
+
+# --- prices ------------------------------------------------------------------------------------------------------
+
+
+def test_the_documented_price_holds_where_the_account_has_none():
+    assert estimate(MODEL, documented=(Decimal("0.4"), "documented")) == KNOWN
+
+
+@pytest.mark.parametrize("documented", [None, (None, "no price documented")])
+def test_an_unknown_price_is_none_and_never_zero(documented):
+    assert estimate(MODEL, documented=documented) == Estimate(None, None)
+
+
+@pytest.mark.parametrize("price", ["0.25", 0.25, {"usd": "0.25"}, {"usd": 0.25, "per": "generation"}])
+def test_the_accounts_own_price_wins(price):
+    cost = estimate(MODEL, documented=(Decimal("0.4"), "documented"), prices={MODEL: price, "other": 1})
+    assert cost.usd == Decimal("0.25")
+    assert cost.basis == "the connection's prices: per generation"
+
+
+def test_a_price_per_second_needs_the_length():
+    prices = {MODEL: {"usd": "0.045", "per": "second"}}
+    assert estimate(MODEL, documented=None, prices=prices, seconds=Decimal(5)).usd == Decimal("0.225")
+    assert estimate(MODEL, documented=None, prices=prices) == Estimate()
+
+
+def test_prices_may_be_json_text():
+    assert estimate(MODEL, documented=None, prices='{"pixazo:mochi-v1": 0.1}').usd == Decimal("0.1")
+    assert estimate(MODEL, documented=None, prices=" ") == Estimate()
+
+
+@pytest.mark.parametrize(
+    "prices",
+    [[1], "not json", {MODEL: -1}, {MODEL: "cheap"}, {MODEL: True}, {MODEL: {"usd": 1, "per": "frame"}}, {MODEL: {}}],
+)
+def test_malformed_prices_are_refused_and_named(prices):
+    with pytest.raises(InvalidRequestError, match="prices"):
+        estimate(MODEL, documented=None, prices=prices)
+
+
+# --- limits ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("own", "extra", "holds"),
+    [(None, {}, None), ("1", {}, 1), (None, {"max_cost_usd": 2}, 2), (1, {"max_cost_usd": 2}, 1),
+     (3, {"max_cost_usd": "2"}, 2), ("", {"max_cost_usd": None}, None), (0, {}, 0)],
+)  # fmt: skip
+def test_of_two_limits_the_stricter_holds(own, extra, holds):
+    assert Limits.of(extra, max_cost_usd=own).max_cost_usd == holds
+
+
+@pytest.mark.parametrize("value", ["much", "nan", "inf", -1, True])
+def test_a_limit_that_is_no_amount_is_refused(value):
+    with pytest.raises(InvalidRequestError, match="max_cost_usd"):
+        Limits.of({}, max_cost_usd=value)
+
+
+def test_a_request_at_the_limit_is_bought_and_one_above_is_refused():
+    Limits(max_cost_usd=Decimal("0.4")).check(KNOWN, model=MODEL)
+    with pytest.raises(InvalidRequestError, match=r"costs \$0.4 .*max_cost_usd is \$0.39") as caught:
+        Limits(max_cost_usd=Decimal("0.39")).check(KNOWN, model=MODEL)
+    assert caught.value.charged == "no"
+
+
+@pytest.mark.parametrize("limit", [{"max_cost_usd": 1}, {"max_run_cost_usd": 1}])
+def test_an_unknown_price_under_a_limit_is_refused_unless_allowed(limit):
+    with pytest.raises(InvalidRequestError, match="allow_unknown_price=True"):
+        Limits.of({}, **limit).check(Estimate(), model=MODEL)
+    Limits.of({}, **limit, allow_unknown_price=True).check(Estimate(), model=MODEL)
+    Limits().check(Estimate(), model=MODEL)
+
+
+@pytest.mark.parametrize("value", [False, "false", "False "])
+def test_submits_enabled_false_stops_all_buying(value):
+    with pytest.raises(InvalidRequestError, match="submits_enabled"):
+        Limits.of({"submits_enabled": value}).check(KNOWN, model=MODEL)
+
+
+@pytest.mark.parametrize("value", ["maybe", 0, []])
+def test_a_switch_that_is_neither_is_refused(value):
+    with pytest.raises(InvalidRequestError, match="submits_enabled"):
+        Limits.of({"submits_enabled": value})
+
+
+def test_a_refusal_stores_no_intent_and_a_bought_job_is_kept_when_buying_was_stopped(task, vendor):
+    stopped = Guard(MODEL, KNOWN, Limits(submits_enabled=False))
+    with pytest.raises(InvalidRequestError):
+        task.run(allowance=stopped)
+    assert task.ledger.attempts(task.identity) == []
+    task.run(allowance=Guard(MODEL, KNOWN, Limits()))
+    assert task.run(allowance=stopped).request_id == "job-1"
+    assert len(vendor.charges) == 1
+
+
+# --- the run's budget --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def directory(tmp_path):
+    return LocalDirectory(tmp_path)
+
+
+def budget(directory):
+    return RunBudget(directory, "d", "r")
+
+
+def reserve(directory, who, usd="0.4", limit="1", **options):
+    budget(directory).reserve(("submits", who), Decimal(usd), limit=Decimal(limit), model=MODEL, **options)
+
+
+def test_reservations_add_up_to_the_limit_and_no_further(directory):
+    reserve(directory, "a")
+    reserve(directory, "b")
+    with pytest.raises(InvalidRequestError, match=r"reserved \$0.8 of \$1; this submit would add \$0.4"):
+        reserve(directory, "c")
+    reserve(directory, "d", "0.2")
+    assert budget(directory).reserved() == Decimal(1)
+
+
+def test_a_retry_finds_the_reservation_of_the_try_that_died(directory):
+    reserve(directory, "a")
+    reserve(directory, "a")
+    assert budget(directory).reserved() == Decimal("0.4")
+
+
+def test_what_cost_nothing_is_given_back_once(directory):
+    reserve(directory, "a")
+    budget(directory).release([("submits", "a")])
+    budget(directory).release([("submits", "a"), ("submits", "never")])
+    assert budget(directory).reserved() == 0
+    reserve(directory, "b", "1")
+    reserve(directory, "c", "1", released=[("submits", "b")])
+
+
+def test_runs_have_budgets_of_their_own(directory):
+    reserve(directory, "a", "1")
+    RunBudget(directory, "d", "r2").reserve(("submits", "a"), Decimal(1), limit=Decimal(1), model=MODEL)
+
+
+def test_a_gap_in_the_listing_is_filled_by_reading(directory, mocker):
+    for who in "abc":
+        reserve(directory, who, "0.1")
+    entries = list(directory.list(("budgets",)))
+    mocker.patch.object(directory, "list", return_value=iter([entries[0], entries[2]]))
+    assert budget(directory).reserved() == Decimal("0.3")
+
+
+def test_a_budget_that_cannot_be_read_stops_the_submit(directory, tmp_path):
+    reserve(directory, "a")
+    next(tmp_path.rglob("000001.json")).write_text("{")
+    with pytest.raises(LedgerError):
+        reserve(directory, "b")
+
+
+def _reserve_many(root, number):
+    granted = 0
+    for n in range(10):
+        try:
+            reserve(LocalDirectory(root), f"{number}-{n}", "0.1", "1.7")
+        except InvalidRequestError:
+            continue
+        granted += 1
+    return granted
+
+
+def test_of_many_processes_exactly_as_many_are_granted_as_the_budget_allows(tmp_path):
+    with ProcessPoolExecutor(4, mp_context=get_context("fork")) as pool:
+        granted = sum(pool.map(partial(_reserve_many, tmp_path), range(4)))
+    assert granted == 17
+    assert budget(LocalDirectory(tmp_path)).reserved() == Decimal("1.7")
+
+
+def guard(store, limit="1", cost=KNOWN):
+    return Guard(MODEL, cost, Limits(max_run_cost_usd=Decimal(limit)), RunBudget(store, "d", "r"))
+
+
+def test_mapped_tasks_and_their_retries_share_one_budget(directory, ledger, vendor, make_task):
+    if ledger.store is not directory and not ledger.store.shared:
+        pytest.skip("needs a store that tasks share")
+    tasks = [make_task(ledger, vendor, number) for number in range(5)]
+    start = threading.Barrier(len(tasks))
+
+    def run(task):
+        start.wait()
+        try:
+            return [task.run(allowance=guard(directory)).request_id for _ in range(3)]
+        except InvalidRequestError:
+            return None
+
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        ended = list(pool.map(run, tasks))
+    assert len(vendor.charges) == 2
+    assert ended.count(None) == 3
+
+
+def test_a_refused_submit_gives_its_reservation_back(task, directory):
+    with pytest.raises(RateLimitedError):
+        task.run(RateLimitedError("Wait."), allowance=guard(directory))
+    assert budget(directory).reserved() == 0
+
+
+def test_an_unknown_outcome_keeps_its_reservation_until_it_is_forgotten(task, directory):
+    task.run_unknown(allowance=guard(directory, "0.4"))
+    assert budget(directory).reserved() == Decimal("0.4")
+    forget(task.ledger, task.identity)
+    task.run(allowance=guard(directory, "0.4"))
+    assert budget(directory).reserved() == Decimal("0.4")
+
+
+def test_a_reservation_that_could_not_be_given_back_is_given_back_by_the_next_try(task, directory, mocker, caplog):
+    mocker.patch.object(Guard, "give_back", side_effect=LedgerError("The ledger could not be written."))
+    with pytest.raises(RateLimitedError):
+        task.run(RateLimitedError("Wait."), allowance=guard(directory, "0.4"))
+    assert "next try gives the reservation back" in caplog.text
+    mocker.stopall()
+    task.run(allowance=guard(directory, "0.4"))
+
+
+def test_a_budget_without_a_shared_ledger_is_refused(task, vendor):
+    with pytest.raises(InvalidRequestError, match="ledger_path"):
+        task.run(allowance=Guard(MODEL, KNOWN, Limits(max_run_cost_usd=Decimal(1)), None))
+    assert vendor.charges == []
