@@ -67,7 +67,7 @@ def event_extra(manifest: Mapping[str, Any], output: Mapping[str, Any]) -> dict[
         "sha256": output["sha256"],
         "bytes": output["bytes"],
         "content_type": output["content_type"],
-        "duration": output.get("duration"),
+        "duration": output.get("duration_s"),
         "model": manifest["model"],
         "request_id": manifest["request_id"],
     }
