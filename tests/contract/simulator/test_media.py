@@ -98,6 +98,16 @@ def test_an_expired_url_stays_expired_and_the_status_names_a_fresh_one(desk: Des
     assert desk.http.get(fresh).status_code == 200
 
 
+def test_asking_an_expired_url_again_wears_no_fault_out(desk: Desk) -> None:
+    request_id = desk.buy("pixazo", "[[fault:media_404*2]] a fox")
+    desk.finish()
+    found = []
+    for _ in range(3):
+        url = desk.url("pixazo", request_id)
+        found.append([desk.http.get(url).status_code for _ in range(2)])
+    assert found == [[404, 404], [404, 404], [200, 200]]
+
+
 def test_urls_expire_by_time_when_they_are_told_to(desk: Desk) -> None:
     desk.simulator.configure(media_ttl=100)
     request_id = desk.buy("segmind")

@@ -49,8 +49,12 @@ def test_a_failed_job_is_served_as_422_on_status_and_result(desk: Desk, fault: s
     desk.finish()
     for answer in (desk.status("segmind", request_id), desk.result(request_id)):
         assert answer.status_code == 422
-        assert answer.json()["status"] == "FAILED"
-        assert answer.json()["error"]
+        body = answer.json()
+        assert (body["status"], body["metrics"]) == ("FAILED", {"inference_time": 60.0})
+        assert body["error"]
+        assert set(body) == {
+            "request_id", "status", "error", "metrics", "poll_url", "status_url", "response_url",
+        }  # fmt: skip
     assert desk.simulator.ledger()["charges"] == 0
 
 

@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from airflow_video_providers.simulator import Options
+from airflow_video_providers.simulator.clip import ClipSpec
+from airflow_video_providers.simulator.jobs import Job
+from airflow_video_providers.simulator.webhooks import Subscription, Webhooks
+from airflow_video_providers.simulator.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,6 +109,25 @@ def test_sync_mode_calls_back_on_each_cycle_and_at_the_end(
     desk.finish()
     assert eventually(lambda: listener.words[-1] == "COMPLETED")
     assert listener.words == ["QUEUED", "PROCESSING", "PROCESSING", "COMPLETED"]
+
+
+@pytest.mark.parametrize(("profile", "cycle"), [("fast", 1), ("real", 15)])
+def test_a_cycle_is_one_second_and_in_the_real_profile_fifteen(profile: str, cycle: int) -> None:
+    sent: list[float] = []
+
+    class Silent(Webhooks):
+        def _send(self, waiting: Subscription, states: list[str]) -> None:
+            sent.extend(now for _ in states)
+
+    webhooks = Silent(World(Options().but(profile=profile)))
+    job = Job("pixazo", "m", "r", "k", {}, "", 0, 10, 90, Decimal(1), "", ClipSpec())
+    waiting = Subscription(job, "https://x.example", "sync", lambda _state: {}, cycle)
+    for tick in range(1100):
+        now = tick / 10
+        if webhooks._tick(waiting, now):
+            break
+    assert now == 100
+    assert sent == [*range(cycle, 100, cycle), 100]
 
 
 def test_a_handler_that_does_not_say_2xx_is_asked_again(desk: Desk, listener: Listener, eventually: Eventually) -> None:
