@@ -164,8 +164,10 @@ class ObjectDirectory:
         """All records below ``prefix``."""
         self._fs.invalidate_cache()
         found = self._fs.find("/".join([self._root, *map(encode, prefix)]))
-        for path, text in sorted(self._fs.cat([path for path in found if path.endswith(".json")]).items()):
-            yield _parse(text, path)
+        records = [path for path in found if path.endswith(".json")]
+        if records:  # all at once; fsspec raises FileNotFoundError for none
+            for path, text in sorted(self._fs.cat(records).items()):
+                yield _parse(text, path)
 
     def _create(self, key: Key, value: dict[str, Any]) -> bool:
         try:
