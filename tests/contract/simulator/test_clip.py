@@ -79,6 +79,12 @@ def test_every_frame_decodes_with_the_right_size_length_and_colour(spec: ClipSpe
     assert sizes == [(spec.width, spec.height)] * spec.frames
 
 
+def test_frames_are_numbered_as_the_standard_wants_even_where_decoders_forgive() -> None:
+    units = bare_stream(clip(ClipSpec(2, 2, 24, 300), (99, 111, 122))).split(b"\0\0\0\1")[4:]
+    numbers = [int.from_bytes(unit[1:3], "big") >> 1 & 0xFF for unit in units]
+    assert numbers == [number % 256 for number in range(1, 300)]
+
+
 def test_five_seconds_of_720p_are_a_few_kilobytes_and_quickly_made() -> None:
     started = time.process_time()
     data = clip(ClipSpec(), (99, 111, 122))
