@@ -1,8 +1,12 @@
-"""The ledger in a bucket: against moto, through Airflow's connection, and against storages that misbehave."""
+"""The ledger in a bucket: against emulators, through Airflow's connections, and against storages that misbehave."""
 
 from __future__ import annotations
 
+import os
+import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from decimal import Decimal
 
 import pytest
 
@@ -82,32 +86,45 @@ def test_a_ledger_that_cannot_be_opened_stops_with_words_and_never_uses_what_cre
 
 
 @pytest.fixture(scope="module")
-def url():
-    from moto.server import ThreadedMotoServer
+def emulators(tmp_path_factory):
+    from airflow.sdk.io.store import _STORE_CACHE  # Airflow keeps one filesystem per connection id
 
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    from tests.storage.emulators import Unavailable, open_backend
+
+    def open_once(name):
+        if name not in started:
+            try:
+                started[name] = open_backend(name, stack, work)
+            except Unavailable as missing:
+                if os.environ.get("CI"):
+                    raise
+                pytest.skip(str(missing))
+        return f"{started[name].root}/{uuid.uuid4().hex[:12]}/ledger"
+
+    started = {}
+    work = tmp_path_factory.mktemp("emulators")
+    _STORE_CACHE.clear()
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as environment:
+        for name in ("AIRFLOW_CONN_S3_EMU", "AIRFLOW_CONN_GCS_EMU", "AIRFLOW_CONN_AZ_EMU"):
+            environment.setenv(name, "")  # so that what another folder's emulators set comes back
+        yield open_once
+    _STORE_CACHE.clear()
 
 
 @pytest.mark.slow
-class TestOnS3:
+def test_the_google_emulator_which_ignores_create_only_is_refused(emulators, vendor, make_task):
+    task = make_task(Ledger(open_directory(emulators("gs"))), vendor)
+    with pytest.raises(LedgerError, match="ignores create-only"):
+        task.run()
+    assert vendor.charges == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["s3", "abfs"], indirect=True)
+class TestOnRealProtocols:
     @pytest.fixture
-    def path(self, url, monkeypatch, request):
-        import json
-        import re
-
-        import boto3
-
-        options = {"region_name": "us-east-1", "endpoint_url": url}
-        connection = {"conn_type": "aws", "login": "testing", "password": "testing", "extra": options}
-        name = re.sub("[^a-z]", "", request.node.name)[:40]  # Airflow caches a filesystem per connection
-        monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
-        s3 = boto3.client("s3", aws_access_key_id="testing", aws_secret_access_key="testing", **options)
-        s3.create_bucket(Bucket=name)
-        return f"s3://{name}@{name}/team/ledger"
+    def path(self, request, emulators):
+        return emulators(request.param)
 
     def test_records_are_created_once_read_replaced_and_listed(self, path):
         store = open_directory(path)
@@ -135,15 +152,15 @@ class TestOnS3:
         assert len(Ledger(open_directory(path)).unfinished()) == 1
 
     def test_the_runs_budget_holds_on_it(self, path):
-        from decimal import Decimal
-
         for number in range(3):
             budget = RunBudget(open_directory(path), "d", "r")
             budget.reserve((str(number),), Decimal("0.4"), limit=Decimal(2), model="pixazo:mochi-v1")
         assert RunBudget(open_directory(path), "d", "r").reserved() == Decimal("1.2")
 
     def test_a_bucket_that_is_not_there_stops_the_submit(self, path, vendor, make_task):
-        task = make_task(Ledger(open_directory(path.replace("/team", "-gone/team"))), vendor)
+        from tests.storage.emulators import BUCKET
+
+        task = make_task(Ledger(open_directory(path.replace(f"@{BUCKET}", f"@{BUCKET}-gone"))), vendor)
         with pytest.raises(LedgerError):
             task.run()
         assert vendor.charges == []
