@@ -20,7 +20,7 @@ import httpcore
 from airflow_video_providers.exceptions import DownloadError, OutputExpiredError, OutputRejectedError
 from airflow_video_providers.landing.address import checked_url, guarded_pool, public_url
 from airflow_video_providers.landing.received import Interrupted, Received
-from airflow_video_providers.landing.representation import read_headers
+from airflow_video_providers.landing.representation import Gunzip, read_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -198,16 +198,17 @@ class Fetcher:
         if status not in (200, 206):
             error = Interrupted(f"The server answered {status}.", "http", _retry_after(headers))
             raise error if status in _TRANSIENT else error.error
-        if headers.get("content-encoding", "identity").lower() != "identity":
+        encoding = headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in ("identity", "gzip", "x-gzip"):
             raise OutputRejectedError(
-                f"The file came encoded as {headers['content-encoding']!r}, though it was asked for as it is.",
-                reason="content_encoding",
+                f"The file came encoded as {encoding!r}, though it was asked for as it is.", reason="content_encoding"
             )
-        described = read_headers(status, headers)
-        received.expect(described)
+        gunzip = None if encoding == "identity" else Gunzip()
+        received.expect(read_headers(status, headers) if gunzip is None else gunzip.described(status))
         last_word = self.clock()
         for chunk in response.iter_stream():
-            received.add(chunk)
+            for piece in (chunk,) if gunzip is None else gunzip.pieces(chunk):
+                received.add(piece)
             now = self.clock()
             if now > self.deadline:
                 raise DownloadError(f"The time for the download is over after {received.size} bytes.", reason="timeout")
@@ -220,6 +221,8 @@ class Fetcher:
                     else " MB"
                 )
                 self.log.info("Downloaded %.1f%s.", received.size / 1e6, of)
+        if gunzip is not None and not gunzip.whole:
+            raise Interrupted(f"The compressed file is cut after {received.size} bytes.", "network")
 
 
 class _AddressGone(Exception):

@@ -110,12 +110,15 @@ class Landing:
             medias.require_av()
         store, keys = open_store(self.output_path), Keys(job, self._template)
         landed = self._landed(store, keys)
-        if landed is not None and self._satisfies(landed):
-            self.log.info("Landed before: %s/%s. Nothing is fetched.", store.uri, keys.manifest)
-            return self._returned(store, keys, landed, skipped=True)
         if landed is None and not job.outputs:
             raise OutputMissingError("The job is finished and names no output.", job=job)
         count = len(landed["outputs"]) if landed is not None else len(job.outputs)
+        directories = [store.spool_directory(keys.output(index, "part")) for index in range(count)]
+        for directory in set(directories):
+            sweep(directory)
+        if landed is not None and self._satisfies(landed):
+            self.log.info("Landed before: %s/%s. Nothing is fetched.", store.uri, keys.manifest)
+            return self._returned(store, keys, landed, skipped=True)
         fetcher = Fetcher(
             allowed=host_names(self.allow_private_hosts),
             media_types=self.media_types,
@@ -126,9 +129,7 @@ class Landing:
         )
         with ExitStack() as open_files:
             open_files.callback(fetcher.close)
-            directory = store.spool_directory(keys.manifest)
-            sweep(directory)
-            spools = [open_files.enter_context(Spool(directory, store.spool_mode())) for _ in range(count)]
+            spools = [open_files.enter_context(Spool(directory, store.spool_mode())) for directory in directories]
             sources = Sources(job, self.refresh)
 
             def bring(index: int) -> _Clip:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import zlib
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airflow_video_providers.exceptions import OutputRejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _ALGORITHMS = {"md5": "md5", "sha-256": "sha256", "sha-512": "sha512"}
 _DIGEST = re.compile(r"(md5|sha-256|sha-512)\s*=\s*:?([A-Za-z0-9+/]+={0,2}):?", re.IGNORECASE)
@@ -26,6 +33,39 @@ class Representation:
     total: int | None = None
     etag: str | None = None
     digests: dict[str, bytes] = field(default_factory=dict)
+
+
+class Gunzip:
+    """Undoes the compression of a server that compresses unasked. Such an answer cannot be resumed."""
+
+    _PIECE = 1 << 20  # a few bytes may hold gigabytes: they are let out piece by piece, and counted
+
+    def __init__(self) -> None:
+        self._decoder = zlib.decompressobj(wbits=31)
+
+    def described(self, status: int) -> Representation | None:
+        """What is known of the file: nothing, for length, validator and digests are those of the compressed one."""
+        return Representation() if status == 200 else None
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """The file's own bytes in what came."""
+        more = bool(data)
+        while more and not self.whole:
+            try:
+                piece = self._decoder.decompress(data, self._PIECE)
+            except zlib.error as broken:
+                raise OutputRejectedError(
+                    f"The file came compressed unasked, and cannot be decompressed: {broken}.",
+                    reason="content_encoding",
+                ) from None
+            data = self._decoder.unconsumed_tail
+            more = bool(data) or len(piece) == self._PIECE
+            yield piece
+
+    @property
+    def whole(self) -> bool:
+        """Has the compressed file come to its end?"""
+        return self._decoder.eof
 
 
 def read_headers(status: int, headers: dict[str, str]) -> Representation | None:

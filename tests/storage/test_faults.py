@@ -6,11 +6,12 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+import httpcore
 import pytest
 
-from airflow_video_providers.exceptions import DownloadError
+from airflow_video_providers.exceptions import DownloadError, OutputRejectedError
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.landing import land
+from airflow_video_providers.landing import address, land
 from tests.faults.landing.cases import FAULTS, Fault, serve
 
 if TYPE_CHECKING:
@@ -55,3 +56,24 @@ def test_a_fault_ends_in_the_right_bytes_or_in_the_right_error(
         assert len(stored) == 2
         assert "secret-signature" not in json.dumps([record, manifest])
     assert len(server.asked(prefix)) <= fault.requests
+
+
+def test_a_name_that_is_bound_to_an_inside_address_after_the_check_gains_nothing(
+    backend: Backend, prefix: str, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([["93.184.215.14"], ["127.0.0.1"]])
+    dialled: list[str] = []
+
+    def nobody(self: object, host: str, *args: object) -> None:
+        dialled.append(host)
+        raise httpcore.ConnectError("nobody there")
+
+    job = job_for(f"https://rebind.example:{server.port}/clip.mp4")
+    with monkeypatch.context() as patched:
+        patched.setattr(address, "resolve", lambda host, port: next(answers))
+        patched.setattr(httpcore.SyncBackend, "connect_tcp", nobody)
+        with pytest.raises(OutputRejectedError) as raised:
+            land(job, f"{backend.root}/{prefix}")
+    assert raised.value.reason == "forbidden_address"
+    assert dialled == ["93.184.215.14"]  # the address that was checked, and never the one that came later
+    assert backend.objects(prefix) == {}

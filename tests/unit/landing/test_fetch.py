@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
 import logging
 import shutil
@@ -280,9 +281,21 @@ def test_a_full_disk_is_known_before_the_first_byte(
     assert refused(bench, server.serve("a", lambda exchange: exchange.whole(CLIP))) == (DownloadError, "disk_full")
 
 
-def test_an_encoding_nobody_asked_for_is_named(bench: Bench, server: FaultServer) -> None:
-    with pytest.raises(OutputRejectedError, match="encoded as 'gzip'"):
-        bench.fetch(server.serve("a", cases.gzipped))
+def test_what_is_compressed_unasked_is_decompressed_within_bounds_or_refused(bench: Bench, server: FaultServer) -> None:
+    assert bench.fetch(server.serve("gzip", cases.gzipped))[1] == CLIP
+    with pytest.raises(OutputRejectedError, match="encoded as 'br'"):
+        bench.fetch(server.serve("br", cases.brotli))
+    bomb = server.serve("bomb", cases.gzip_bomb)
+    assert refused(bench, bomb, max_bytes=10**6) == (OutputRejectedError, "too_large")
+    lie = server.serve("lie", lambda exchange: exchange.whole(CLIP, Content_Encoding="gzip"))
+    assert refused(bench, lie) == (OutputRejectedError, "content_encoding")
+
+    def cut(exchange: Exchange) -> None:
+        whole = gzip.compress(CLIP)
+        exchange.whole(whole[: len(whole) // 2] if exchange.number < 2 else whole, Content_Encoding="gzip")
+
+    assert bench.fetch(server.serve("cut", cut))[1] == CLIP
+    assert not any("range" in headers for headers in server.asked("cut"))
 
 
 def test_the_time_for_all_attempts_is_bounded(bench: Bench, server: FaultServer) -> None:

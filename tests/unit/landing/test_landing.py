@@ -24,6 +24,7 @@ from airflow_video_providers.exceptions import (
 )
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
 from airflow_video_providers.landing import Landing, fetch, land, manifest_schema
+from airflow_video_providers.landing.spool import Spool
 from tests.faults.landing.clips import mp4, webm
 
 if TYPE_CHECKING:
@@ -154,6 +155,24 @@ def test_a_key_that_belongs_to_another_job_is_refused_before_any_request(tmp_pat
     with pytest.raises(LandingError, match="another job"):
         put(job, tmp_path)
     assert len(server.requests) == 1
+
+
+def test_a_layout_may_put_each_output_into_a_directory_of_its_own(tmp_path: Path, server: FaultServer) -> None:
+    job = job_for(server.serve("a", whole()), server.serve("b", whole()))
+    put(job, tmp_path, key_template="{vendor}/{index}/{request_id}")
+    assert set(files(tmp_path)) == {"pixazo/0/req-1.mp4", "pixazo/1/req-1.mp4", "pixazo/manifest/req-1.json"}
+
+
+def test_what_a_dead_landing_left_is_swept_even_where_nothing_is_to_be_done(
+    tmp_path: Path, server: FaultServer
+) -> None:
+    put(job_for(server.serve("a", whole())), tmp_path)
+    machine = Spool(str(tmp_path))
+    left = tmp_path / KEY / machine.path.rpartition("/")[2]
+    machine.discard()
+    left.write_bytes(b"half")
+    assert put(job_for(), tmp_path)["skipped"]
+    assert not left.exists()
 
 
 def test_errors_name_the_job_and_the_money_and_hide_the_signature(tmp_path: Path, server: FaultServer) -> None:
