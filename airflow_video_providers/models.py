@@ -155,7 +155,7 @@ class VideoModel(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise _refusal(type(self), error) from None
+            raise _refusal(type(self), fields, error) from None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -263,10 +263,10 @@ class VideoModel(BaseModel):
         return self.describe(name).get("vendor_default") if given is None else given
 
 
-def _refusal(model: type[VideoModel], error: ValidationError) -> InvalidRequestError:
+def _refusal(model: type[VideoModel], fields: Mapping[str, Any], error: ValidationError) -> InvalidRequestError:
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
-    value = None if first["type"] == "missing" else first["input"]
+    value = fields.get(name)  # as it was given: what the error holds may be converted already
     if first["type"] == "missing":
         allowed = rule_of(model, name)
         what = f"The request lacks the field {name!r}. Allowed: {allowed}."

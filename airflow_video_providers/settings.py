@@ -156,7 +156,7 @@ def read_settings(connection: ConnectionLike, vendor: str) -> Settings:
 
 
 def _base_url(connection: ConnectionLike) -> str | None:
-    host = (connection.host or "").strip().rstrip("/")
+    host = (connection.host or "").strip()
     if not host:
         return None
     if "://" not in host:  # a connection written as URI splits the scheme off
@@ -164,7 +164,7 @@ def _base_url(connection: ConnectionLike) -> str | None:
     parts = urlsplit(host)
     if connection.port and parts.port is None:
         host = parts._replace(netloc=f"{parts.netloc}:{connection.port}").geturl()
-    return host
+    return host.rstrip("/")
 
 
 def _extra(connection: ConnectionLike, vendor: str) -> dict[str, Any]:
