@@ -30,7 +30,7 @@ class Waiting:
 
     :param job: The job.
     :param timeout: Seconds to wait, from ``started``.
-    :param started: When the wait began; by default now.
+    :param started: When the wait began, if that was in an earlier run of the task; by default now.
     :param pace: Seconds between two looks; None leaves it to what was learned of the model.
     :param log: Where a change of state is told.
     :param sleep: How to pause.
@@ -50,6 +50,7 @@ class Waiting:
         self.hook = VideoHook.for_model(job.model, job.conn_id)
         _ = self.hook.settings  # a wrong connection must show before waiting
         began = started or now()
+        self._told_before = started is not None  # a rescheduled task has told its state in an earlier run
         job = job.but(conn_id=self.hook.conn_id)
         self.watch = polling.Watch(job, started=began, deadline=began + timedelta(seconds=timeout))
         self._pace = pace
@@ -118,7 +119,7 @@ class Waiting:
         self._asked_pause = verdict.pause
         if verdict.reconnect:
             self.hook.reconnect()
-        if self.job.status is not before:
+        if self.job.status is not before and not self._told_before:
             waited = (now() - self.watch.started).total_seconds()
             self._log.info(
                 "Job %s: %s (%s) after %.1f s.", self.job.request_id, self.job.status, self.job.vendor_status, waited

@@ -10,6 +10,7 @@ import json
 import os
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -49,6 +50,7 @@ class MemoryAirflow:
     events: list[Any] = field(default_factory=list)
     first_reschedule: str | None = None
     run_id: str = "run-1"
+    folder: Path = field(default_factory=Path)
 
     # The Execution API.
 
@@ -80,6 +82,7 @@ class MemoryAirflow:
             "state": "running", "consumed_asset_events": [], "partition_key": None,
         }  # fmt: skip
         context = {"dag_run": run, "max_tries": self._max_tries, "should_retry": self._retries_left}
+        context["task_reschedule_count"] = int(self.first_reschedule is not None)
         if self._resume:
             context["next_method"], context["next_kwargs"] = self._resume
         return context
@@ -143,7 +146,12 @@ class MemoryAirflow:
     def fire(self, message: Any, *, timeout: float = 20.0) -> Any:
         """Run the trigger of a deferred task as the triggerer does, up to its first event."""
         kwargs = deserialize(json.loads(json.dumps(message.trigger_kwargs)))
-        trigger = import_string(message.classpath)(**kwargs)
+        event = self.first_event(import_string(message.classpath)(**kwargs), timeout=timeout)
+        self.resume_with(message.next_method, event.payload, message.next_kwargs)
+        return event
+
+    def first_event(self, trigger: Any, *, timeout: float = 20.0) -> Any:
+        """Run a trigger up to its first event."""
         supervisor = InProcessTestSupervisor(
             id=uuid.uuid4(), pid=os.getpid(), process=psutil.Process(), process_log=structlog.get_logger(),
             client=self._client(),
@@ -160,11 +168,11 @@ class MemoryAirflow:
         with set_supervisor_comms(supervisor.comms):
             event = asyncio.run(first())
         self.events.append(event.payload)
-        self._resume = (
-            message.next_method,
-            serialize({**(deserialize(message.next_kwargs) or {}), "event": event.payload}),
-        )
         return event
+
+    def resume_with(self, method: str, payload: Any, kwargs: Any = None) -> None:
+        """The next run resumes at ``method`` with this event."""
+        self._resume = (method, serialize({**(deserialize(kwargs) or {} if kwargs else {}), "event": payload}))
 
     def run_to_end(self, task: Any, **how: Any) -> Outcome:
         """Run a task, and as often as it defers its trigger and the task again."""

@@ -1,0 +1,204 @@
+"""Every outcome in every way of waiting: the same state, the same error, the same XCom."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent
+
+from airflow_video_providers import polling
+from airflow_video_providers.operators.video import GenerateVideoOperator, SubmitVideoOperator
+from airflow_video_providers.sensors.video import VideoJobSensor
+from airflow_video_providers.simulator import running
+from airflow_video_providers.triggers import from_start, poller
+from airflow_video_providers.vendors.pixazo import Pixazo
+from tests.support.airflow import MemoryAirflow, Outcome
+
+pytestmark = pytest.mark.slow
+
+MODEL = "pixazo:pixverse-v6-text-to-video"
+
+
+@dataclass(frozen=True)
+class Case:
+    """What the vendor does, and what must come of it."""
+
+    name: str
+    error: str | None
+    charged: str = "unknown"
+    prompt: str = ""
+    status_fault: tuple[str, int] | None = None
+    runs_for_ever: bool = False
+    remedy: str = ""
+
+
+CASES = [
+    Case("success", None, "yes"),
+    Case("failed", "JobFailedError", "unknown", prompt="[[fault:job_failed]]", remedy="vendor's reason"),
+    Case("error", "JobErroredError", "no", prompt="[[fault:job_error]]", remedy="Clear the submit task"),
+    Case("expired", "JobExpiredError", status_fault=("not_found", 1000), remedy="status_route=legacy"),
+    Case("unknown word", "JobUnknownError", status_fault=("unknown_status", 1000), remedy="vendor's console"),
+    Case("no output", "OutputMissingError", "yes", status_fault=("completed_without_url", 1000), remedy="again later"),
+    Case("key refused", "AuthenticationError", status_fault=("error_401", 1000), remedy="Check the API key"),
+    Case("poll errors, then success", None, "yes", status_fault=("http_502", 4)),
+    Case("lost answers, then success", None, "yes", status_fault=("drop_before_read", 3)),
+    Case("timeout", "JobTimeoutError", runs_for_ever=True, remedy="Run the sensor again"),
+]
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    with running(queue_seconds=(0, 0), run_seconds=(0, 0)) as handle:
+        yield handle
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch, simulator):
+    """The same decisions in milliseconds."""
+    simulator.reset()
+    monkeypatch.setattr(polling, "GRACE", timedelta(0))
+    brief = {name: polling.Trouble(limit.times if limit.times < 5 else 3, timedelta(0), 0.01)
+             for name, limit in polling.TROUBLES.items()}  # fmt: skip
+    monkeypatch.setattr(polling, "TROUBLES", brief)
+    monkeypatch.setattr(Pixazo, "poll_seconds", (0.01, 0.05))
+    monkeypatch.setattr(poller, "SHORTEST_INTERVAL", 0.01)
+    monkeypatch.setattr(poller, "LONGEST_SILENCE", 0.02)
+
+
+@dataclass
+class Bench:
+    """One case set up: a bought job (or the request for it) in an Airflow without database."""
+
+    airflow: MemoryAirflow
+    case: Case
+    how: dict[str, Any]
+
+    def request(self) -> dict[str, Any]:
+        return {"prompt": f"{self.case.prompt} a fox"}
+
+    @property
+    def timeout(self) -> float:
+        return 0.4 if self.case.runs_for_ever else 30.0
+
+    def submitted(self) -> dict[str, Any]:
+        with DAG("dag"):
+            task = SubmitVideoOperator(task_id="submit", model=MODEL, request=self.request())
+        assert self.airflow.run(task).state == "success"
+        return self.airflow.xcom("submit")
+
+    def sensor(self, job: dict[str, Any], **how: Any) -> VideoJobSensor:
+        with DAG("dag"):
+            return VideoJobSensor(task_id="wait", job=job, timeout=self.timeout, poke_interval=0.02, **self.how, **how)
+
+
+def deferrable(bench: Bench) -> Outcome:
+    return bench.airflow.run_to_end(bench.sensor(bench.submitted()))
+
+
+def poke(bench: Bench) -> Outcome:
+    return bench.airflow.run(bench.sensor(bench.submitted(), deferrable=False))
+
+
+def reschedule(bench: Bench) -> Outcome:
+    job = bench.submitted()
+    bench.airflow.first_reschedule = datetime.now(UTC).isoformat()
+    while True:
+        outcome = bench.airflow.run(bench.sensor(job, deferrable=False, mode="reschedule"))
+        if outcome.state != "up_for_reschedule":
+            return outcome
+
+
+def start_from_trigger(bench: Bench) -> Outcome:
+    bench.submitted()
+    with DAG("dag"):
+        submit = SubmitVideoOperator(task_id="submit", model=MODEL, request=bench.request())
+        task = VideoJobSensor(
+            task_id="wait", job=submit.output, timeout=bench.timeout, poke_interval=0.02, start_from_trigger=True,
+            **bench.how,
+        )  # fmt: skip
+    started = task.start_trigger_args
+    trigger = from_start.VideoJobStartTrigger(**started.trigger_kwargs)
+    trigger.task_instance = SimpleNamespace(dag_id="dag", run_id="run-1", task_id="wait", map_index=-1)
+    trigger.timeout_after = datetime.now(UTC) + started.timeout
+    event = bench.airflow.first_event(trigger)
+    if isinstance(event, TaskSuccessEvent):
+        return Outcome("success", None, None)
+    if isinstance(event, TaskSkippedEvent):
+        return Outcome("skipped", None, None)
+    with DAG("dag"):
+        awake = VideoJobSensor(task_id="wait", job=bench.airflow.xcom("submit"), **bench.how)
+    bench.airflow.resume_with("execute_complete", event.payload)
+    return bench.airflow.run(awake)
+
+
+def one_task(bench: Bench, **how: Any) -> Outcome:
+    with DAG("dag"):
+        task = GenerateVideoOperator(
+            task_id="wait", model=MODEL, request=bench.request(), output_path=str(bench.airflow.folder),
+            timeout=bench.timeout, poll_interval=0.02, **bench.how, **how,
+        )  # fmt: skip
+    outcome = bench.airflow.run_to_end(task)
+    if outcome.state == "success":
+        assert bench.airflow.xcom("wait")["outputs"][0]["bytes"] > 0
+        bench.airflow.xcoms["wait", "return_value", -1] = bench.airflow.xcom("wait", "job")
+    return outcome
+
+
+def one_task_in_worker(bench: Bench) -> Outcome:
+    return one_task(bench, deferrable=False)
+
+
+MODES = [deferrable, poke, reschedule, start_from_trigger, one_task, one_task_in_worker]
+
+
+@pytest.fixture
+def bench(simulator, tmp_path, request):
+    airflow = MemoryAirflow({"pixazo_default": simulator.connection("pixazo")})
+    airflow.folder = tmp_path
+    case, how = request.param
+    if case.status_fault:
+        name, count = case.status_fault
+        simulator.fault(name, count=count, on="status")
+    if case.runs_for_ever:
+        simulator.configure(run_seconds=[600, 600])
+    yield Bench(airflow, case, how)
+    if case.runs_for_ever:
+        simulator.configure(run_seconds=[0, 0])
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.__name__)
+@pytest.mark.parametrize("bench", [(case, {}) for case in CASES], ids=[case.name for case in CASES], indirect=True)
+def test_an_outcome_is_the_same_in_every_mode(mode, bench, simulator):
+    outcome = mode(bench)
+    case = bench.case
+    if case.error is None:
+        assert outcome.state == "success"
+        job = bench.airflow.xcom("wait")
+        assert (job["status"], job["charged"], len(job["outputs"])) == ("succeeded", "yes", 1)
+    else:
+        assert outcome.state == "failed"
+        error = outcome.error
+        assert (type(error).__name__, error.charged) == (case.error, case.charged)
+        assert error.request_id == simulator.ledger()["jobs"][0]["request_id"]
+        assert error.request_id in str(error)
+        assert case.remedy in str(error)
+    assert len(simulator.ledger()["jobs"]) == 1
+    logged = repr(bench.airflow.events)
+    assert "output.mp4" not in logged
+    assert simulator.connection("pixazo")["password"] not in logged + str(outcome.error)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.__name__)
+@pytest.mark.parametrize(
+    "bench",
+    [(case, {flag: True}) for case in CASES if case.error for flag in ("soft_fail", "never_fail")],
+    ids=[f"{case.name}-{flag}" for case in CASES if case.error for flag in ("soft_fail", "never_fail")],
+    indirect=True,
+)
+def test_soft_fail_and_never_fail_skip_in_every_mode(mode, bench):
+    assert mode(bench).state == "skipped"
