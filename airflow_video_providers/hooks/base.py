@@ -186,3 +186,5 @@ class VideoHook(BaseHook):
             return True, self.get_conn().check()
         except VideoProviderError as error:
             return False, f"{error.what} Nothing was spent by this test. {error.remedy}".strip()
+        finally:
+            self.close()
