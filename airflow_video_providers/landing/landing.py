@@ -30,6 +30,7 @@ from airflow_video_providers.landing.store import Parcel, Store, open_store, sha
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
+    from pathlib import Path
 
 _T = TypeVar("_T")
 Verify = Literal["container", "decode"]
@@ -90,15 +91,18 @@ class Landing:
     def _template(self) -> str:
         return self.key_template or DEFAULT_KEY_TEMPLATE
 
-    def run(self, job: VideoJob) -> dict[str, Any]:
-        """Land one job; what :func:`land` does."""
+    def run(self, job: VideoJob, *, file: Path | None = None) -> dict[str, Any]:
+        """Land one job; what :func:`land` does.
+
+        :param file: The video itself, where the vendor's answer brought it and it has no address.
+        """
         try:
-            return self._run(job)
+            return self._run(job, file)
         except DownloadError as failed:
             failed.vendor, failed.model, failed.request_id = job.vendor, job.model, job.request_id
             raise
 
-    def _run(self, job: VideoJob) -> dict[str, Any]:
+    def _run(self, job: VideoJob, file: Path | None) -> dict[str, Any]:
         began = time.monotonic()
         if job.status is not JobStatus.SUCCEEDED:
             raise InvalidRequestError(
@@ -110,9 +114,9 @@ class Landing:
             medias.require_av()
         store, keys = open_store(self.output_path), Keys(job, self._template)
         landed = self._landed(store, keys)
-        if landed is None and not job.outputs:
+        if landed is None and file is None and not job.outputs:
             raise OutputMissingError("The job is finished and names no output.", job=job)
-        count = len(landed["outputs"]) if landed is not None else len(job.outputs)
+        count = len(landed["outputs"]) if landed is not None else len(job.outputs) or 1
         directories = [store.spool_directory(keys.output(index, "part")) for index in range(count)]
         for directory in set(directories):
             sweep(directory)
@@ -133,7 +137,10 @@ class Landing:
             sources = Sources(job, self.refresh)
 
             def bring(index: int) -> _Clip:
-                if landed is None:
+                if landed is None and file is not None:
+                    with file.open("rb") as brought:
+                        fetched = fetcher.copy(iter(lambda: brought.read(1 << 20), b""), spools[index])
+                elif landed is None:
                     fetched = fetcher.fetch(sources.output(index), spools[index])
                 else:
                     fetched = fetcher.copy(store.read(landed["outputs"][index]["key"]), spools[index])

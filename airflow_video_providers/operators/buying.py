@@ -18,6 +18,7 @@ from airflow_video_providers.vendors.base import utcnow
 
 if TYPE_CHECKING:
     import logging
+    from pathlib import Path
 
     from airflow.sdk import Context
 
@@ -53,8 +54,11 @@ def rendered_request(task: BuysVideo) -> VideoModel:
     return request
 
 
-def buy(task: BuysVideo, context: Context) -> VideoJob:
-    """The job that this task instance bought, now or in an earlier try."""
+def buy(task: BuysVideo, context: Context, *, into: Path | None = None) -> VideoJob:
+    """The job that this task instance bought, now or in an earlier try.
+
+    :param into: Buy on the route that answers with the video itself, and stream it to this file.
+    """
     hook = VideoHook.for_model(task.model, task.conn_id)
     settings = hook.settings  # whatever is wrong with the connection must show before an intent is stored
     hook.get_conn()
@@ -86,7 +90,10 @@ def buy(task: BuysVideo, context: Context) -> VideoJob:
             raise AssertionError("a task that attaches never buys")
         nonlocal bought
         bought = True
-        job = hook.submit(request, extra_fields=task.extra_fields)
+        if into is None:
+            job = hook.submit(request, extra_fields=task.extra_fields)
+        else:
+            job = hook.generate_to_file(request, into)
         return job.but(estimated_cost_usd=cost.usd, cost_basis=cost.basis, request_sha256=intent.request_sha256)
 
     job = buy_once(

@@ -14,6 +14,7 @@ from airflow_video_providers.lineage import note_landed
 
 if TYPE_CHECKING:
     import logging
+    from pathlib import Path
 
     from airflow.sdk import Context
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from airflow_video_providers.operators.arguments import LandsVideo
 
 
-def deliver(job: VideoJob, task: LandsVideo, context: Context) -> dict[str, Any]:
-    """Land the job and tell Airflow about it; returns the manifest."""
+def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | None = None) -> dict[str, Any]:
+    """Land the job, or the file that its answer brought, and tell Airflow about it; returns the manifest."""
     hook = VideoHook.for_model(job.model, job.conn_id)
     options: dict[str, Any] = {}
     if task.media_types is not None:
@@ -44,7 +45,10 @@ def deliver(job: VideoJob, task: LandsVideo, context: Context) -> dict[str, Any]
         **options,
     )
     task.known_job = job
-    task.manifest = manifest = landing.run(job)
+    try:
+        task.manifest = manifest = landing.run(job, file=file)
+    finally:
+        hook.close()
     metrics.landed(manifest)
     note_landed(task, context, hook, job, manifest)
     _take_off_ledger(job, manifest, task)

@@ -43,6 +43,9 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
     :param never_fail: The same.
     :param resubmit_on_error: How often a retry may buy again after the vendor's own system error, and only where
         its documents say that nothing was charged, which is Pixazo's ERROR alone. Default 0: never.
+    :param synchronous: Use the route that answers with the video itself, which only Segmind has, and hold the
+        worker until then. Interrupted after sending, it leaves a bill and no ``request_id`` to come back to:
+        SubmissionOutcomeUnknownError. Default False.
     :raises VideoProviderError: everything that the three tasks raise, with the same meaning for the money.
     """
 
@@ -60,9 +63,15 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         soft_fail: bool = False,
         never_fail: bool = False,
         resubmit_on_error: int = 0,
+        synchronous: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        self.synchronous = synchronous
+        if synchronous:
+            from airflow_video_providers.operators.synchronous import check_synchronous
+
+            check_synchronous(self.model)
         self.deferrable = deferrable
         self.timeout = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
         self.poll_interval = poll_interval
@@ -80,6 +89,10 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         from airflow_video_providers.operators.buying import buy
 
         try:
+            if self.synchronous:
+                from airflow_video_providers.operators.synchronous import generate_now
+
+                return generate_now(self, context)
             job = buy(self, context)
             context["ti"].xcom_push(key="request_id", value=job.request_id)
             waiting = Waiting(job, timeout=self.timeout, pace=self.poll_interval, log=self.log, sleep=self._sleep)

@@ -1,0 +1,69 @@
+"""Buy on the route that answers with the video itself, and land what it brought."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_video_providers import catalogue
+from airflow_video_providers.exceptions import InvalidRequestError, OutputMissingError
+from airflow_video_providers.hooks.waiting import tell_outcome
+from airflow_video_providers.ledger.records import digest
+from airflow_video_providers.models import comes_later
+from airflow_video_providers.operators.buying import buy, identity_of
+from airflow_video_providers.operators.delivery import deliver
+from airflow_video_providers.vendors.base import Vendor
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_video_providers.operators.generate import GenerateVideoOperator
+
+
+def check_synchronous(model: str) -> None:
+    """Has the model's vendor such a route?
+
+    :raises InvalidRequestError: it has none.
+    """
+    if not comes_later(model) and catalogue.vendor_of(model).generate is Vendor.generate:
+        raise InvalidRequestError(
+            f"{model} has no route that answers with the video itself.",
+            remedy="Leave synchronous=False.",
+            model=model,
+            field="synchronous",
+            value=True,
+        )
+
+
+def generate_now(task: GenerateVideoOperator, context: Context) -> dict[str, Any]:
+    """Buy, hold the worker until the video has come, land it; returns the manifest.
+
+    There is no way back to such a job: the video exists in the answer alone. It is kept on the worker's disk
+    until it has landed, so that a retry on the same worker lands it without buying again.
+
+    :raises SubmissionOutcomeUnknownError: the call was interrupted after it was sent; it may be charged.
+    :raises OutputMissingError: an earlier try was charged, and its file is not on this worker.
+    """
+    folder = Path(tempfile.gettempdir(), "airflow-video-providers")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    identity = identity_of(context)
+    with tempfile.TemporaryDirectory(dir=folder) as fresh:
+        brought = Path(fresh, "video")
+        job = buy(task, context, into=brought)
+        kept = folder / f"{digest([str(identity), job.request_id])[:32]}.video"
+        if brought.exists():
+            brought.replace(kept)
+    context["ti"].xcom_push(key="request_id", value=job.request_id)
+    tell_outcome(job, task.log)
+    context["ti"].xcom_push(key="job", value=job.to_dict())
+    if not job.outputs and not kept.exists():
+        raise OutputMissingError(
+            "The video came with the answer of an earlier try, and its file is not on this worker.",
+            remedy=f"Look for {kept.name} in {folder} of the worker that ran the earlier try; to buy again, clear the "
+            "task with on_clear='resubmit'.",
+            job=job,
+        )
+    manifest = deliver(job, task, context, file=kept if kept.exists() else None)
+    kept.unlink(missing_ok=True)
+    return manifest

@@ -1,0 +1,140 @@
+"""GenerateVideoOperator: what it does beyond the three tasks, which tests/airflow/test_waiting_parity.py compares."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import timedelta
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_video_providers import polling
+from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.operators.video import GenerateVideoOperator
+from airflow_video_providers.simulator import running
+from airflow_video_providers.triggers import poller
+from airflow_video_providers.vendors.pixazo import Pixazo
+from airflow_video_providers.vendors.segmind import Segmind
+from tests.support.airflow import MemoryAirflow
+
+PIXVERSE = "pixazo:pixverse-v6-text-to-video"
+
+
+@pytest.fixture(scope="module")
+def server():
+    with running(queue_seconds=(0, 0), run_seconds=(0, 0)) as handle:
+        yield handle
+
+
+@pytest.fixture
+def simulator(server, monkeypatch, tmp_path):
+    server.reset()
+    monkeypatch.setattr(polling, "GRACE", timedelta(0))
+    monkeypatch.setattr(poller, "SHORTEST_INTERVAL", 0.01)
+    for vendor in (Pixazo, Segmind):
+        monkeypatch.setattr(vendor, "poll_seconds", (0.01, 0.05))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return server
+
+
+@pytest.fixture
+def airflow(simulator):
+    return MemoryAirflow({f"{vendor}_default": simulator.connection(vendor) for vendor in ("pixazo", "segmind")})
+
+
+def generate(tmp_path, model=PIXVERSE, prompt="a fox", **how):
+    with DAG("dag", schedule=None):
+        return GenerateVideoOperator(
+            task_id="video", model=model, request={"prompt": prompt}, output_path=str(tmp_path / "videos"), **how
+        )
+
+
+def test_it_pushes_the_manifest_the_request_id_and_the_job(airflow, simulator, tmp_path):
+    assert airflow.run_to_end(generate(tmp_path, poll_interval=0.02)).state == "success"
+    request_id = simulator.ledger()["jobs"][0]["request_id"]
+    assert airflow.xcom("video", "request_id") == request_id
+    assert airflow.xcom("video", "job")["request_id"] == request_id
+    assert airflow.xcom("video")["outputs"][0]["container"] == "mp4"
+
+
+def test_a_retry_after_a_failed_landing_lands_the_same_job(airflow, simulator, tmp_path):
+    (tmp_path / "videos").write_text("a file where the directory should be")
+    task = generate(tmp_path, deferrable=False, poll_interval=0.02)
+    assert airflow.run(task, retries=1).state == "up_for_retry"
+    (tmp_path / "videos").unlink()
+    assert airflow.run(task, try_number=2, retries=1).state == "success"
+    assert simulator.ledger()["accepted"] == simulator.ledger()["charges"] == 1
+
+
+@pytest.mark.parametrize(("opted_in", "bought"), [(0, 1), (1, 2), (5, 3)])
+def test_only_an_opted_in_retry_buys_again_after_an_uncharged_error(airflow, simulator, tmp_path, opted_in, bought):
+    task = generate(tmp_path, prompt="[[fault:job_error]] a fox", deferrable=False, poll_interval=0.02,
+                    resubmit_on_error=opted_in)  # fmt: skip
+    for try_number in (1, 2, 3):
+        outcome = airflow.run(task, try_number=try_number, retries=2)
+        if outcome.state == "failed":
+            break
+    assert outcome.state == "failed"
+    assert simulator.ledger()["accepted"] == bought
+    assert simulator.ledger()["charges"] == 0
+
+
+def test_a_failed_job_is_never_bought_again_by_itself(airflow, simulator, tmp_path):
+    task = generate(tmp_path, prompt="[[fault:job_failed]] a fox", deferrable=False, poll_interval=0.02,
+                    resubmit_on_error=5)  # fmt: skip
+    assert airflow.run(task, retries=3).state == "failed"
+    assert simulator.ledger()["accepted"] == 1
+
+
+@pytest.mark.parametrize("interval", [0, -1, "5", float])
+def test_what_a_trigger_could_not_store_is_refused_before_anything_is_bought(tmp_path, interval):
+    with pytest.raises(InvalidRequestError, match="poll_interval"):
+        generate(tmp_path, poll_interval=interval)
+
+
+def synchronous(tmp_path, **how):
+    return generate(tmp_path, model="segmind:mochi-1", synchronous=True, **how)
+
+
+def test_the_synchronous_route_lands_the_video_that_came_with_the_answer(airflow, simulator, tmp_path):
+    assert airflow.run(synchronous(tmp_path)).state == "success"
+    manifest = airflow.xcom("video")
+    assert manifest["outputs"][0]["bytes"] > 0
+    assert manifest["outputs"][0]["duration_s"] == 3.25
+    assert simulator.ledger()["charges"] == 1
+    assert not list((tmp_path / "airflow-video-providers").iterdir())
+
+
+def test_an_interrupted_synchronous_call_has_an_unknown_outcome_and_is_not_repeated(airflow, simulator, tmp_path):
+    task = synchronous(tmp_path, prompt="[[fault:drop_mid_body]] a fox")
+    outcome = airflow.run(task, retries=3)
+    assert (outcome.state, type(outcome.error).__name__) == ("failed", "SubmissionOutcomeUnknownError")
+    outcome = airflow.run(task, try_number=2, retries=3)
+    assert (outcome.state, type(outcome.error).__name__) == ("failed", "SubmissionOutcomeUnknownError")
+    assert simulator.ledger()["accepted"] == 1
+    assert not list(tmp_path.rglob("*.mp4"))
+
+
+def test_a_synchronous_video_that_could_not_be_landed_is_kept_for_the_retry(airflow, simulator, tmp_path):
+    (tmp_path / "videos").write_text("a file where the directory should be")
+    task = synchronous(tmp_path)
+    assert airflow.run(task, retries=1).state == "up_for_retry"
+    (tmp_path / "videos").unlink()
+    assert airflow.run(task, try_number=2, retries=1).state == "success"
+    assert simulator.ledger()["accepted"] == 1
+
+
+def test_a_synchronous_video_whose_file_is_gone_is_an_error_and_not_a_second_purchase(airflow, simulator, tmp_path):
+    (tmp_path / "videos").write_text("a file where the directory should be")
+    task = synchronous(tmp_path)
+    airflow.run(task, retries=1)
+    for kept in (tmp_path / "airflow-video-providers").iterdir():
+        kept.unlink()
+    outcome = airflow.run(task, try_number=2, retries=1)
+    assert (outcome.state, type(outcome.error).__name__) == ("failed", "OutputMissingError")
+    assert (outcome.error.charged, simulator.ledger()["accepted"]) == ("yes", 1)
+
+
+def test_a_vendor_without_such_a_route_is_refused_at_parse(tmp_path):
+    with pytest.raises(InvalidRequestError, match="answers with the video itself"):
+        generate(tmp_path, synchronous=True)
