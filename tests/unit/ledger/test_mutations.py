@@ -69,7 +69,9 @@ def run_tests_on_a_copy(tmp_path, file, changes):
     package = Path(airflow_video_providers.__file__).parent
     ignore = shutil.ignore_patterns("__pycache__", Path(__file__).name)
     shutil.copytree(package, tmp_path / package.name, ignore=ignore)
-    shutil.copytree(Path(__file__).parent, tmp_path / "tests", ignore=ignore)
+    tests = Path(__file__).parents[2]
+    for folder in ("support", "unit/ledger"):
+        shutil.copytree(tests / folder, tmp_path / "tests" / folder, ignore=ignore)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow: -\n")
     path = tmp_path / package.name / "ledger" / file
     text = path.read_text()
@@ -79,5 +81,6 @@ def run_tests_on_a_copy(tmp_path, file, changes):
     path.write_text(text)
 
     command = [sys.executable, "-m", "pytest", "-qx", "-m", "not slow", "-p", "no:cacheprovider", "tests"]
+    command += ["--import-mode", "importlib"]
     environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

@@ -1,0 +1,59 @@
+"""Which ledger a task gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_video_providers.exceptions import InvalidRequestError, LedgerError
+from airflow_video_providers.ledger.config import default_on_clear, open_directory, open_ledger
+from airflow_video_providers.ledger.directory import LocalDirectory
+from airflow_video_providers.ledger.stores import TaskStateStore
+
+PATH = "AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH"
+ON_CLEAR = "AIRFLOW__VIDEO_PROVIDERS__ON_CLEAR"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_configured(monkeypatch):
+    monkeypatch.delenv(PATH, raising=False)
+    monkeypatch.delenv(ON_CLEAR, raising=False)
+
+
+def test_a_configured_directory_wins_over_the_state_store(monkeypatch, tmp_path, accessor):
+    monkeypatch.setenv(PATH, str(tmp_path))
+    assert isinstance(open_ledger({"task_state_store": accessor}).store, LocalDirectory)
+
+
+def test_the_state_store_serves_where_no_directory_is_configured(accessor):
+    pytest.importorskip("airflow.models.task_state_store", reason="Airflow's task state store came with 3.3")
+    assert isinstance(open_ledger({"task_state_store": accessor}).store, TaskStateStore)
+
+
+@pytest.mark.parametrize("path", ["", "  "])
+def test_without_either_there_is_no_ledger(monkeypatch, path):
+    monkeypatch.setenv(PATH, path)
+    assert open_ledger({}) is None
+
+
+def test_a_configured_directory_that_fails_never_falls_back_to_the_state_store(monkeypatch, tmp_path, accessor):
+    monkeypatch.setenv(PATH, str(tmp_path / "not-mounted"))
+    with pytest.raises(LedgerError, match="not-mounted"):
+        open_ledger({"task_state_store": accessor})
+
+
+def test_a_directory_may_be_written_as_an_address(tmp_path):
+    open_directory(tmp_path.as_uri()).create(("landed", "x"), {"claim": "a"})
+    assert open_directory(str(tmp_path)).read(("landed", "x")) == {"claim": "a"}
+
+
+@pytest.mark.parametrize(("value", "means"), [(None, "resubmit"), ("", "resubmit"), ("reattach", "reattach")])
+def test_on_clear_comes_from_the_configuration(monkeypatch, value, means):
+    if value is not None:
+        monkeypatch.setenv(ON_CLEAR, value)
+    assert default_on_clear() == means
+
+
+def test_a_misspelt_on_clear_is_refused(monkeypatch):
+    monkeypatch.setenv(ON_CLEAR, "resumbit")
+    with pytest.raises(InvalidRequestError, match="resumbit"):
+        default_on_clear()
