@@ -13,6 +13,7 @@ from airflow_video_providers.ledger.directory import LocalDirectory
 from airflow_video_providers.ledger.purchase import buy_once
 from airflow_video_providers.ledger.records import Identity, Intent
 from airflow_video_providers.ledger.stores import TaskStateStore
+from tests.support.versions import needs_state_store
 
 MODEL = "pixazo:mochi-v1"
 
@@ -113,7 +114,7 @@ def accessor():
     return StateStoreAccessor()
 
 
-@pytest.fixture(params=["directory", "state store"])
+@pytest.fixture(params=["directory", pytest.param("state store", marks=needs_state_store)])
 def store(request, tmp_path, accessor):
     return LocalDirectory(tmp_path) if request.param == "directory" else TaskStateStore(accessor)
 

@@ -24,6 +24,7 @@ from airflow_video_providers.ledger.gestures import attach, forget, void_after_e
 from airflow_video_providers.ledger.purchase import buy_once
 from airflow_video_providers.ledger.records import AttemptState, Identity, Intent
 from airflow_video_providers.ledger.stores import TaskStateStore
+from tests.support.versions import needs_state_store
 
 ME = Identity("d", "r", "t")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -298,5 +299,5 @@ LIMITS = settings(
 )
 TestCreateOnly = Purchases.TestCase
 TestCreateOnly.settings = LIMITS
-TestStateStore = PurchasesInTheStateStore.TestCase
+TestStateStore = needs_state_store(PurchasesInTheStateStore.TestCase)
 TestStateStore.settings = LIMITS

@@ -15,6 +15,7 @@ from airflow_video_providers.ledger.book import Ledger
 from airflow_video_providers.ledger.directory import LocalDirectory, encode
 from airflow_video_providers.ledger.records import Attempt, AttemptState, Identity
 from airflow_video_providers.ledger.stores import TaskStateStore, create_once
+from tests.support.versions import needs_state_store
 
 KEY = ("submits", "dag", "run 1/ä", "task", "-1", "1")
 
@@ -125,6 +126,7 @@ def test_different_parts_have_different_names():
 # --- the state store ---------------------------------------------------------------------------------------------
 
 
+@needs_state_store
 def test_an_intent_is_read_before_its_creator_wrote_anything_else(accessor):
     store = TaskStateStore(accessor)
     store.create(KEY, record())
@@ -132,6 +134,7 @@ def test_an_intent_is_read_before_its_creator_wrote_anything_else(accessor):
     assert store.read(KEY) == record()
 
 
+@needs_state_store
 def test_the_state_store_cannot_be_listed_from_a_task(accessor):
     with pytest.raises(LedgerError, match="cannot list"):
         TaskStateStore(accessor).list(("submits",))
@@ -199,6 +202,7 @@ def test_who_is_alone_wins():
     assert winners(["a"] * 5, ["a"]) == ["a"]
 
 
+@needs_state_store
 def test_a_loser_never_overwrites_the_winners_record(accessor):
     """The slow caller passed the open gate, slept through the winner's whole purchase, and wakes up."""
     slow = TaskStateStore(accessor)
