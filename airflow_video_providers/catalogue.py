@@ -34,6 +34,7 @@ def _vendor(vendor_id: str) -> type[Vendor] | None:
     return None
 
 
+@cache
 def vendors() -> dict[str, type[Vendor]]:
     """All vendors by id."""
     ids = [*_VENDORS, *entry_points(group=ENTRY_POINT_GROUP).names]

@@ -68,18 +68,9 @@ class _Session:
         self.vendor = vendor
         self._key = key
         self._transport = transport
-        self._spellings = [
-            text.encode() for text in {key, json.dumps(key)[1:-1], key.replace("/", r"\/"), quote(key, safe="")}
-        ]
-        try:
-            self._home = httpx.URL(vendor.url)
-        except httpx.InvalidURL as error:
-            raise InvalidRequestError(
-                f"The address {vendor.url!r} for {vendor.title} is not one that can be called ({error}).",
-                remedy="Write it as https://host, or leave it empty for the vendor's own.",
-                vendor=vendor.id,
-                field="host",
-            ) from error
+        in_json = json.dumps(key)[1:-1]
+        self._spellings = {text.encode() for text in (key, in_json, in_json.replace("/", r"\/"), quote(key, safe=""))}
+        self._home = _address(vendor)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.vendor.id!r}, {self.vendor.url!r})"
@@ -265,6 +256,21 @@ class AsyncVideoClient(_Session):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+def _address(vendor: Vendor) -> httpx.URL:
+    try:
+        url = httpx.URL(vendor.url)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise InvalidRequestError(
+            f"The address {vendor.url!r} for {vendor.title} is not one that can be called.",
+            remedy="Write it as https://host, or leave it empty for the vendor's own.",
+            vendor=vendor.id,
+            field="host",
+        )
+    return url
 
 
 @contextmanager
