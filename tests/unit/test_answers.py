@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from airflow_video_providers.jobs import JobStatus
+from airflow_video_providers.vendors.answers import (
+    Answer,
+    cut,
+    find_id,
+    find_status,
+    find_urls,
+    reason_in,
+    timestamp,
+)
+
+NOW = datetime(2026, 5, 22, 13, 0, tzinfo=UTC)
+A, B, C = "https://media.example/a.mp4", "http://media.example/b.mp4", "https://media.example/c.mp4?sig=1"
+
+
+def said(body, status=200, **headers):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, content)
+
+
+# Status words.
+
+WORDS = {
+    "queued": [
+        "QUEUED", "queued", "queue", "IN_QUEUE", "in-queue", "In Queue", "pending", "waiting", "submitted", "accepted",
+        "scheduled", "throttled", "starting", "created",
+    ],
+    "running": [
+        "PROCESSING", "processing", "running", "in_progress", "IN-PROGRESS", "In Progress", "generating", "dreaming",
+        "rendering", "started", "retrying",
+    ],
+    "succeeded": [
+        "COMPLETED", "completed", " completed\n", "complete", "succeeded", "succeed", "Success", "done", "ready", "finished",
+    ],
+    "failed": ["FAILED", "failed", "failure", "rejected", "nsfw", "blocked"],
+    "error": ["ERROR", "error", "system_error", "system error", "internal_error"],
+    "cancelled": ["cancelled", "canceled", "CANCELED", "cancel", "aborted", "deleted"],
+    "expired": ["expired", "timeout", "timed_out", "timed out", "NOT_FOUND", "not found"],
+    "unknown": ["HALTED", "almost done", "COMPLETE!", "un-failed", "完成"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("word", "status"), [(word, status) for status, words in WORDS.items() for word in words])
+def test_every_word_for_a_status_is_known_in_any_spelling_and_kept(word, status):
+    assert find_status({"status": word}) == (JobStatus(status), word.strip())
+
+
+def test_the_table_above_lists_every_status():
+    assert set(WORDS) == set(JobStatus)
+
+
+@pytest.mark.parametrize(
+    "body", [None, {}, {"status": None}, {"status": ""}, {"status": " "}, {"status": 200}, {"status": {}}]
+)
+def test_an_answer_without_a_word_has_no_status(body):
+    assert find_status(body) is None
+
+
+def test_the_status_of_a_task_counts_too():
+    assert find_status({"task_status": "succeed"}) == (JobStatus.SUCCEEDED, "succeed")
+
+
+def test_an_endless_status_word_is_cut():
+    status, word = find_status({"status": "x" * 10_000}) or (None, "")
+    assert status is JobStatus.UNKNOWN
+    assert len(word) == 200
+
+
+# Ids.
+
+
+@pytest.mark.parametrize("key", ["request_id", "requestId", "id", "task_id", "prediction_id"])
+def test_an_id_is_found_under_every_name_it_has(key):
+    assert find_id({key: "r-1"}) == "r-1"
+    assert find_id({key: 17}) == "17"
+    assert find_id({key: " r-1 "}) == "r-1"
+
+
+def test_the_documented_name_of_an_id_comes_first_and_an_empty_one_does_not_count():
+    assert find_id({"id": "other", "request_id": "r-1"}) == "r-1"
+    assert find_id({"request_id": "", "requestId": "r-2"}) == "r-2"
+
+
+@pytest.mark.parametrize(
+    "body", [None, {}, {"id": None}, {"id": ""}, {"id": True}, {"id": 1.5}, {"id": ["r"]}, {"uuid": "r"}]
+)
+def test_what_is_no_id_is_not_taken_for_one(body):
+    assert find_id(body) is None
+
+
+# Output addresses.
+
+
+@pytest.mark.parametrize(
+    ("output", "urls"),
+    [
+        (A, [A]),
+        (f"  {A}\n", [A]),
+        (C, [C]),
+        ([A, B, C], [A, B, C]),
+        ([A, B, A], [A, B]),
+        ([A, None, "", "no address", 7], [A]),
+        ({"url": A}, [A]),
+        ({"url": [A, B]}, [A, B]),
+        ([{"url": A}, {"url": B}], [A, B]),
+        ([[A], [B]], [A, B]),
+        (json.dumps([A, B]), [A, B]),
+        (json.dumps({"url": A}), [A]),
+        (" " + json.dumps([{"url": A}]), [A]),
+        ("[half a list", []),
+        ("", []),
+        ("ok", []),
+        (None, []),
+        (7, []),
+        (True, []),
+        ("ftp://media.example/a.mp4", []),
+        ("file:///etc/passwd", []),
+        ("https://", []),
+        ("http://[half", []),
+        ("//media.example/a.mp4", []),
+        ("data:video/mp4;base64,AAAA", []),
+    ],
+)
+def test_addresses_are_found_in_every_shape_and_nothing_else_is(output, urls):
+    assert find_urls({"output": output}, ("output",)) == urls
+
+
+def test_the_first_path_that_holds_an_address_counts():
+    paths = ("video.url", "video", "output")
+    assert find_urls({"video": {"url": A}, "output": B}, paths) == [A]
+    assert find_urls({"video": [A, C], "output": B}, paths) == [A, C]
+    assert find_urls({"video": {"url": ""}, "output": B}, paths) == [B]
+    assert find_urls({"video": "ok", "output": None}, paths) == []
+    assert find_urls(None, paths) == []
+
+
+# Times.
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-05-22T13:17:32.110Z", datetime(2026, 5, 22, 13, 17, 32, 110000, tzinfo=UTC)),
+        ("2026-05-22 13:19:23", datetime(2026, 5, 22, 13, 19, 23, tzinfo=UTC)),
+        (" 2026-05-22 13:19:23 ", datetime(2026, 5, 22, 13, 19, 23, tzinfo=UTC)),
+        ("2026-05-22T15:19:23+02:00", datetime(2026, 5, 22, 13, 19, 23, tzinfo=UTC)),
+        ("...", None),
+        ("", None),
+        ("0001-01-01T00:00:00+14:00", None),
+        (None, None),
+        (1779455963, None),
+    ],
+)
+def test_a_time_is_read_in_both_documented_forms_and_never_fails_a_job(text, moment):
+    assert timestamp(text) == moment
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry_after": "7"}, 7.0),
+        ({"retry_after": " 7 "}, 7.0),
+        ({"retry_after": "0"}, 0.0),
+        ({"retry_after": "1.5"}, 1.5),
+        ({"retry_after": "-1"}, None),
+        ({"retry_after": "²"}, None),
+        ({"retry_after": "soon"}, None),
+        ({"retry_after": "nan"}, None),
+        ({"retry_after": "1" + "0" * 12}, 86_400.0),
+        ({"retry_after": "Fri, 22 May 2026 13:00:30 GMT"}, 30.0),
+        ({"retry_after": "Fri, 22 May 2026 15:00:30 +0200"}, 30.0),
+        ({"retry_after": "Fri, 22 May 2026 13:00:30 -0000"}, 30.0),
+        ({"retry_after": "Fri, 22 May 2026 12:00:00 GMT"}, 0.0),
+        ({"retry_after": "Fri, 22 May 9999 12:00:00 GMT"}, 86_400.0),
+        ({"x_rate_limit_reset_at_utc": "2026-05-22T13:00:45Z"}, 45.0),
+        ({"x_rate_limit_reset_at_utc": "2026-05-22 13:00:45"}, 45.0),
+        ({"x_rate_limit_reset_at_utc": "later"}, None),
+        ({"retry_after": "7", "x_rate_limit_reset_at_utc": "2026-05-22T13:00:45Z"}, 7.0),
+        ({"retry_after": "soon", "x_rate_limit_reset_at_utc": "2026-05-22T13:00:45Z"}, 45.0),
+    ],
+)
+def test_the_wait_a_vendor_asks_for_is_read_in_every_form_and_has_an_upper_limit(headers, seconds):
+    assert said({}, 429, **headers).retry_after(NOW) == seconds
+
+
+@given(st.text())
+@example("Sat, 01 Jan 0001 00:00:00 +2359")
+@example("9999-12-31T23:59:59-14:00")
+def test_no_text_in_a_time_is_too_odd(text):
+    wait = said({}, 429, **{"retry-after": text, "x-rate-limit-reset-at-utc": text}).retry_after(NOW)
+    assert wait is None or 0 <= wait <= 86_400
+    moment = timestamp(text)
+    assert moment is None or moment.utcoffset() == timedelta(0)
+
+
+# Reasons.
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (
+            {"error": "Insufficient Balance", "message": "Your wallet is empty."},
+            "Insufficient Balance: Your wallet is empty.",
+        ),
+        ({"error": "Not enough credits"}, "Not enough credits"),
+        ({"error": {"message": "inner", "code": 7}}, "inner"),
+        ({"detail": [{"msg": "field required"}, {"msg": "too long"}]}, "field required; too long"),
+        ({"msg": "Image Getting Created"}, "Image Getting Created"),
+        ({"error": "same", "message": "same"}, "same"),
+        ({"odd": 1}, "{'odd': 1}"),
+        (b"<html>\n <h1>Bad Gateway</h1></html>", "<html> <h1>Bad Gateway</h1></html>"),
+        (b"\xff\xfe", "\ufffd\ufffd"),
+        (b"", ""),
+    ],
+)
+def test_the_vendors_own_words_are_found_wherever_they_stand(body, reason):
+    assert said(body, 400).reason() == reason
+
+
+@pytest.mark.parametrize("body", [{"error": "x" * 1_000_000}, b"x" * 1_000_000, {"detail": ["x"] * 10_000}])
+def test_endless_words_are_cut_to_a_line(body):
+    assert len(said(body, 400).reason()) == 200
+
+
+def test_a_cut_line_shows_that_it_is_cut():
+    assert cut("one\n two") == "one two"
+    assert cut("x" * 201).endswith("x...")
+    assert cut("x" * 200) == "x" * 200
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [({}, None), ({"error": None}, None), ({"error": "x", "message": "y"}, "x"), ({"message": {"detail": "z"}}, "z")],
+)
+def test_the_reason_of_a_failed_job_is_its_error_first(body, reason):
+    assert reason_in(body) == reason
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>", b"[1]", b'"text"', b"7", b"null", b'{"half": ', b"\xff", b"[" * 100_000]
+)
+def test_only_a_json_object_is_a_body(content):
+    assert said(content).body is None
+
+
+@pytest.mark.parametrize(
+    ("code", "ok"), [(199, False), (200, True), (202, True), (299, True), (300, False), (404, False)]
+)
+def test_a_2xx_is_an_acceptance(code, ok):
+    assert said({}, code).ok is ok

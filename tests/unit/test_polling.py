@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_video_providers.exceptions import (
+    AuthenticationError,
+    InvalidRequestError,
+    JobCancelledError,
+    JobErroredError,
+    JobExpiredError,
+    JobFailedError,
+    JobTimeoutError,
+    JobUnknownError,
+    OutputMissingError,
+    RateLimitedError,
+    RequestRejectedError,
+    VendorUnavailableError,
+)
+from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.polling import GRACE, TROUBLES, Watch, after, timed_out
+
+START = datetime(2026, 5, 22, 13, 0, tzinfo=UTC)
+BOUGHT = VideoJob(model="pixazo:mochi-v1", request_id="r-1", submitted_at=START)
+OUTPUT = (VideoOutput(url="https://media.example/a.mp4"),)
+
+RUNNING = BOUGHT.but(status=JobStatus.RUNNING, vendor_status="PROCESSING")
+QUEUED = BOUGHT.but(status=JobStatus.QUEUED, vendor_status="QUEUED")
+DONE = BOUGHT.but(status=JobStatus.SUCCEEDED, vendor_status="COMPLETED", outputs=OUTPUT, charged="yes")
+EMPTY = DONE.but(outputs=())
+FAILED = BOUGHT.but(status=JobStatus.FAILED, vendor_status="FAILED", error="blocked")
+ERRED = BOUGHT.but(status=JobStatus.ERROR, vendor_status="ERROR", error="oops", charged="no")
+CANCELLED = BOUGHT.but(status=JobStatus.CANCELLED, vendor_status="CANCELED")
+GONE = BOUGHT.but(status=JobStatus.EXPIRED, vendor_status="HTTP 404")
+ODD = BOUGHT.but(status=JobStatus.UNKNOWN, vendor_status="HALTED")
+
+LOST = VendorUnavailableError("no answer")
+BUSY = RateLimitedError("slow down", retry_after=42.0)
+STORMY = RateLimitedError("slow down", retry_after=0.0)
+LOCKED = AuthenticationError("denied")
+REFUSED = RequestRejectedError("no")
+WRONG = InvalidRequestError("no legacy route")
+
+T0 = 300  # the first look of most rows: past the grace period
+
+
+def watch(**fields):
+    return Watch(job=QUEUED, started=START, deadline=START + timedelta(hours=1))._replace(**fields)
+
+
+def play(*looks, **fields):
+    """The last verdict after looks at (seconds since the start, what was seen), and the watch."""
+    seen, verdict = watch(**fields), None
+    for number, (second, what) in enumerate(looks, start=1):
+        seen, verdict = after(seen, what, START + timedelta(seconds=second))
+        ended = verdict.done is not None or verdict.error is not None
+        assert not ended or number == len(looks), f"ended at look {number}: {verdict}"
+    return seen, verdict
+
+
+GOES_ON = "goes on"
+
+
+def outcome(verdict):
+    if verdict.error is not None:
+        return type(verdict.error)
+    return "done" if verdict.done is not None else GOES_ON
+
+
+@pytest.mark.parametrize(
+    ("looks", "ends"),
+    [
+        # the vendor's own word
+        ([(0, QUEUED)], GOES_ON),
+        ([(0, RUNNING)], GOES_ON),
+        ([(0, DONE)], "done"),
+        ([(0, FAILED)], JobFailedError),
+        ([(0, ERRED)], JobErroredError),
+        ([(0, CANCELLED)], JobCancelledError),
+        # lost answers never end it
+        ([(second, LOST) for second in range(0, 3500, 10)], GOES_ON),
+        ([(second, BUSY) for second in range(0, 3500, 10)], GOES_ON),
+        ([(0, REFUSED)], RequestRejectedError),
+        ([(0, WRONG)], InvalidRequestError),
+        # an unknown job: nothing within the grace period, then three in a row over a minute
+        ([(second, GONE) for second in range(0, 120)], GOES_ON),
+        ([(110, GONE), (119, GONE), (121, GONE), (160, GONE)], GOES_ON),
+        ([(T0, GONE), (T0 + 30, GONE), (T0 + 59, GONE)], GOES_ON),
+        ([(T0, GONE), (T0 + 90, GONE)], GOES_ON),
+        ([(T0, GONE), (T0 + 30, GONE), (T0 + 60, GONE)], JobExpiredError),
+        ([(T0, GONE), (T0 + 1, GONE), (T0 + 2, GONE), (T0 + 59, GONE), (T0 + 61, GONE)], JobExpiredError),
+        ([(T0, GONE), (T0 + 30, RUNNING), (T0 + 60, GONE), (T0 + 90, GONE)], GOES_ON),
+        ([(T0, GONE), (T0 + 30, LOST), (T0 + 60, GONE), (T0 + 90, GONE)], JobExpiredError),
+        ([(T0, GONE), (T0 + 30, BUSY), (T0 + 60, GONE), (T0 + 90, BUSY)], GOES_ON),
+        ([(T0, GONE), (T0 + 30, EMPTY), (T0 + 60, GONE), (T0 + 90, GONE)], GOES_ON),
+        # finished without an output: three looks over half a minute
+        ([(0, EMPTY), (15, EMPTY)], GOES_ON),
+        ([(0, EMPTY), (10, EMPTY), (29, EMPTY)], GOES_ON),
+        ([(0, EMPTY), (15, EMPTY), (30, EMPTY)], OutputMissingError),
+        ([(0, EMPTY), (15, EMPTY), (30, DONE)], "done"),
+        ([(0, EMPTY), (15, LOST), (30, EMPTY), (45, EMPTY)], OutputMissingError),
+        ([(0, EMPTY), (15, RUNNING), (30, EMPTY), (45, EMPTY)], GOES_ON),
+        # an odd word: twenty looks over ten minutes
+        ([(30 * n, ODD) for n in range(20)], GOES_ON),
+        ([(31 * n, ODD) for n in range(19)], GOES_ON),
+        ([(32 * n, ODD) for n in range(20)], JobUnknownError),
+        ([(32 * n, ODD if n != 10 else RUNNING) for n in range(25)], GOES_ON),
+        ([(32 * n, ODD if n % 2 else LOST) for n in range(40)], JobUnknownError),
+        ([(0, ODD), (30, DONE)], "done"),
+        # a refused key: the connection is read once more
+        ([(0, LOCKED)], GOES_ON),
+        ([(0, LOCKED), (1, LOCKED)], AuthenticationError),
+        ([(0, LOCKED), (1, LOST), (2, LOCKED)], AuthenticationError),
+        ([(0, LOCKED), (1, RUNNING), (2, LOCKED)], GOES_ON),
+        ([(0, LOCKED), (1, DONE)], "done"),
+        # the deadline: only the vendor's own word counts at it
+        ([(3600, RUNNING)], JobTimeoutError),
+        ([(3599, RUNNING)], GOES_ON),
+        ([(3600, LOST)], JobTimeoutError),
+        ([(3600, LOCKED)], JobTimeoutError),
+        ([(3600, GONE)], JobTimeoutError),
+        ([(3600, ODD)], JobTimeoutError),
+        ([(3600, EMPTY)], JobTimeoutError),
+        ([(9999, DONE)], "done"),
+        ([(9999, FAILED)], JobFailedError),
+        ([(3530, GONE), (3560, GONE), (3600, GONE)], JobExpiredError),
+    ],
+)  # fmt: skip
+def test_the_table_of_verdicts(looks, ends):
+    _, verdict = play(*looks)
+    assert outcome(verdict) == ends
+
+
+@pytest.mark.parametrize(
+    ("seen", "pause", "reconnect"),
+    [
+        (RUNNING, None, False),
+        (QUEUED, None, False),
+        (LOST, None, False),
+        (BUSY, 42.0, False),
+        (STORMY, 1.0, False),
+        (LOCKED, 0.0, True),
+        (GONE, 30.0, False),
+        (EMPTY, 15.0, False),
+        (ODD, 30.0, False),
+    ],
+)
+def test_what_is_odd_names_its_own_pause_and_the_rest_is_left_to_the_caller(seen, pause, reconnect):
+    _, verdict = play((T0, seen))
+    assert (verdict.pause, verdict.reconnect) == (pause, reconnect)
+
+
+def test_a_404_within_the_grace_period_is_an_ordinary_look():
+    _, verdict = play((10, GONE))
+    assert (verdict.pause, outcome(verdict)) == (None, GOES_ON)
+
+
+@pytest.mark.parametrize(("submitted_at", "within"), [(START - timedelta(days=1), False), (START, True), (None, True)])
+def test_the_grace_period_counts_from_the_submit_or_from_the_start_of_the_watch(submitted_at, within):
+    gone = GONE.but(submitted_at=submitted_at)
+    seen, _ = after(watch(), gone, START + GRACE - timedelta(seconds=1))
+    assert (seen.trouble is None) is within
+
+
+def test_a_404_does_not_overwrite_what_is_known_of_the_job():
+    seen, _ = play((T0, RUNNING), (T0 + 30, GONE))
+    assert seen.job == RUNNING
+
+
+def test_the_watch_remembers_the_job_as_it_was_last_seen():
+    assert play((0, RUNNING), (1, LOST))[0].job == RUNNING
+    assert play((0, RUNNING), (1, EMPTY))[0].job == EMPTY
+
+
+def test_each_ending_says_what_happened_what_it_costs_and_what_to_do():
+    ends = {
+        "JobFailedError": ([(0, FAILED)], "FAILED: blocked", "Whether it was charged is not known.", "vendor's reason"),
+        "JobErroredError": ([(0, ERRED)], "ERROR: oops", "Nothing was charged.", "Clear the submit task"),
+        "JobCancelledError": ([(0, CANCELLED)], "gives no reason", "not known", "Clear the submit task"),
+        "JobExpiredError": ([(T0 + 30 * n, GONE) for n in range(3)], "HTTP 404, 3 times in a row", "not known", "console"),
+        "OutputMissingError": ([(15 * n, EMPTY) for n in range(3)], "3 looks", "has charged", "Run the sensor again later"),
+        "JobUnknownError": ([(32 * n, ODD) for n in range(20)], "'HALTED' 20 times in a row, since 13:00:00", "not known", "console"),
+        "JobTimeoutError": ([(3600, RUNNING)], "3600 s of waiting; it was last seen running", "may still be charged", "Run the sensor again"),
+    }  # fmt: skip
+    for kind, (looks, what, money, remedy) in ends.items():
+        error = play(*looks)[1].error
+        assert type(error).__name__ == kind
+        assert error.request_id == "r-1"
+        for part in (what, money, remedy, "request_id=r-1", "model=pixazo:mochi-v1"):
+            assert part in str(error), kind
+
+
+def test_a_lost_mochi_at_pixazo_may_be_one_of_the_older_status_call():
+    def lost(**fields):
+        return str(play(*[(T0 + 30 * n, GONE.but(**fields)) for n in range(3)])[1].error)
+
+    assert "status_route=legacy" in lost()
+    assert "status_route=legacy" not in lost(status_route="legacy")
+    assert "status_route=legacy" not in lost(model="segmind:mochi-1")
+
+
+def test_a_job_that_is_finished_at_the_deadline_is_not_said_to_run():
+    error = timed_out(watch(job=EMPTY))
+    assert "still running" not in str(error)
+    assert "has charged" in str(error)
+
+
+def test_every_trouble_ends_within_the_time_that_its_numbers_say():
+    for kind, seen in [("not found", GONE), ("no output", EMPTY), ("unknown word", ODD)]:
+        limit, second, looks = TROUBLES[kind], T0, 0
+        current = watch()
+        while True:
+            current, verdict = after(current, seen, START + timedelta(seconds=second))
+            looks += 1
+            if verdict.error:
+                break
+            second += verdict.pause
+        assert looks >= limit.times
+        assert second - T0 <= limit.lasting.total_seconds() + limit.pause
+
+
+_SEEN = st.sampled_from([QUEUED, RUNNING, EMPTY, GONE, ODD, LOST, BUSY, STORMY, LOCKED])
+
+
+@given(st.lists(st.tuples(st.floats(0, 600), _SEEN), max_size=60))
+def test_only_the_vendors_own_word_or_a_long_row_ends_a_wait_before_its_deadline(steps):
+    current, second = watch(), 0.0
+    for gap, seen in steps:
+        second += gap
+        current, verdict = after(current, seen, START + timedelta(seconds=second))
+        assert verdict.done is None
+        assert verdict.pause is None or verdict.pause >= 0.0
+        if verdict.error is not None:
+            patient = (JobTimeoutError, JobExpiredError, OutputMissingError, JobUnknownError, AuthenticationError)
+            assert isinstance(verdict.error, patient)
+            assert not isinstance(verdict.error, JobTimeoutError) or second >= 3600
+            return
+        assert second < 3600

@@ -1,0 +1,596 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import httpx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_video_providers import catalogue
+from airflow_video_providers.exceptions import (
+    AuthenticationError,
+    InsufficientCreditsError,
+    InvalidRequestError,
+    RateLimitedError,
+    RequestRejectedError,
+    SubmissionOutcomeUnknownError,
+    VendorUnavailableError,
+    VideoProviderError,
+)
+from airflow_video_providers.jobs import JobStatus, VideoJob
+from tests.support.vendors import KEY, MODELS, NOW, SMALLEST, answer, job, request, scripted
+
+VENDORS = sorted(MODELS)
+A, B = "https://media.example/a.mp4", "https://media.example/b.mp4"
+
+
+def submit(vendor, *answers, model=None, **fields):
+    script = scripted(*answers)
+    return script, script.client(vendor).submit(request(model or MODELS[vendor], **fields))
+
+
+def fails(kind, call, *args, **fields):
+    with pytest.raises(kind) as caught:
+        call(*args, **fields)
+    assert type(caught.value) is kind
+    assert KEY not in str(caught.value)
+    return caught.value
+
+
+# The paid call.
+
+PATHS = {
+    "pixazo:mochi-v1": "/mochi-v1-clone/generate",
+    "pixazo:pixverse-v6-text-to-video": "/pixverse-v6-text-to-video/v1/pixverse-v6-text-to-video-request",
+    "pixazo:pixverse-v6-image-to-video": "/pixverse-v6-image-to-video/v1/pixverse-v6-image-to-video-request",
+    "pixazo:pixverse-c1-text-to-video": "/pixverse-c1-text-to-video/v1/pixverse-c1-text-to-video-request",
+    "pixazo:pixverse-c1-image-to-video": "/pixverse-c1-image-to-video/v1/pixverse-c1-image-to-video-request",
+    "pixazo:pixverse-v5.6-text-to-video": "/pixverse/v1/pixverse-request",
+    "pixazo:pixverse-v5.6-image-to-video": "/pixverse-i2v/v1/pixverse-i2v-request",
+    "appypie:mochi-1": "/fal-ai-mochi-v1/v1/generate",
+    "segmind:mochi-1": "/v2/mochi-1",
+}
+HOSTS = {"pixazo": "gateway.pixazo.ai", "appypie": "gateway.appypie.com", "segmind": "api.segmind.com"}
+KEY_HEADERS = {
+    "pixazo": "Ocp-Apim-Subscription-Key", "appypie": "Ocp-Apim-Subscription-Key", "segmind": "x-api-key",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("model", SMALLEST)
+def test_each_model_is_bought_at_its_documented_address_with_the_documented_headers(model):
+    vendor = model.partition(":")[0]
+    script, bought = submit(vendor, answer(202, {"request_id": "r-1", "status": "QUEUED"}), model=model)
+    (call,) = script.sent
+    assert (call.method, str(call.url)) == ("POST", f"https://{HOSTS[vendor]}{PATHS[model]}")
+    assert call.headers[KEY_HEADERS[vendor]] == KEY
+    assert call.headers["content-type"] == "application/json"
+    assert call.headers["cache-control"] == "no-cache"
+    assert (bought.model, bought.request_id, bought.status) == (model, "r-1", JobStatus.QUEUED)
+    assert bought.submitted_at == NOW
+    assert bought.charged == "unknown"
+
+
+@pytest.mark.parametrize("code", [200, 201, 202])
+@pytest.mark.parametrize("key", ["request_id", "requestId", "id"])
+def test_any_2xx_with_an_id_is_a_purchase(code, key):
+    _, bought = submit("appypie", answer(code, {key: "r-9"}))
+    assert (bought.request_id, bought.status, bought.vendor_status) == ("r-9", JobStatus.QUEUED, None)
+
+
+def test_segmind_forgets_a_job_an_hour_after_its_submit_and_says_what_is_left():
+    _, bought = submit("segmind", answer(200, {"request_id": "r-1", "status": "QUEUED"}, x_remaining_credits="7.5"))
+    assert bought.expires_at == NOW + timedelta(hours=1)
+    assert bought.remaining_credits == "7.5"
+
+
+@pytest.mark.parametrize("vendor", ["pixazo", "appypie"])
+def test_the_others_name_no_time_and_no_credits(vendor):
+    _, bought = submit(vendor, answer(200, {"request_id": "r-1"}))
+    assert (bought.expires_at, bought.remaining_credits) == (None, None)
+
+
+REFUSALS = [
+    (400, {"error": "Model not found", "message": "Model 'x' not found or is disabled"}, RequestRejectedError),
+    (401, {"error": "Invalid or missing authentication"}, AuthenticationError),
+    (402, {"error": "Insufficient Balance", "message": "Your wallet is empty."}, InsufficientCreditsError),
+    (403, {"error": "Access denied for this operation"}, AuthenticationError),
+    (404, {"error": "Endpoint not found"}, RequestRejectedError),
+    (405, "<html>405</html>", RequestRejectedError),
+    (410, {"error": "retired"}, RequestRejectedError),
+    (413, "<html>too large</html>", RequestRejectedError),
+    (422, {"detail": [{"msg": "field required"}]}, RequestRejectedError),
+    (301, "", RequestRejectedError),
+    (307, "", RequestRejectedError),
+    (308, "", RequestRejectedError),
+]
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(("code", "body", "kind"), REFUSALS, ids=lambda value: value if isinstance(value, int) else "")
+def test_a_refused_submit_costs_nothing_is_not_repeated_and_says_why(vendor, code, body, kind):
+    script = scripted(answer(code, body, location="https://elsewhere.example/"))
+    error = fails(kind, script.client(vendor).submit, request(MODELS[vendor]))
+    assert len(script.sent) == 1
+    assert (error.charged, error.http_status, error.model) == ("no", code, MODELS[vendor])
+    assert f"HTTP {code}" in str(error)
+    assert "Nothing was charged." in str(error)
+    assert error.remedy in str(error)
+    assert error.remedy
+    assert not error.retryable
+
+
+def test_a_406_means_credits_at_segmind_unless_it_speaks_of_the_content_type():
+    for body, kind in [
+        ({"error": "Not enough credits"}, InsufficientCreditsError),
+        ({"error": "Unsupported content type"}, RequestRejectedError),
+        ({"error": "Unsupported Content-Type; use JSON"}, RequestRejectedError),
+    ]:
+        fails(kind, submit, "segmind", answer(406, body))
+    fails(RequestRejectedError, submit, "pixazo", answer(406, {"error": "Not Acceptable"}))
+
+
+UNKNOWN = {
+    "read timeout": httpx.ReadTimeout("slow"),
+    "write timeout": httpx.WriteTimeout("slow"),
+    "write error": httpx.WriteError("broken pipe"),
+    "read error": httpx.ReadError("reset"),
+    "closed without an answer": httpx.RemoteProtocolError("Server disconnected without sending a response."),
+    "half an answer": httpx.DecodingError("bad gzip"),
+    "500": answer(500, {"error": "An unexpected error occurred"}),
+    "500 with a status": answer(500, {"status": "error"}),
+    "502": answer(502, "<html>Bad Gateway</html>"),
+    "503 without Retry-After": answer(503, "<html>"),
+    "504": answer(504, ""),
+    "408": answer(408, ""),
+    "303": answer(303, "", location="/done"),
+    "2xx without an id": answer(200, {"status": "QUEUED"}),
+    "2xx with an empty id": answer(202, {"request_id": " "}),
+    "2xx with a message only": answer(200, {"msg": "Image Getting Created"}),
+    "200 with HTML": answer(200, "<html>Welcome</html>"),
+    "200 with half of the JSON": answer(200, '{"request_id": "r-'),
+    "200 with a list": answer(200, ["r-1"]),
+    "204": answer(204),
+}
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("what", UNKNOWN)
+def test_a_submit_that_may_have_arrived_is_never_repeated_and_never_called_failed(vendor, what):
+    script = scripted(UNKNOWN[what], answer(200, {"request_id": "second"}))
+    error = fails(SubmissionOutcomeUnknownError, script.client(vendor).submit, request(MODELS[vendor]))
+    assert len(script.sent) == 1
+    assert script.slept == []
+    assert (error.charged, error.retryable) == ("unknown", False)
+    assert "request_id=<its id>" in str(error)
+    assert "on_unknown_outcome='resubmit'" in str(error)
+    assert "Whether it was charged is not known." in str(error)
+
+
+CERTAINLY_NOT = {
+    "refused": httpx.ConnectError("refused"),
+    "connect timeout": httpx.ConnectTimeout("slow"),
+    "pool timeout": httpx.PoolTimeout("full"),
+    "proxy": httpx.ProxyError("503"),
+    "429": answer(429, {"error": "Rate limit exceeded, please retry later"}),
+    "503 with Retry-After": answer(503, "<html>", retry_after="2"),
+    "503 with an odd Retry-After": answer(503, "<html>", retry_after="soon"),
+}
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("what", CERTAINLY_NOT)
+def test_a_submit_that_certainly_did_not_arrive_is_repeated(vendor, what):
+    script, bought = submit(vendor, CERTAINLY_NOT[what], CERTAINLY_NOT[what], answer(202, {"request_id": "r-3"}))
+    assert bought.request_id == "r-3"
+    assert len(script.sent) == 3
+    assert all(pause >= 1.0 for pause in script.slept)
+    assert [call.content for call in script.sent] == [script.sent[0].content] * 3
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("what", CERTAINLY_NOT)
+def test_it_is_repeated_for_two_minutes_at_most(vendor, what):
+    script = scripted(CERTAINLY_NOT[what])
+    with pytest.raises((RateLimitedError, VendorUnavailableError)) as caught:
+        script.client(vendor).submit(request(MODELS[vendor]))
+    assert caught.value.charged == "no"
+    assert caught.value.retryable
+    assert "Nothing was charged." in str(caught.value)
+    assert sum(script.slept) <= 120 * 1.2, "two minutes and the jitter"
+    assert len(script.sent) <= 121
+
+
+@pytest.mark.parametrize("header", ["0", "-5", "0.001"])
+def test_a_vendor_that_asks_for_no_pause_is_not_stormed(header):
+    script = scripted(answer(429, {}, retry_after=header))
+    fails(RateLimitedError, script.client("segmind").submit, request("segmind:mochi-1"))
+    assert all(pause >= 1.0 for pause in script.slept)
+    assert len(script.sent) <= 121
+
+
+def test_a_longer_wait_than_a_worker_should_be_held_is_airflows():
+    script = scripted(answer(429, {}, retry_after="600"))
+    error = fails(RateLimitedError, script.client("pixazo").submit, request("pixazo:mochi-v1"))
+    assert error.retry_after == 600
+    assert script.slept == []
+
+
+def test_segmind_names_the_moment_at_which_its_limit_ends():
+    script, _ = submit(
+        "segmind",
+        answer(429, {"error": "Too many requests"}, x_rate_limit_reset_at_utc="2026-05-22T13:00:20Z"),
+        answer(200, {"request_id": "r-1"}),
+    )
+    (pause,) = script.slept
+    assert 20 <= pause <= 24
+
+
+# How a job stands.
+
+
+def look(vendor, *answers, **fields):
+    script = scripted(*answers)
+    return script, script.client(vendor).status(job(vendor, **fields))
+
+
+def done(vendor):
+    """The answers that say that a job is finished."""
+    if vendor == "pixazo":
+        return (answer(200, {"status": "COMPLETED", "output": {"media_url": [A, B], "media_type": "video/mp4"}}),)
+    if vendor == "appypie":
+        return (answer(200, {"status": "completed", "video_url": A}),)
+    return answer(200, {"status": "COMPLETED"}), answer(200, {"status": "COMPLETED", "output": [A, B]})
+
+
+@pytest.mark.parametrize(
+    ("vendor", "calls"),
+    [
+        ("pixazo", [("GET", "/v2/requests/status/r-1", b"")]),
+        ("appypie", [("POST", "/fal-ai-mochi-v1-polling/v1/getStatus", b'{"requestId":"r-1"}')]),
+        ("segmind", [("GET", "/v2/requests/r-1/status", b""), ("GET", "/v2/requests/r-1", b"")]),
+    ],
+)
+def test_a_finished_job_holds_its_outputs_and_is_paid(vendor, calls):
+    script, seen = look(vendor, *done(vendor))
+    assert [(call.method, call.url.path, call.content) for call in script.sent] == calls
+    assert (seen.status, seen.charged, seen.error) == (JobStatus.SUCCEEDED, "yes", None)
+    assert [output.url for output in seen.outputs] == ([A] if vendor == "appypie" else [A, B])
+
+
+def test_pixazos_older_status_call_is_used_where_the_job_says_so_and_for_mochi_only():
+    script, seen = look("pixazo", answer(200, {"status": "completed", "video_url": A}), status_route="legacy")
+    (call,) = script.sent
+    assert (call.method, call.url.path) == ("POST", "/mochi-v1-polling-clone/getStatus")
+    assert call.content == b'{"requestId":"r-1"}'
+    assert [output.url for output in seen.outputs] == [A]
+    error = fails(
+        InvalidRequestError,
+        look,
+        "pixazo",
+        answer(200, {}),
+        model="pixazo:pixverse-v6-text-to-video",
+        status_route="legacy",
+    )
+    assert "status_route" in str(error)
+    assert "r-1" in str(error)
+
+
+def test_a_connection_that_asks_for_the_older_call_buys_jobs_that_are_looked_up_there():
+    script = scripted(answer(202, {"request_id": "r-1"}))
+    assert script.client("pixazo", status_route="legacy").submit(request("pixazo:mochi-v1")).status_route == "legacy"
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_status_route_that_a_vendor_does_not_have_is_refused(vendor):
+    error = fails(InvalidRequestError, scripted().client, vendor, status_route="newest")
+    assert "default" in str(error)
+
+
+CHARGED = {
+    "pixazo": {"COMPLETED": "yes", "FAILED": "unknown", "ERROR": "no", "cancelled": "unknown", "expired": "unknown"},
+    "appypie": {"completed": "yes", "failed": "unknown", "error": "unknown", "cancelled": "unknown"},
+    "segmind": {"FAILED": "unknown", "error": "unknown", "cancelled": "unknown", "expired": "unknown"},
+}
+
+
+@pytest.mark.parametrize(
+    ("vendor", "word", "charged"), [(vendor, *pair) for vendor, words in CHARGED.items() for pair in words.items()]
+)
+def test_what_a_final_state_costs_is_what_the_vendors_documents_say(vendor, word, charged):
+    _, seen = look(vendor, answer(200, {"status": word, "error": "why", "video_url": A}))
+    assert seen.status.terminal
+    assert seen.charged == charged
+    assert seen.vendor_status == word
+    assert seen.error == (None if seen.status is JobStatus.SUCCEEDED else "why")
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("word", ["QUEUED", "processing", "HALTED"])
+def test_a_job_that_goes_on_has_no_outputs_and_no_bill_yet(vendor, word):
+    script, seen = look(vendor, answer(200, {"status": word, "video_url": A, "error": "not yet"}))
+    assert not seen.status.terminal
+    assert (seen.outputs, seen.charged, seen.error, seen.vendor_status) == ((), "unknown", None, word)
+    assert len(script.sent) == 1
+
+
+def test_the_times_a_vendor_names_are_kept_and_the_time_of_the_submit_is_ours():
+    body = {"status": "PROCESSING", "created_at": "2026-03-31T10:00:00.000Z", "completed_at": "2026-03-31 10:00:15"}
+    _, seen = look("pixazo", answer(200, body))
+    assert seen.submitted_at == NOW
+    assert f"{seen.completed_at:%H:%M:%S}" == "10:00:15"
+    _, attached = look("pixazo", answer(200, body), submitted_at=None)
+    assert f"{attached.submitted_at:%H:%M:%S}" == "10:00:00"
+    _, odd = look("pixazo", answer(200, {"status": "PROCESSING", "created_at": "...", "completed_at": 7}))
+    assert odd.completed_at is None
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("code", [500, 502, 503, 504])
+@pytest.mark.parametrize("body", [{"status": "error"}, {"status": "FAILED", "error": "gateway"}, "<html>", ""])
+def test_a_gateways_5xx_is_no_news_of_the_job_whatever_it_says(vendor, code, body):
+    error = fails(VendorUnavailableError, look, vendor, answer(code, body))
+    assert (error.request_id, error.http_status, error.retryable) == ("r-1", code, True)
+    assert "The job is not affected." in str(error)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(
+    "what",
+    [
+        httpx.ReadTimeout("slow"),
+        httpx.ConnectError("refused"),
+        httpx.RemoteProtocolError("closed"),
+        httpx.DecodingError("x"),
+    ],
+    ids=lambda what: type(what).__name__,
+)
+def test_a_broken_connection_is_no_news_of_the_job(vendor, what):
+    error = fails(VendorUnavailableError, look, vendor, what)
+    assert type(what).__name__ in str(error)
+    assert "safe to run the task again" in str(error)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("body", ["<html>200</html>", "[]", "", '{"half', "null"])
+def test_a_200_that_is_no_json_object_is_no_news_of_the_job(vendor, body):
+    fails(VendorUnavailableError, look, vendor, answer(200, body))
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_refused_key_is_told_with_the_job_it_leaves_untouched(vendor, code):
+    error = fails(AuthenticationError, look, vendor, answer(code, {"error": "denied"}))
+    assert "The job is not affected." in str(error)
+    assert "connection's password" in str(error)
+    assert error.request_id == "r-1"
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_rate_limit_on_a_look_carries_the_wait_and_leaves_the_job_alone(vendor):
+    error = fails(RateLimitedError, look, vendor, answer(429, {"error": "slow down"}, retry_after="9"))
+    assert (error.retry_after, error.request_id) == (9.0, "r-1")
+    assert "The job is not affected." in str(error)
+    assert "requests_per_minute" in str(error)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("code", [400, 405, 410])
+def test_a_look_that_is_refused_says_what_to_check(vendor, code):
+    error = fails(RequestRejectedError, look, vendor, answer(code, {"error": "no"}))
+    assert "Check the request_id and the model." in str(error)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("code", [408, 425, 301, 302, 307])
+def test_what_says_nothing_is_asked_again_and_redirects_are_not_followed(vendor, code):
+    script = scripted(answer(code, "", location="https://elsewhere.example/"))
+    fails(VendorUnavailableError, script.client(vendor).status, job(vendor))
+    assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("body", [{"error": "Endpoint not found"}, {"status": "NOT_FOUND"}, "<html>404</html>", ""])
+def test_a_404_is_a_job_that_the_vendor_does_not_know(vendor, body):
+    _, seen = look(vendor, answer(404, body))
+    assert (seen.status, seen.charged, seen.outputs) == (JobStatus.EXPIRED, "unknown", ())
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_an_answer_without_a_status_is_finished_where_it_holds_an_output_and_unknown_where_not(vendor):
+    body = {"video_url": A, "output": {"media_url": A}}
+    assert look(vendor, answer(200, body), answer(200, body))[1].status is JobStatus.SUCCEEDED
+    assert look(vendor, answer(200, {"hello": "world"}))[1].status is JobStatus.UNKNOWN
+
+
+def test_appypie_says_that_something_is_being_created_while_a_job_runs():
+    _, seen = look("appypie", answer(200, {"msg": "Image Getting Created"}))
+    assert (seen.status, seen.vendor_status) == (JobStatus.RUNNING, "Image Getting Created")
+    _, finished = look("appypie", answer(200, {"msg": "Image Getting Created", "video_url": A}))
+    assert finished.status is JobStatus.SUCCEEDED
+    _, endless = look("appypie", answer(200, {"msg": "x" * 1_000_000}))
+    assert len(endless.vendor_status) == 200
+
+
+POLLING, PLAIN = "/fal-ai-mochi-v1-polling/v1/getStatus", "/fal-ai-mochi-v1/v1/getStatus"
+
+
+@pytest.mark.parametrize(
+    ("second", "later"),
+    [(answer(200, {"status": "completed", "video_url": A}), PLAIN), (answer(404, {"status": "NOT_FOUND"}), PLAIN)],
+    ids=["it is there", "it answers that the job is not"],
+)
+def test_appypies_other_prefix_is_tried_once_and_remembered_where_it_exists(second, later):
+    script = scripted(answer(404, {"error": "Endpoint not found"}), second)
+    client = script.client("appypie")
+    client.status(job("appypie"))
+    client.status(job("appypie"))
+    assert [call.url.path for call in script.sent] == [POLLING, PLAIN, later]
+
+
+def test_where_both_prefixes_are_missing_the_first_stays_the_first():
+    script = scripted(answer(404, {"error": "Endpoint not found"}))
+    client = script.client("appypie")
+    assert client.status(job("appypie")).status is JobStatus.EXPIRED
+    client.status(job("appypie"))
+    assert [call.url.path for call in script.sent] == [POLLING, PLAIN] * 2
+
+
+def test_a_job_that_appypie_does_not_know_is_not_asked_for_elsewhere():
+    script, _ = look("appypie", answer(404, {"status": "NOT_FOUND"}))
+    assert len(script.sent) == 1
+
+
+def test_two_jobs_of_one_connection_may_find_the_missing_prefix_at_the_same_time():
+    vendor = catalogue.vendors()["appypie"]()
+    flows = [vendor.status(job("appypie")) for _ in range(2)]
+    missing, known = answer(404, {"error": "Endpoint not found"}), answer(200, {"status": "processing"})
+    assert [next(flow).url.path for flow in flows] == [POLLING] * 2
+    assert [flow.send(missing).url.path for flow in flows] == [PLAIN] * 2
+    for flow in flows:
+        with pytest.raises(StopIteration) as end:
+            flow.send(known)
+        assert end.value.value.status is JobStatus.RUNNING
+    assert vendor.status_call(job("appypie")).url.path == PLAIN
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"status": "FAILED", "error": "blocked"}, {"error": "blocked"}, {"detail": "blocked"}, "<html>422</html>"],
+)
+def test_a_422_is_how_segmind_serves_a_failed_job(body):
+    script, seen = look("segmind", answer(422, body))
+    assert (seen.status, seen.charged) == (JobStatus.FAILED, "unknown")
+    assert seen.error == (None if isinstance(body, str) else "blocked")
+    assert len(script.sent) == 1, "the result of a failed job is not fetched"
+
+
+@pytest.mark.parametrize(
+    ("result", "status"),
+    [
+        (answer(200, {"status": "COMPLETED", "video": {"url": A}}), JobStatus.SUCCEEDED),
+        (answer(200, {"output": A}), JobStatus.SUCCEEDED),
+        (answer(200, {"status": "COMPLETED", "output": "ok"}), JobStatus.SUCCEEDED),
+        (answer(200, {"hello": "world"}), JobStatus.SUCCEEDED),
+        (answer(422, {"status": "FAILED", "error": "late"}), JobStatus.FAILED),
+        (answer(404, {"error": "expired"}), JobStatus.EXPIRED),
+        (answer(200, {"status": "PROCESSING"}), JobStatus.RUNNING),
+    ],
+)
+def test_segminds_result_is_fetched_the_moment_the_job_is_finished(result, status):
+    script, seen = look("segmind", answer(200, {"status": "COMPLETED"}, x_remaining_credits="3"), result)
+    assert len(script.sent) == 2
+    assert seen.status is status
+    assert seen.remaining_credits == "3"
+
+
+def test_segminds_credits_are_read_from_the_metrics_too():
+    body = {"status": "COMPLETED", "output": A, "metrics": {"remaining_credits": 12.25}}
+    assert look("segmind", answer(200, body))[1].remaining_credits == "12.25"
+
+
+@pytest.mark.parametrize("vendor", ["pixazo", "segmind"])
+@pytest.mark.parametrize("request_id", ["../../v1/keys", "a/b", "..", ".", "a?b=c", "a#b", "a b", "ü", "%2e%2e"])
+def test_an_id_is_one_segment_of_the_path_whatever_it_holds(vendor, request_id):
+    script, _ = look(vendor, answer(200, {"status": "QUEUED"}), request_id=request_id)
+    path = script.sent[0].url.raw_path.decode()
+    plain = look(vendor, answer(200, {"status": "QUEUED"}))[0].sent[0].url.raw_path.decode()
+    assert path.count("/") == plain.count("/")
+    assert "?" not in path
+    assert path.startswith("/v2/requests/")
+    assert script.sent[0].url.host == HOSTS[vendor]
+
+
+# The connection test.
+
+
+def test_the_test_of_a_connection_spends_nothing():
+    for vendor in VENDORS:
+        script = scripted(answer(200, {"credits": 12.5}))
+        assert "Nothing was spent." in script.client(vendor).check()
+        assert all(
+            "generate" not in call.url.path and "mochi-1" not in call.url.path.split("/") for call in script.sent
+        )
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("code", [200, 400, 404, 422])
+def test_an_answer_about_anything_but_the_key_shows_that_the_key_is_good(vendor, code):
+    assert "did not refuse the key" in scripted(answer(code, {"error": "no such job"})).client(vendor).check()
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(401, AuthenticationError), (403, AuthenticationError), (429, RateLimitedError), (500, VendorUnavailableError)],
+)
+def test_a_bad_connection_is_told_with_its_reason(vendor, code, kind):
+    error = fails(kind, scripted(answer(code, {"error": "reason"})).client(vendor).check)
+    assert "reason" in str(error)
+    assert error.charged == "no"
+
+
+# The route that answers with the video itself.
+
+
+@pytest.mark.parametrize("vendor", ["pixazo", "appypie"])
+def test_a_vendor_without_such_a_route_says_so_and_sends_nothing(vendor, tmp_path):
+    script = scripted(answer(200, b"video"))
+    error = fails(
+        InvalidRequestError, script.client(vendor).generate_to_file, request(MODELS[vendor]), tmp_path / "a.mp4"
+    )
+    assert "Submit the request and wait for it." in str(error)
+    assert script.sent == []
+
+
+# Whatever a vendor answers.
+
+_JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from([A, "[", "COMPLETED", "http://["]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+_NAMES = [
+    "status", "task_status", "request_id", "requestId", "id", "error", "message", "detail", "msg", "output", "video",
+    "video_url", "url", "media_url", "media_type", "metrics", "remaining_credits", "credits", "created_at", "completed_at",
+]  # fmt: skip
+_BODIES = _JSON | st.dictionaries(st.sampled_from(_NAMES), _JSON, max_size=6)
+_ANSWERS = st.builds(
+    lambda code, body: answer(code, body),
+    st.sampled_from([200, 202, 204, 301, 303, 400, 401, 402, 404, 406, 408, 422, 429, 500, 503]),
+    _BODIES | st.binary(max_size=30),
+)
+
+
+def outcome(call, *args):
+    """The job, or the error of ours; any other exception is a bug."""
+    try:
+        return call(*args)[1]
+    except VideoProviderError as error:
+        return error
+
+
+@settings(max_examples=100, deadline=None)
+@given(vendor=st.sampled_from(VENDORS), answers=st.lists(_ANSWERS, min_size=1, max_size=2))
+def test_whatever_is_answered_to_a_look_it_is_a_job_or_an_error_of_ours(vendor, answers):
+    seen = outcome(look, vendor, *answers)
+    assert seen.request_id == "r-1"
+    if isinstance(seen, VideoJob):
+        assert VideoJob.from_dict(seen.to_dict()) == seen
+        assert not seen.outputs or seen.status is JobStatus.SUCCEEDED
+
+
+@settings(max_examples=100, deadline=None)
+@given(vendor=st.sampled_from(VENDORS), first=_ANSWERS)
+def test_whatever_is_answered_to_a_submit_it_is_a_job_or_an_error_that_names_the_money(vendor, first):
+    bought = outcome(submit, vendor, first)
+    if isinstance(bought, VideoJob):
+        assert first.is_success
+        assert VideoJob.from_dict(bought.to_dict()) == bought
+    else:
+        assert bought.charged == ("unknown" if isinstance(bought, SubmissionOutcomeUnknownError) else "no")
