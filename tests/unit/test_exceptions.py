@@ -97,7 +97,7 @@ def test_the_facts_of_the_job_are_the_facts_of_the_error():
     assert "The vendor has charged for this." in str(error)
 
 
-@pytest.mark.parametrize("again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copy", "pickle"])
+@pytest.mark.parametrize("again", [copy.copy, lambda error: pickle.loads(pickle.dumps(error))], ids=["copy", "pickle"])  # noqa: S301 # our own bytes
 def test_an_error_survives_a_copy(again):
     error = RateLimitedError("Slow down.", model="segmind:mochi-1", retry_after=3.0)
     assert str(again(error)) == str(error)

@@ -86,7 +86,7 @@ def outcome(verdict):
         ([(0, REFUSED)], RequestRejectedError),
         ([(0, WRONG)], InvalidRequestError),
         # an unknown job: nothing within the grace period, then three in a row over a minute
-        ([(second, GONE) for second in range(0, 120)], GOES_ON),
+        ([(second, GONE) for second in range(120)], GOES_ON),
         ([(110, GONE), (119, GONE), (121, GONE), (160, GONE)], GOES_ON),
         ([(T0, GONE), (T0 + 30, GONE), (T0 + 59, GONE)], GOES_ON),
         ([(T0, GONE), (T0 + 90, GONE)], GOES_ON),
