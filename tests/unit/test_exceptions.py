@@ -6,7 +6,7 @@ import pickle
 import re
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout
+from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorTimeout
 
 from airflow_video_providers import exceptions
 from airflow_video_providers.exceptions import (
