@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_video_providers import catalogue, metrics
@@ -13,7 +14,7 @@ from airflow_video_providers.ledger.config import default_on_clear, open_ledger
 from airflow_video_providers.ledger.gestures import void_after_error
 from airflow_video_providers.ledger.purchase import buy_once
 from airflow_video_providers.ledger.records import Identity, Intent
-from airflow_video_providers.ledger.spend import Guard, Limits, estimate
+from airflow_video_providers.ledger.spend import Estimate, Guard, Limits, estimate
 from airflow_video_providers.vendors.base import utcnow
 
 if TYPE_CHECKING:
@@ -62,39 +63,38 @@ def buy(task: BuysVideo, context: Context, *, into: Path | None = None) -> Video
     hook = VideoHook.for_model(task.model, task.conn_id)
     settings = hook.settings  # whatever is wrong with the connection must show before an intent is stored
     hook.get_conn()
-    request = None if task.request_id else rendered_request(task)
-    body: dict[str, Any] = {**request.body(), **(task.extra_fields or {})} if request else {}
-    cost = estimate(
-        task.model,
-        documented=request.price() if request else None,
-        prices=settings.extra.get("prices"),
-        seconds=request.seconds() if request else None,
-    )
-    intent = Intent.of(
-        model=task.model, request=body, conn_id=hook.conn_id, estimated_cost_usd=cost.usd, cost_basis=cost.basis
-    )
-    limits = Limits.of(
-        settings.extra,
-        max_cost_usd=task.max_cost_usd,
-        max_run_cost_usd=task.max_run_cost_usd,
-        allow_unknown_price=task.allow_unknown_price,
-    )
     identity, ledger, ti = identity_of(context), open_ledger(context), context["ti"]
+    try:
+        order = _order(task, settings.extra)
+    except InvalidRequestError as wrong:
+        # What is bought already is returned even if the request has drifted into nonsense since.
+        if ledger is None or not any(attempt.request_id for attempt in ledger.attempts(identity)):
+            raise
+        order = _Order(wrong=wrong)
+    intent = Intent.of(
+        model=task.model,
+        request=order.body,
+        conn_id=hook.conn_id,
+        estimated_cost_usd=order.cost.usd,
+        cost_basis=order.cost.basis,
+    )
     shared = ledger is not None and ledger.store.shared
     budget = RunBudget(ledger.store, identity.dag_id, identity.run_id) if ledger is not None and shared else None
 
     bought = False
 
     def paid_call() -> VideoJob:
-        if request is None:
-            raise AssertionError("a task that attaches never buys")
+        if order.request is None:
+            raise order.wrong or AssertionError("a task that attaches never buys")
         nonlocal bought
         bought = True
         if into is None:
-            job = hook.submit(request, extra_fields=task.extra_fields)
+            job = hook.submit(order.request, extra_fields=task.extra_fields)
         else:
-            job = hook.generate_to_file(request, into)
-        return job.but(estimated_cost_usd=cost.usd, cost_basis=cost.basis, request_sha256=intent.request_sha256)
+            job = hook.generate_to_file(order.request, into)
+        return job.but(
+            estimated_cost_usd=order.cost.usd, cost_basis=order.cost.basis, request_sha256=intent.request_sha256
+        )
 
     job = buy_once(
         ledger=ledger,
@@ -109,7 +109,7 @@ def buy(task: BuysVideo, context: Context, *, into: Path | None = None) -> Video
         on_clear=task.on_clear or default_on_clear(),
         on_unknown_outcome=task.on_unknown_outcome,
         request_id=task.request_id or None,
-        allowance=Guard(task.model, cost, limits, budget),
+        allowance=Guard(task.model, order.cost, order.limits, budget),
     )
     task.known_job = job
     if bought:
@@ -117,6 +117,31 @@ def buy(task: BuysVideo, context: Context, *, into: Path | None = None) -> Video
     if job.remaining_credits is not None:
         task.log.info("Credits left in the account: %s.", job.remaining_credits)
     return job.but(status_route=settings.status_route) if task.request_id else job
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What would be bought, for how much, and within which limits."""
+
+    request: VideoModel | None = None
+    body: dict[str, Any] = field(default_factory=dict)
+    cost: Estimate = field(default_factory=Estimate)
+    limits: Limits = field(default_factory=Limits)
+    wrong: InvalidRequestError | None = None
+
+
+def _order(task: BuysVideo, extra: Mapping[str, Any]) -> _Order:
+    if task.request_id:
+        return _Order()
+    request = rendered_request(task)
+    cost = estimate(task.model, documented=request.price(), prices=extra.get("prices"), seconds=request.seconds())
+    limits = Limits.of(
+        extra,
+        max_cost_usd=task.max_cost_usd,
+        max_run_cost_usd=task.max_run_cost_usd,
+        allow_unknown_price=task.allow_unknown_price,
+    )
+    return _Order(request, {**request.body(), **(task.extra_fields or {})}, cost, limits)
 
 
 def may_buy_again(task: GenerateVideoOperator, context: Context, error: JobErroredError) -> bool:

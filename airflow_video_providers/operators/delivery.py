@@ -8,8 +8,7 @@ from airflow_video_providers import metrics
 from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.landing import Landing
-from airflow_video_providers.ledger.book import Ledger
-from airflow_video_providers.ledger.config import ledger_path, open_directory
+from airflow_video_providers.ledger.config import open_ledger
 from airflow_video_providers.lineage import note_landed
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | N
         hook.close()
     metrics.landed(manifest)
     note_landed(task, context, hook, job, manifest)
-    _take_off_ledger(job, manifest, task)
+    _take_off_ledger(job, manifest, task, context)
     return manifest
 
 
@@ -76,12 +75,11 @@ def _origin(context: Context) -> dict[str, Any]:
     }
 
 
-def _take_off_ledger(job: VideoJob, manifest: dict[str, Any], task: LandsVideo) -> None:
+def _take_off_ledger(job: VideoJob, manifest: dict[str, Any], task: LandsVideo, context: Context) -> None:
     """Take the job off the list of what was bought and never landed, where there is such a list."""
-    path = ledger_path()
-    if path is None:
-        return
     try:
-        Ledger(open_directory(path)).mark_landed(job.request_id, manifest["manifest_uri"])
+        ledger = open_ledger(context)
+        if ledger is not None:
+            ledger.mark_landed(job.request_id, manifest["manifest_uri"])
     except VideoProviderError as error:  # the clip is safe: a list that is one entry too long must not fail it
         task.log.warning("The ledger could not be told that %s has landed: %s", job.request_id, error.what)

@@ -6,7 +6,7 @@ import textwrap
 
 from .faults import KINDS
 
-_SOURCES = """\
+SOURCES = """\
 Point a connection at it: host http://127.0.0.1:8099/pixazo, /appypie or /segmind, any key as the password, and
 "allow_private_hosts": ["127.0.0.1"] in the extra. The vendors' own host names are told apart by the Host header.
 
@@ -48,4 +48,4 @@ def _faults() -> str:
     return "\n".join(rows)
 
 
-EPILOG = f"{_SOURCES}\n{_faults()}\n"
+EPILOG = f"{SOURCES}\n{_faults()}\n"
