@@ -19,7 +19,8 @@ from openlineage.client.serde import Serde
 
 from airflow_video_providers.jobs import VideoJob
 from airflow_video_providers.lineage import job_uri, note_landed
-from airflow_video_providers.openlineage import FACET
+from airflow_video_providers.openlineage import FACET, lineage_of
+from airflow_video_providers.operators.video import SubmitVideoOperator
 from airflow_video_providers.simulator import running
 from tests.support.pipeline import MODEL, PROMPT, Pipeline
 
@@ -226,6 +227,12 @@ def test_the_facet_says_what_is_known(openlineage, pipeline):
     assert facet.requestSha256 == pipeline.xcom("submit")["request_sha256"]
     done = openlineage["wait"].run_facets[FACET]
     assert (done.status, done.charged) == ("succeeded", "yes")
+
+
+def test_an_image_behind_a_password_is_told_without_it():
+    request = {"prompt": PROMPT, "image_url": "https://user:pw@pictures.example/fox.png"}
+    task = SubmitVideoOperator(task_id="submit", model=MODEL, request=request)
+    assert named(lineage_of(task).inputs) == [IMAGE]
 
 
 def test_at_the_start_only_the_request_is_known(openlineage, pipeline):
