@@ -96,21 +96,24 @@ def buy(task: BuysVideo, context: Context, *, into: Path | None = None) -> Video
             estimated_cost_usd=order.cost.usd, cost_basis=order.cost.basis, request_sha256=intent.request_sha256
         )
 
-    job = buy_once(
-        ledger=ledger,
-        identity=identity,
-        intent=intent,
-        buy=paid_call,
-        look=hook.status,
-        clock=utcnow,
-        log=cast("logging.Logger", task.log),  # Airflow's own logger, by the same protocol
-        generation=ti.max_tries,
-        try_number=ti.try_number,
-        on_clear=task.on_clear or default_on_clear(),
-        on_unknown_outcome=task.on_unknown_outcome,
-        request_id=task.request_id or None,
-        allowance=Guard(task.model, order.cost, order.limits, budget),
-    )
+    try:
+        job = buy_once(
+            ledger=ledger,
+            identity=identity,
+            intent=intent,
+            buy=paid_call,
+            look=hook.status,
+            clock=utcnow,
+            log=cast("logging.Logger", task.log),  # Airflow's own logger, by the same protocol
+            generation=ti.max_tries,
+            try_number=ti.try_number,
+            on_clear=task.on_clear or default_on_clear(),
+            on_unknown_outcome=task.on_unknown_outcome,
+            request_id=task.request_id or None,
+            allowance=Guard(task.model, order.cost, order.limits, budget),
+        )
+    finally:
+        hook.close()
     task.known_job = job
     if bought:
         metrics.submitted(job)

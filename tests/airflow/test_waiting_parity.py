@@ -86,13 +86,13 @@ class Bench:
         return 0.4 if self.case.runs_for_ever else 30.0
 
     def submitted(self) -> dict[str, Any]:
-        with DAG("dag"):
+        with DAG("dag", schedule=None):
             task = SubmitVideoOperator(task_id="submit", model=MODEL, request=self.request())
         assert self.airflow.run(task).state == "success"
         return self.airflow.xcom("submit")
 
     def sensor(self, job: dict[str, Any], **how: Any) -> VideoJobSensor:
-        with DAG("dag"):
+        with DAG("dag", schedule=None):
             return VideoJobSensor(task_id="wait", job=job, timeout=self.timeout, poke_interval=0.02, **self.how, **how)
 
 
@@ -115,7 +115,7 @@ def reschedule(bench: Bench) -> Outcome:
 
 def start_from_trigger(bench: Bench) -> Outcome:
     bench.submitted()
-    with DAG("dag"):
+    with DAG("dag", schedule=None):
         submit = SubmitVideoOperator(task_id="submit", model=MODEL, request=bench.request())
         task = VideoJobSensor(
             task_id="wait", job=submit.output, timeout=bench.timeout, poke_interval=0.02, start_from_trigger=True,
@@ -130,14 +130,14 @@ def start_from_trigger(bench: Bench) -> Outcome:
         return Outcome("success", None, None)
     if isinstance(event, TaskSkippedEvent):
         return Outcome("skipped", None, None)
-    with DAG("dag"):
+    with DAG("dag", schedule=None):
         awake = VideoJobSensor(task_id="wait", job=bench.airflow.xcom("submit"), **bench.how)
     bench.airflow.resume_with("execute_complete", event.payload)
     return bench.airflow.run(awake)
 
 
 def one_task(bench: Bench, **how: Any) -> Outcome:
-    with DAG("dag"):
+    with DAG("dag", schedule=None):
         task = GenerateVideoOperator(
             task_id="wait", model=MODEL, request=bench.request(), output_path=str(bench.airflow.folder),
             timeout=bench.timeout, poll_interval=0.02, **bench.how, **how,
