@@ -18,8 +18,11 @@ ROOT = Path(__file__).resolve().parent.parent
 #: Airflow -> the versions that it is tested with: the newest patch and what fits it.
 CONSTRAINTS = {"3.1": "constraints/airflow-3.1.txt", "3.2": "constraints/airflow-3.2.txt", "3.3": "constraints.txt"}
 PYTHONS = ("3.11", "3.12", "3.13")
-#: What runs everywhere. Emulators, example DAGs and the DAG engine in memory belong to the newest Airflow alone.
-TESTS = ("tests/unit", "tests/contract", "tests/conformance", "tests/matrix")
+#: What runs everywhere, on two processes. Emulators and the DAG engine in memory belong to the newest Airflow alone.
+TESTS = (
+    ("-m", "not slow", "-n", "2", "tests/unit", "tests/contract", "tests/conformance"),
+    ("tests/matrix",),
+)
 
 
 def main() -> int:
@@ -27,6 +30,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--airflow", action="append", choices=CONSTRAINTS, help="default: all")
     parser.add_argument("--python", action="append", choices=PYTHONS, help="default: all")
+    parser.add_argument("--install", action="store_true", help="make the environments and run nothing")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest")
     chosen = parser.parse_args()
     rows = []
@@ -35,16 +39,19 @@ def main() -> int:
         started = time.monotonic()
         interpreter = environment(airflow, python)
         installed = time.monotonic()
-        code = subprocess.run(
-            [interpreter, "-m", "pytest", "-q", *TESTS, *chosen.pytest], cwd=ROOT, check=False
-        ).returncode
+        results = [] if chosen.install else [run_tests(interpreter, *tests, *chosen.pytest) for tests in TESTS]
         rows.append(
-            (airflow, python, "passed" if code == 0 else "FAILED", installed - started, time.monotonic() - installed)
+            (airflow, python, "passed" if all(results) else "FAILED", installed - started, time.monotonic() - installed)
         )
     print(f"\n{'Airflow':9}{'Python':8}{'result':8}{'install':>9}{'tests':>8}")
     for airflow, python, result, install, tests in rows:
         print(f"{airflow:9}{python:8}{result:8}{install:8.0f}s{tests:7.0f}s")
     return 0 if all(row[2] == "passed" for row in rows) else 1
+
+
+def run_tests(interpreter: str, *arguments: str) -> bool:
+    """Did these tests pass?"""
+    return subprocess.run([interpreter, "-m", "pytest", "-q", *arguments], cwd=ROOT, check=False).returncode == 0
 
 
 def environment(airflow: str, python: str) -> str:

@@ -1,0 +1,46 @@
+"""The suite that every vendor passes, run for the three that the package ships."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_video_providers import catalogue
+from airflow_video_providers.conformance import CHECKS, Check, Subject
+from airflow_video_providers.jobs import JobStatus
+from airflow_video_providers.simulator.pytest_plugin import video_simulator, video_simulator_server  # noqa: F401
+
+if TYPE_CHECKING:
+    from airflow_video_providers.simulator import SimulatorHandle
+
+GATEWAY_WORDS = {
+    "QUEUED": JobStatus.QUEUED,
+    "PROCESSING": JobStatus.RUNNING,
+    "COMPLETED": JobStatus.SUCCEEDED,
+    "FAILED": JobStatus.FAILED,
+}
+CASES: dict[str, dict[str, Any]] = {
+    "pixazo:pixverse-v6-text-to-video": {"words": {**GATEWAY_WORDS, "ERROR": JobStatus.ERROR}, "outputs": 3},
+    "appypie:mochi-1": {"words": {"completed": JobStatus.SUCCEEDED, "NOT_FOUND": JobStatus.EXPIRED}},
+    "segmind:mochi-1": {"words": GATEWAY_WORDS},
+}
+
+
+@pytest.fixture(params=CASES)
+def subject(request: pytest.FixtureRequest, video_simulator: SimulatorHandle) -> Subject:  # noqa: F811  the fixture
+    case = CASES[request.param]
+    video_simulator.configure(frozen_clock=True, outputs=case.get("outputs", 1))
+    vendor = catalogue.vendor_of(request.param)
+    return Subject(
+        vendor=vendor,
+        request=catalogue.find(request.param).parse({"prompt": "a paper boat in the rain"}),
+        url=video_simulator.base_url(vendor.id),
+        finish=lambda: video_simulator.advance(600),
+        **case,
+    )
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_conforms(check: Check, subject: Subject) -> None:
+    check(subject)
