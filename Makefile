@@ -2,21 +2,24 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 MODELS ?=
+PINNED := --quiet --constraint constraints.txt
+# uv resolves in seconds what takes pip minutes; where it cannot reach a package index, pip may be set up to.
+, := ,
+INSTALL = $(BIN)/python -m uv pip install --python $(BIN)/python $(PINNED) $(1) 2>/dev/null || $(BIN)/python -m pip install $(PINNED) $(1)
 
-.PHONY: demo test test-fast lint bench faults clean
+.PHONY: demo test test-fast test-lowest test-matrix lint bench faults clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
-	@echo "Installing pinned versions into $(VENV) (a few minutes the first time)"
-	$(PYTHON) -m venv $(VENV)
-	$(PIP) --upgrade pip
-	$(PIP) --editable .
+	@echo "Installing pinned versions into $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --disable-pip-version-check $(PINNED) --upgrade pip uv
+	@$(call INSTALL,--editable .)
 	@touch $@
 
 $(VENV)/installed-tests: $(VENV)/installed
 	@echo "Installing what the tests need into $(VENV)"
-	$(PIP) --editable ".[amazon,google,azure,media,aiohttp]" --group test --group lint
+	@$(call INSTALL,--editable ".[amazon$(,)google$(,)azure$(,)media$(,)aiohttp]" --group test --group lint)
 	@touch $@
 
 demo: $(VENV)/installed  ## The pipeline on real Airflow against the simulator; MODELS=all for all nine
@@ -30,7 +33,7 @@ lint: $(VENV)/installed-tests
 test-fast: $(VENV)/installed-tests  ## Unit tests only: no network, no Airflow database, seconds
 	$(BIN)/pytest -q -m "not slow" tests
 
-test: lint  ## Everything that CI runs
+test: lint  ## Everything on the newest Airflow
 	$(BIN)/pytest -q -n 2 tests
 
 clean:
