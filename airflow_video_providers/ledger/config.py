@@ -41,7 +41,10 @@ def default_on_clear() -> OnClear:
     value = _option("on_clear") or "resubmit"
     if value not in ("resubmit", "reattach"):
         raise InvalidRequestError(
-            f"[{SECTION}] on_clear is {value!r}.", field="on_clear", value=value, allowed="resubmit or reattach"
+            f"[{SECTION}] on_clear is {value!r}; it must be resubmit or reattach.",
+            field="on_clear",
+            value=value,
+            allowed="resubmit or reattach",
         )
     return cast("OnClear", value)
 

@@ -41,7 +41,10 @@ def money(value: object, field: str) -> Decimal:
         amount = Decimal(-1)
     if isinstance(value, bool) or not amount.is_finite() or amount < 0:
         raise InvalidRequestError(
-            f"{field} is {value!r}.", field=field, value=value, allowed="an amount of US dollars, zero or more"
+            f"{field} is {value!r}; it must be an amount of US dollars, zero or more.",
+            field=field,
+            value=value,
+            allowed="an amount of US dollars, zero or more",
         )
     return amount
 
@@ -90,11 +93,12 @@ def _price_list(prices: object) -> Mapping[str, Any]:
 
 
 def _bad_price(field: str, value: object) -> InvalidRequestError:
+    allowed = '{"<model id>": <US dollars>} or {"<model id>": {"usd": <US dollars>, "per": "second"}}'
     return InvalidRequestError(
-        f"{field} in the connection's extra is {value!r}.",
+        f"{field} in the connection's extra is {value!r}; prices must be {allowed}.",
         field=field,
         value=value,
-        allowed='{"<model id>": <US dollars>} or {"<model id>": {"usd": <US dollars>, "per": "second"}}',
+        allowed=allowed,
     )
 
 
@@ -134,7 +138,7 @@ class Limits:
             enabled = True
         if not isinstance(enabled, bool):
             raise InvalidRequestError(
-                f"submits_enabled in the connection's extra is {enabled!r}.",
+                f"submits_enabled in the connection's extra is {enabled!r}; it must be true or false.",
                 field="submits_enabled",
                 value=enabled,
                 allowed="true or false",
