@@ -1,0 +1,1 @@
+"""Faults on purpose: what happens to the money, and to the files."""

@@ -1,0 +1,81 @@
+"""The rows: every fault of a submit, at each phase where it can strike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row.
+
+    :param fault: What goes wrong, for people.
+    :param phase: Where in the life of a purchase.
+    :param simulator: Name of the simulator's fault.
+    :param times: How often that strikes; None: each time.
+    :param refuse: In how many tries nobody listens at the vendor's address; None: in each.
+    :param kill: Where the task process is killed with SIGKILL, once.
+    :param directory: Is the ledger a directory instead of Airflow's state store?
+    :param tasks: The tasks that run, in order.
+    :param victim: The task that the fault is meant for.
+    """
+
+    fault: str
+    phase: str
+    simulator: str | None = None
+    times: int | None = 1
+    refuse: int | None = 0
+    kill: str | None = None
+    directory: bool = False
+    tasks: tuple[str, ...] = ("submit",)
+    victim: str = "submit"
+
+
+_ALL = ("submit", "wait", "land")
+
+_KILLS = (
+    ("before the intent is stored", "connection", ("submit",)),
+    ("after the intent, before the POST", "connect", ("submit",)),
+    ("after the POST, before the store", "answered", ("submit",)),
+    ("after the store, before the XCom", "xcom", _ALL),
+    ("half of the download is done", "media", _ALL),
+)
+
+_NOTHING = "instead of accepting"
+_BOUGHT = "after accepting"
+
+CASES: tuple[Case, ...] = (
+    Case("none", "-", tasks=_ALL),
+    Case("connect refused, one try", "connecting", refuse=1),
+    Case("connect refused, always", "connecting", refuse=None),
+    Case("connection reset", "before the request is read", "drop_before_read", None),
+    Case("no answer until the time-out", _NOTHING, "hang", None),
+    Case("429, once", _NOTHING, "rate_limited"),
+    Case("429, always", _NOTHING, "rate_limited", None),
+    Case("429 with Retry-After: 1, once", _NOTHING, "rate_limited_retry_after:1"),
+    Case("429 with Retry-After: 1, always", _NOTHING, "rate_limited_retry_after:1", None),
+    Case("429 with Retry-After: 600, once", _NOTHING, "rate_limited_retry_after:600"),
+    Case("503 with Retry-After: 1, once", _NOTHING, "http_503:1"),
+    Case("503 with Retry-After: 1, always", _NOTHING, "http_503:1", None),
+    Case("503", _NOTHING, "http_503", None),
+    Case("500", _NOTHING, "http_500", None),
+    Case("503", _BOUGHT, "http_503_after_accept", None),
+    Case("500", _BOUGHT, "http_500_after_accept", None),
+    Case("connection dropped", _BOUGHT, "drop_after_accept", None),
+    Case("connection dropped in the answer", _BOUGHT, "drop_mid_body", None),
+    Case("no answer until the time-out", _BOUGHT, "hang_after_accept", None),
+    Case("200 with HTML", _BOUGHT, "html_200", None),
+    Case("2xx without an id", _BOUGHT, "no_id", None),
+    *(
+        Case(
+            "kill -9",
+            phase,
+            kill=kill,
+            directory=directory,
+            tasks=tasks,
+            victim="land" if kill == "media" else "submit",
+        )
+        for phase, kill, tasks in _KILLS
+        for directory in (False, True)
+    ),
+)

@@ -1,0 +1,29 @@
+"""The pipeline of the fault table: the real operators, as an author writes them.
+
+Each task process parses this file. Two clocks run faster in it, because a row would last an hour otherwise:
+the client gives up on a submit's answer after one second instead of ninety, and a second of its pauses
+lasts a millisecond. How often it tries is not changed: that is counted in pauses, not by a clock.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import httpx
+from airflow.sdk import DAG
+
+from airflow_video_providers import client
+from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
+from airflow_video_providers.sensors.video import VideoJobSensor
+
+client._SUBMIT_TIMEOUT = httpx.Timeout(1.0, connect=10.0)
+client._with_jitter = lambda seconds: seconds / 1000
+
+with DAG("money", schedule=None, default_args={"retries": 3, "retry_delay": timedelta(0)}):
+    submit = SubmitVideoOperator(
+        task_id="submit",
+        model="{{ dag_run.conf.model }}",
+        request={"prompt": "a fox in {{ run_id }}"},
+    )
+    wait = VideoJobSensor(task_id="wait", job=submit.output, deferrable=False, poke_interval=0.1, timeout=60)
+    land = DownloadVideoOperator(task_id="land", job=wait.output, output_path="{{ dag_run.conf.output_path }}")

@@ -1,0 +1,157 @@
+"""One lane: a simulator, a wire to it, Airflow's side, and a worker that runs each try in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+from airflow_video_providers import catalogue
+from airflow_video_providers.simulator import running
+from airflow_video_providers.simulator.handle import KEYS
+from tests.faults.money.execution_api import LoopbackAirflow
+from tests.faults.money.wire import Wire
+
+if TYPE_CHECKING:
+    from tests.faults.money.cases import Case
+
+RETRIES = 3
+#: Purchases take turns between the vendors; one model each, because the paid call is the same for all of a vendor's.
+MODELS = ("pixazo:mochi-v1", "appypie:mochi-1", "segmind:mochi-1")
+#: Seconds; a try takes less than two on an idle machine.
+_LONGEST_TRY = 120.0
+_DAGS = Path(__file__).parent / "dags"
+_ROOT = Path(__file__).resolve().parents[3]
+_EXCEPTION = re.compile(r'"exc_type":"(\w+)"')
+
+
+@dataclass(frozen=True)
+class Purchase:
+    """What became of one video that an author asked for."""
+
+    tries: int
+    posts: int
+    jobs: int
+    charges: int
+    state: str
+    trouble: str = ""
+
+
+class Lane:
+    """Runs purchases one after the other. Lanes share nothing, so any number may run at once."""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="money-")))
+            self._simulator = stack.enter_context(running(queue_seconds=(0, 0), run_seconds=(0, 0)))
+            self._airflow = LoopbackAirflow()
+            stack.callback(self._airflow.close)
+            self._wire = Wire(urlsplit(self._simulator.url).port or 0, self._airflow.strike)
+            stack.callback(self._wire.close)
+            self._worker = stack.enter_context(self._start_worker())
+            stack.callback(self._worker.terminate)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _start_worker(self) -> subprocess.Popen[str]:
+        bundle = {
+            "name": "faults",
+            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+            "kwargs": {"path": str(_DAGS)},
+        }
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")}
+        environment = {
+            **clean,
+            "AIRFLOW_HOME": str(self._folder / "airflow"),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
+        }
+        with (self._folder / "worker.log").open("w") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "tests.faults.money.worker"],
+                cwd=_ROOT, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+            )  # fmt: skip
+
+    def buy(self, case: Case, number: int) -> Purchase:
+        """One purchase under a fault: its tasks, each with as many tries as Airflow would give it.
+
+        :param number: A different one for each purchase of this lane; decides about the vendor.
+        """
+        home = self._folder / str(number)
+        for folder in ("ledger", "videos", "log"):
+            (home / folder).mkdir(parents=True)
+        model = MODELS[number % len(MODELS)]
+        self._simulator.reset()
+        self._airflow.new_run(f"purchase-{number}", model=model, output_path=(home / "videos").as_uri())
+        self._wire.posts = 0
+        if case.simulator:
+            self._simulator.fault(case.simulator, count=case.times, on="submit")
+        tries, state = 0, "success"
+        for task in case.tasks:
+            count, state = self._run_task(task, case, model, home)
+            tries = count if task == case.victim else tries
+            if state != "success":
+                break
+        told = self._simulator.ledger()
+        trouble = self._trouble(case, home, state)
+        return Purchase(tries, self._wire.posts, told["accepted"], told["charges"], state, trouble)
+
+    def _run_task(self, task: str, case: Case, model: str, home: Path) -> tuple[int, str]:
+        vendor = catalogue.vendor_of(model).id
+        for number in range(1, RETRIES + 2):
+            refused = case.refuse is None or number <= case.refuse
+            port = self._wire.dead_port if refused else self._wire.port
+            connection = self._simulator.connection(vendor) | {"host": f"http://127.0.0.1:{port}/{vendor}"}
+            self._airflow.connections = {f"{vendor}_default": connection}
+            identity = self._airflow.new_try(task, number, RETRIES)
+            self._airflow.kill_at = case.kill if task == case.victim and number == 1 else None
+            log = home / "log" / f"{task}-{number}.log"
+            path = str(home / "ledger") if case.directory else None
+            self._order(
+                id=identity, run_id=self._airflow.run_id, task_id=task, try_number=number, server=self._airflow.url,
+                log=str(log), environment={"AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH": path},
+            )  # fmt: skip
+            state = self._airflow.settle()
+            if state != "up_for_retry":
+                break
+        named = _EXCEPTION.findall(log.read_text())
+        return number, f"{state}: {named[0]}" if named and state != "success" else state
+
+    def _order(self, **wanted: Any) -> None:
+        stdin, stdout = self._worker.stdin, self._worker.stdout
+        if stdin is None or stdout is None:
+            raise AssertionError("the worker has pipes")
+        late = threading.Timer(_LONGEST_TRY, self._worker.kill)
+        late.start()
+        stdin.write(json.dumps(wanted) + "\n")
+        stdin.flush()
+        for line in stdout:
+            if line.startswith("exit "):
+                late.cancel()
+                return
+        raise RuntimeError(f"The worker died:\n{(self._folder / 'worker.log').read_text()[-4000:]}")
+
+    def _trouble(self, case: Case, home: Path, state: str) -> str:
+        """What must hold in every row besides the counts."""
+        logs = "".join(path.read_text() for path in (home / "log").iterdir())
+        if any(key in logs for key in KEYS.values()):
+            return "an API key is in a task log"
+        if self._simulator.violations():
+            return "an API key reached an address where none belongs"
+        if case.kill and "SIGKILL" not in logs:
+            return "the task was not killed"
+        if "land" in case.tasks and state == "success" and len(list((home / "videos").rglob("manifest.json"))) != 1:
+            return "it did not land"
+        return ""
