@@ -4,10 +4,11 @@ One task group per prompt, mapped as a whole: a failed submit stops its own grou
 that are chained by ``expand`` one by one lose the good jobs with the bad one: an ``expand`` over a task that
 failed in part does not run.)
 
-The pool limits how many submits, and how many downloads, run at the same time; it does not limit how many
-jobs are in flight at the vendor, because a deferred sensor holds no slot. ``max_active_tis_per_dagrun`` on the
-sensor does: a group whose turn has not come waits. ``weight_rule="upstream"`` lands what is finished before
-more is submitted.
+The pool limits how many of these tasks hold a worker at the same time: submits, downloads, and the moments in
+which a wait starts and ends. It does not limit how many jobs are in the making, because a wait that is deferred
+holds no slot; a pool that was created with ``--include-deferred`` limits the waits but not the purchases.
+``example_video_one_task`` limits the purchases themselves. ``weight_rule="upstream"`` lands what is finished
+before more is submitted.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from airflow.sdk import Param, dag, task, task_group
 from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 
+POOL = "default_pool"  # your own: airflow pools set video 8 "videos on a worker at the same time"
 PROMPTS = [
     "A lighthouse at dusk, waves breaking below it",
     "A tram climbs a steep street in the fog",
@@ -38,19 +40,26 @@ def example_video_batch():
     def prompts(params=None):
         return params["prompts"]
 
-    @task_group
+    @task_group(default_args={"pool": POOL})
     def video(prompt):
         submit = SubmitVideoOperator(
             task_id="submit", model="{{ params.model }}", request={"prompt": prompt, "duration": 5}
         )
-        wait = VideoJobSensor(task_id="wait", job=submit.output, max_active_tis_per_dagrun=16)
-        land = DownloadVideoOperator(task_id="land", job=wait.output, output_path="{{ params.output_path }}")
+        wait = VideoJobSensor(task_id="wait", job=submit.output)
+        land = DownloadVideoOperator(
+            task_id="land",
+            job=wait.output,
+            output_path="{{ params.output_path }}",
+            extra_manifest={"prompt": prompt},
+        )
         return land.output
 
+    # The run is green where this task is, whatever failed before it; raise here if yours shall be red.
     @task(trigger_rule="all_done")
-    def report(landed, params=None):
-        landed = [manifest for manifest in landed if manifest]
-        print(f"{len(landed)} of {len(params['prompts'])} landed")
+    def report(manifests, params=None):
+        landed = [manifest for manifest in manifests if manifest]
+        absent = set(params["prompts"]) - {manifest["extra"]["prompt"] for manifest in landed}
+        print(f"{len(landed)} of {len(params['prompts'])} landed; absent: {sorted(absent) or 'none'}")
         return [output["uri"] for manifest in landed for output in manifest["outputs"]]
 
     report(video.expand(prompt=prompts()))
