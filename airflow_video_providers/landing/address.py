@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-import ssl
 from collections.abc import Callable, Iterable
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -164,8 +163,10 @@ class GuardedBackend(httpcore.NetworkBackend):
 
 def guarded_pool(allowed: frozenset[str], connections: int) -> httpcore.ConnectionPool:
     """Connections without credentials, cookies, environment or proxies: nothing to give away."""
-    tls = httpcore.default_ssl_context()
-    tls.load_default_certs(ssl.Purpose.SERVER_AUTH)  # besides certifi's: a company's own authority
     return httpcore.ConnectionPool(
-        ssl_context=tls, max_connections=connections, retries=0, network_backend=GuardedBackend(allowed)
+        # trusts certifi's list and the system's, where a company's own authority is (or in SSL_CERT_FILE)
+        ssl_context=httpcore.default_ssl_context(),
+        max_connections=connections,
+        retries=0,
+        network_backend=GuardedBackend(allowed),
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from airflow_video_providers.exceptions import DownloadError, InvalidRequestError, LandingError
+from airflow_video_providers.landing import object_store
 from airflow_video_providers.landing.local import LocalStore
 from airflow_video_providers.landing.object_store import ObjectStore
 from airflow_video_providers.landing.spool import Spool, sweep
@@ -184,7 +185,7 @@ MD5_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
     [
         ("s3", {"info": {"size": 5}}),
         ("s3", {"head": {"ETag": f'"{MD5_OF_NOTHING}"'}}),
-        ("gs", {"info": {"md5Hash": "1B2M2Y8AsgTpgAmY7PhCfg=="}}),
+        ("s3", {"head": {"ETag": f'"{MD5_OF_NOTHING}-2"'}}),
         ("abfs", {"info": {"content_settings": {"content_md5": bytearray(16)}}}),
         ("memory", {"info": {"size": 5}}),
     ],
@@ -214,6 +215,35 @@ def test_a_digest_that_is_none_or_is_of_another_kind_is_no_reason_to_fail(
     scheme: str, truth: dict[str, Any], tmp_path: Path
 ) -> None:
     ObjectStore(Fake(**truth), scheme, None, "bucket/prefix").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+
+
+def test_parts_are_digested_as_s3_does_and_very_large_files_are_only_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytes(20 * 1024 * 1024)
+    parts = [
+        hashlib.md5(data[at : at + 8_388_608], usedforsecurity=False).digest() for at in range(0, len(data), 8_388_608)
+    ]
+    right = hashlib.md5(b"".join(parts), usedforsecurity=False).hexdigest()
+
+    def put(etag: str) -> None:
+        fake = Fake(head={"ETag": f'"{etag}"'})
+        ObjectStore(fake, "s3", None, "bucket").put(parcel_in(tmp_path, data), "a.mp4", overwrite=False)
+
+    put(f"{right}-3")
+    for wrong in (f"{MD5_OF_NOTHING}-3", f"{right}-2", right):
+        with pytest.raises(LandingError):
+            put(wrong)
+    monkeypatch.setattr(object_store, "_DIGEST_UP_TO", len(data) - 1)
+    put(f"{MD5_OF_NOTHING}-3")
+    with pytest.raises(LandingError, match="2 parts instead of 3"):
+        put(f"{right}-2")
+
+
+def test_google_is_asked_to_compare_the_digest_itself(tmp_path: Path) -> None:
+    fake = Fake()
+    ObjectStore(fake, "gs", None, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+    assert fake.sent["consistency"] == "md5"
 
 
 def test_each_storage_is_told_type_and_parts_in_its_own_words(tmp_path: Path) -> None:
