@@ -9,7 +9,7 @@ encoded.
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import XCom
@@ -70,7 +70,13 @@ class VideoJobStartTrigger(VideoJobTrigger):
         The worker raises the error, so that its class and the retry policy hold.
         """
         try:
-            job = await self.wait_for(await self.find_job())
+            job = await self.find_job()
+            until = self._deadline(datetime.fromtimestamp(self.started_at, UTC))
+            self.log.info(
+                "Waiting for job %s of %s until %s UTC, without a worker.",
+                job.request_id, job.model, f"{until:%Y-%m-%d %H:%M:%S}",
+            )  # fmt: skip
+            job = await self.wait_for(job)
             await sync_to_async(XCom.set)(key="return_value", value=job.to_dict(), **self._task(own_index=True))
         except VideoProviderError as error:
             if self.skip:
