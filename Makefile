@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MODELS ?=
+PEERS ?=
 PINNED := --quiet --constraint constraints.txt
 # uv resolves in seconds what takes pip minutes; where it cannot reach a package index, pip may be set up to.
 , := ,
@@ -32,6 +33,14 @@ lint: $(VENV)/installed-tests
 
 test-fast: $(VENV)/installed-tests  ## Unit tests only: no network, no Airflow database, seconds
 	$(BIN)/pytest -q -m "not slow" tests
+
+bench: $(VENV)/installed-tests  ## Every benchmark, with ratios against named peers in the same run
+	@$(call INSTALL,--group bench)
+	$(BIN)/python scripts/bench.py
+
+faults: $(VENV)/installed-tests  ## What faults do to the money and to the storage; PEERS=1 adds other clients
+	$(BIN)/python -m tests.faults.money $(if $(PEERS),--peers)
+	$(BIN)/python -m tests.faults.landing
 
 test: lint  ## Everything on the newest Airflow
 	$(BIN)/pytest -q -n 2 tests
