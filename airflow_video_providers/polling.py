@@ -139,7 +139,8 @@ def _troubled(watch: Watch, trouble: str, now: datetime) -> tuple[Watch, bool]:
 
 def _ended(job: VideoJob) -> JobError:
     word = job.vendor_status or job.status
-    return _ENDINGS[job.status](f"The job ended with {word}: {job.error or 'the vendor gives no reason'}.", job=job)
+    reason = (job.error or "the vendor gives no reason").rstrip(".")
+    return _ENDINGS[job.status](f"The job ended with {word}: {reason}.", job=job)
 
 
 def _given_up(job: VideoJob, watch: Watch) -> JobError:
