@@ -32,6 +32,14 @@ def with_retry_policy(arguments: dict[str, Any]) -> dict[str, Any]:
     return {**arguments, "retry_policy": own or VideoRetryPolicy()}
 
 
+def made_while_running(operator: Any) -> bool:
+    """Is this what Airflow makes of a mapped task when it runs?
+
+    No policy reads what its ``__init__`` raises, so a mistake would burn every retry: ``execute`` has to find it.
+    """
+    return bool(getattr(operator, "_BaseOperator__from_mapped", False))
+
+
 def for_airflow(error: VideoProviderError) -> Exception:
     """The exception to raise for ``error`` in the version of Airflow that runs."""
     if HAS_POLICIES or error.retryable or isinstance(error, JobTimeoutError):

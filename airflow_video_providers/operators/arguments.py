@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
 
 from airflow_video_providers import catalogue
 from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.hooks.retries import with_retry_policy
+from airflow_video_providers.hooks.retries import made_while_running, with_retry_policy
 from airflow_video_providers.lineage import TellsLineage
 from airflow_video_providers.links.video import LandedVideoLink, ManifestLink, ModelDocumentationLink
 from airflow_video_providers.models import VideoModel, comes_later
@@ -52,7 +52,9 @@ class BuysVideo(TellsLineage, BaseOperator):
         self.max_cost_usd = max_cost_usd
         self.max_run_cost_usd = max_run_cost_usd
         self.allow_unknown_price = allow_unknown_price
-        check_literals(model, request, request_id)
+        # Whose typed request it is shows only here: rendering makes a dict of it.
+        if isinstance(request, VideoModel) or not made_while_running(self):
+            check_literals(model, request, request_id)
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
         """Render a typed request field by field, into a dict: the object may be shared by several tasks."""

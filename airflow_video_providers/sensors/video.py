@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseSensor
 
 from airflow_video_providers import catalogue, polling
 from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
-from airflow_video_providers.hooks.retries import with_retry_policy
+from airflow_video_providers.hooks.retries import made_while_running, with_retry_policy
 from airflow_video_providers.hooks.waiting import (
     AIRFLOWS_MARGIN,
     Waiting,
@@ -98,6 +98,8 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
         self.start_from_trigger = start_from_trigger
         if start_from_trigger:
             self.start_trigger_args = start_trigger_args or self._start_arguments()
+        if made_while_running(self):
+            return
         if model is not None and not comes_later(model):
             catalogue.find(model)
         if job is None and (model is None or request_id is None):
