@@ -86,7 +86,7 @@ class _Session:
 
     def _signed(self, http: httpx.Client, call: httpx.Request) -> httpx.Request:
         self._refuse_foreign(call)
-        headers = {**http.headers, **call.headers, self.vendor.key_header: self._key}
+        headers = {**http.headers, **call.headers, self.vendor.key_header: self.vendor.key_prefix + self._key}
         signed = httpx.Request(call.method, call.url, headers=headers, content=call.content)
         signed.extensions["timeout"] = http.timeout.as_dict()
         return signed
@@ -233,7 +233,7 @@ class AsyncVideoClient(_Session):
             if on_request is not None:
                 on_request()
             self._refuse_foreign(call)
-            call.headers[self.vendor.key_header] = self._key
+            call.headers[self.vendor.key_header] = self.vendor.key_prefix + self._key
             call.headers["User-Agent"] = _USER_AGENT
             call.extensions["timeout"] = _READ_TIMEOUT.as_dict()
             response = await self._transport.handle_async_request(call)

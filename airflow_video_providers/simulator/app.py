@@ -16,6 +16,8 @@ from .wire import Answer, Call, deliver, read_body
 from .world import World
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from starlette.types import Receive, Scope, Send
 
     from .gateway import Gateway
@@ -34,10 +36,12 @@ class Simulator:
     Nothing may be wrapped around it: faults of the connection reach for uvicorn's transport.
 
     :param options: The settings it starts with.
+    :param more: Gateways of other vendors, each under its name as the first part of the path.
     """
 
-    def __init__(self, options: Options | None = None) -> None:
-        self.world = World(options or Options())
+    def __init__(self, options: Options | None = None, more: Sequence[type[Gateway]] = ()) -> None:
+        kinds: tuple[type[Gateway], ...] = (Pixazo, AppyPie, Segmind, *more)
+        self.world = World(options or Options(), {kind.name: kind.key_header for kind in kinds})
         self.webhooks = Webhooks(self.world)
         self.admin = Admin(self.world, self.webhooks)
         self.media = Media(self.world)
@@ -45,6 +49,7 @@ class Simulator:
             Pixazo(self.world, self.webhooks),
             AppyPie(self.world),
             Segmind(self.world),
+            *(kind(self.world) for kind in more),
         )
         self.gateways = {gateway.name: gateway for gateway in gateways}
 

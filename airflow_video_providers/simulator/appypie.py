@@ -34,6 +34,7 @@ class AppyPie(Gateway):
     """One submit route, and getStatus under two prefixes."""
 
     name = "appypie"
+    key_header = "ocp-apim-subscription-key"
 
     def find(self, call: Call) -> Route | Answer:
         if call.method != "POST":

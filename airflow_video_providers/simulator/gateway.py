@@ -12,10 +12,10 @@ from . import spoil
 from .faults import Fault, from_header, from_prompt
 from .jobs import Job, digest, fingerprint
 from .wire import Answer, Call, html
-from .world import KEY_HEADERS, World
 
 if TYPE_CHECKING:
     from .schema import Model
+    from .world import World
 
 Handler = Callable[[Call, list[Fault]], Answer | Awaitable[Answer]]
 
@@ -42,13 +42,15 @@ class Gateway(ABC):
     """
 
     name: str
+    #: The header with the key, in lower case, and what stands before the key in it
+    key_header: str
+    key_prefix = ""
     refuses_unknown_fields = True
     #: The vendor's word for an error of its own
     system_error = "ERROR"
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.key_header = KEY_HEADERS[self.name]
 
     @abstractmethod
     def find(self, call: Call) -> Route | Answer:
@@ -73,7 +75,7 @@ class Gateway(ABC):
 
     async def serve(self, call: Call) -> Answer:
         """Answer one call."""
-        key = call.headers.get(self.key_header, "")
+        key = call.headers.get(self.key_header, "").removeprefix(self.key_prefix)
         if not self.world.accepts(key):
             return self.error(401, "missing" if not key else "")
         if wait := self.world.wait_for_rate(self.name, key):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-CONNECTION_IDS = {"pixazo": "pixazo_default", "appypie": "appypie_default", "segmind": "segmind_default"}
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+VENDORS = ("pixazo", "appypie", "segmind")
 KEYS = {"pixazo": "sk_live_simulated", "appypie": "appypie_simulated", "segmind": "SG_0123456789abcdef"}
 
 
@@ -15,11 +18,13 @@ class SimulatorHandle:
     """Looks into a simulator and steers it.
 
     :param url: Its address, such as ``http://127.0.0.1:8099``.
+    :param vendors: Whom it stands in for.
     :raises httpx.HTTPError: from every method, if the simulator does not answer.
     :raises ValueError: from every method, if the simulator refuses what it was asked; the message says why.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, vendors: Sequence[str] = VENDORS) -> None:
+        self.vendors = vendors
         self.url = url.rstrip("/")
         self._client = httpx.Client(base_url=self.url, trust_env=False, timeout=10)
 
@@ -28,9 +33,9 @@ class SimulatorHandle:
         self._client.close()
 
     def base_url(self, vendor: str) -> str:
-        """The address of one vendor: ``pixazo``, ``appypie`` or ``segmind``."""
-        if vendor not in CONNECTION_IDS:
-            raise ValueError(f"There is no vendor {vendor!r} here; there are {', '.join(CONNECTION_IDS)}.")
+        """The address of one vendor: ``pixazo``, ``appypie`` or ``segmind``, or another that it was started with."""
+        if vendor not in self.vendors:
+            raise ValueError(f"There is no vendor {vendor!r} here; there are {', '.join(self.vendors)}.")
         return f"{self.url}/{vendor}"
 
     def connection(self, vendor: str, *, key: str | None = None) -> dict[str, Any]:
@@ -41,15 +46,14 @@ class SimulatorHandle:
         return {
             "conn_type": vendor,
             "host": self.base_url(vendor),
-            "password": key or KEYS[vendor],
+            "password": key or KEYS.get(vendor, f"{vendor}_simulated"),
             "extra": {"allow_private_hosts": ["127.0.0.1", "localhost"]},
         }
 
     def environment(self) -> dict[str, str]:
         """Environment variables that give Airflow a connection to each vendor under its default id."""
         return {
-            f"AIRFLOW_CONN_{conn_id.upper()}": json.dumps(self.connection(vendor))
-            for vendor, conn_id in CONNECTION_IDS.items()
+            f"AIRFLOW_CONN_{vendor.upper()}_DEFAULT": json.dumps(self.connection(vendor)) for vendor in self.vendors
         }
 
     def ledger(self) -> dict[str, Any]:

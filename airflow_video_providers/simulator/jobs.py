@@ -15,13 +15,11 @@ from typing import TYPE_CHECKING, Any
 from .clock import iso_millis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from .clip import ClipSpec
     from .faults import Fault
     from .options import Options, Range
-
-VENDORS = ("pixazo", "appypie", "segmind")
 
 
 def digest(body: Any) -> str:
@@ -98,18 +96,19 @@ class Job:
 class Store:
     """All jobs, and what each vendor's wallet holds."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, vendors: Sequence[str] = ()) -> None:
+        self.vendors = vendors
         self.jobs: dict[str, Job] = {}
         self.order: list[Job] = []
         self._running: list[tuple[float, int]] = []
         self.wallets: dict[str, Decimal] = {}
-        self._reserved = dict.fromkeys(VENDORS, Decimal(0))
+        self._reserved = dict.fromkeys(vendors, Decimal(0))
         self.options = options
         self.fill(options.credits)
 
     def fill(self, credits_each: float) -> None:
         """Put this much into each wallet, whatever was in it."""
-        self.wallets = {vendor: Decimal(str(credits_each)) for vendor in VENDORS}
+        self.wallets = {vendor: Decimal(str(credits_each)) for vendor in self.vendors}
 
     def add(self, job: Job) -> None:
         """Accept a job."""
@@ -154,7 +153,7 @@ class Store:
         return {
             "accepted": len(rows),
             "charges": len(charges),
-            "charged": {vendor: _total(job for job in charges if job.vendor == vendor) for vendor in VENDORS},
+            "charged": {vendor: _total(job for job in charges if job.vendor == vendor) for vendor in self.vendors},
             "credits": {vendor: float(left) for vendor, left in self.wallets.items()},
             "duplicates": self._duplicates(),
             "jobs": rows,

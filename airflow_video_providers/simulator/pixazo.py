@@ -40,6 +40,7 @@ class Pixazo(Gateway):
     """The seven submit routes, the universal status, Mochi's legacy status, and the webhook headers."""
 
     name = "pixazo"
+    key_header = "ocp-apim-subscription-key"
 
     def __init__(self, world: World, webhooks: Webhooks) -> None:
         super().__init__(world)

@@ -49,6 +49,7 @@ class Segmind(Gateway):
     """Submit, status and result of v2, the synchronous v1, credits and uploads."""
 
     name = "segmind"
+    key_header = "x-api-key"
     system_error = "FAILED"
     refuses_unknown_fields = False  # the vendor's own client forwards every argument, its own among them
 

@@ -17,6 +17,8 @@ from .options import Options
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .gateway import Gateway
+
 
 def bind(host: str, port: int) -> socket.socket:
     """A bound socket; port 0 takes a free one.
@@ -51,18 +53,19 @@ def make_server(app: Simulator) -> uvicorn.Server:
 
 
 @contextlib.contextmanager
-def running(**options: Any) -> Iterator[SimulatorHandle]:
+def running(*more: type[Gateway], **options: Any) -> Iterator[SimulatorHandle]:
     """A simulator on a free loopback port, for as long as the context lasts.
 
+    :param more: Gateways of vendors that the package does not ship.
     :param options: Settings, as :class:`~airflow_video_providers.simulator.options.Options` names them.
     :raises ValueError: for a setting that does not exist, or a value that it does not take.
     """
-    app = Simulator(Options().but(**options))
+    app = Simulator(Options().but(**options), more)
     with contextlib.closing(bind("127.0.0.1", 0)) as bound:
         server = make_server(app)
         thread = threading.Thread(target=server.run, args=([bound],), name="video-simulator", daemon=True)
         thread.start()
-        handle = SimulatorHandle(f"http://127.0.0.1:{bound.getsockname()[1]}")
+        handle = SimulatorHandle(f"http://127.0.0.1:{bound.getsockname()[1]}", tuple(app.gateways))
         try:
             deadline = time.monotonic() + 10
             while not server.started:

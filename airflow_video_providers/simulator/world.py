@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .clock import Clock
@@ -10,28 +11,32 @@ from .faults import Fault, FaultBook
 from .jobs import Store, fingerprint
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .options import Options
     from .wire import Call
 
-KEY_HEADERS = {"pixazo": "ocp-apim-subscription-key", "appypie": "ocp-apim-subscription-key", "segmind": "x-api-key"}
-SECRET_HEADERS = frozenset({*KEY_HEADERS.values(), "authorization", "cookie", "proxy-authorization"})
+_ALWAYS_SECRET = ("authorization", "cookie", "proxy-authorization")
 
 
 class World:
     """The state behind all gateways.
 
     :param options: The settings that :meth:`reset` returns to.
+    :param key_headers: Each vendor's name and the header that carries its key, in lower case.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options, key_headers: Mapping[str, str] = MappingProxyType({})) -> None:
         self.initial = options
+        self.key_headers = key_headers
+        self.secret_headers = frozenset({*key_headers.values(), *_ALWAYS_SECRET})
         self.reset()
 
     def reset(self) -> None:
         """Forget everything and return to the first settings."""
         self.options = self.initial
         self.clock = Clock(frozen=self.options.frozen_clock)
-        self.store = Store(self.options)
+        self.store = Store(self.options, tuple(self.key_headers))
         self.book = FaultBook(self.options.seed)
         self.requests: deque[dict[str, Any]] = deque(maxlen=20_000)
         #: API keys that were used, to find them again where they do not belong
@@ -62,7 +67,7 @@ class World:
             "query": self._without_keys(call.query),
             "vendor": vendor,
             "at": self.clock.now(),
-            "headers": {name: _redacted(name, value) for name, value in call.headers.items()},
+            "headers": {name: self._redacted(name, value) for name, value in call.headers.items()},
             "body": (call.json if call.is_json else f"{len(call.body)} bytes") if call.body else None,
             "status": None,
         }
@@ -72,7 +77,7 @@ class World:
     def watch(self, call: Call, vendor: str | None) -> None:
         """A key where none belongs is a violation: at a media address, another host, another vendor."""
         where = vendor or call.path.split("/")[1]
-        found = sorted((SECRET_HEADERS & call.headers.keys()) - {KEY_HEADERS.get(vendor or "")})
+        found = sorted((self.secret_headers & call.headers.keys()) - {self.key_headers.get(vendor or "")})
         if call.query and not self.keys.isdisjoint(call.parameters.values()):
             found.append("(query)")
         for name in found:
@@ -111,6 +116,5 @@ class World:
         recent.append(now)
         return 0.0
 
-
-def _redacted(name: str, value: str) -> str:
-    return f"<redacted {fingerprint(value)}>" if name in SECRET_HEADERS else value
+    def _redacted(self, name: str, value: str) -> str:
+        return f"<redacted {fingerprint(value)}>" if name in self.secret_headers else value

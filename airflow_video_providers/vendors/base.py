@@ -53,7 +53,7 @@ class Vendor:
 
     :cvar id: Connection type and first half of the model ids.
     :cvar base_url: The vendor's own address; a connection's host replaces it.
-    :cvar key_header: The header that carries the API key.
+    :cvar key_header: The header that carries the API key, and ``key_prefix`` what stands before it there.
     :cvar output_paths: Where in a body the output addresses stand; the first that holds any counts.
     :cvar charged: What a final state means for the bill; a state that is not named is ``"unknown"``.
     :cvar no_credits: HTTP codes that mean an empty account.
@@ -73,6 +73,7 @@ class Vendor:
     base_url: ClassVar[str]
     documentation: ClassVar[str] = ""
     key_header: ClassVar[str]
+    key_prefix: ClassVar[str] = ""
     output_paths: ClassVar[tuple[str, ...]] = ()
     charged: ClassVar[Mapping[JobStatus, Charged]] = {}
     no_credits: ClassVar[frozenset[int]] = frozenset({402})
