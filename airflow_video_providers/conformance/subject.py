@@ -56,10 +56,7 @@ class Subject:
     def submit(self, url: str, key: str | None = None) -> Outcome:
         """Buy ``request`` at ``url``, without the pauses between two tries."""
         with closing(VideoClient(self.vendor(url), key or self.key, sleep=_no_pause)) as client:
-            try:
-                return client.submit(self.request)
-            except VideoProviderError as error:
-                return error
+            return _outcome(lambda: client.submit(self.request))
 
     def bought(self, url: str) -> VideoJob:
         """A job that was bought at ``url``."""
@@ -68,13 +65,10 @@ class Subject:
             raise ConformanceError(f"The stand-in's gateway did not accept the subject's request: {job}") from job
         return job
 
-    def look(self, url: str, job: VideoJob, key: str | None = None) -> Outcome:
+    def look(self, url: str, job: VideoJob) -> Outcome:
         """Ask ``url`` for a job's status."""
-        with closing(VideoClient(self.vendor(url), key or self.key)) as client:
-            try:
-                return client.status(job)
-            except VideoProviderError as error:
-                return error
+        with closing(VideoClient(self.vendor(url), self.key)) as client:
+            return _outcome(lambda: client.status(job))
 
     def look_in_a_loop(self, url: str, job: VideoJob) -> Outcome:
         """The same through the asynchronous client."""
@@ -83,13 +77,19 @@ class Subject:
             async with AsyncVideoClient(self.vendor(url), self.key) as client:
                 return await client.status(job)
 
-        try:
-            return asyncio.run(ask())
-        except VideoProviderError as error:
-            return error
+        return _outcome(lambda: asyncio.run(ask()))
 
 
 Check = Callable[[Subject], None]
+
+
+def _outcome(call: Callable[[], VideoJob]) -> Outcome:
+    try:
+        return call()
+    except VideoProviderError as error:
+        return error
+    except Exception as error:
+        raise ConformanceError(f"{error!r} got out; callers know this package's errors only.") from error
 
 
 def _no_pause(_seconds: float) -> None:

@@ -1,0 +1,49 @@
+"""Lanterna, an invented vendor. Written from the page "Lanterna Clips API"."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
+
+from airflow_video_providers.jobs import JobStatus, VideoJob
+from airflow_video_providers.models import Price, Text, VideoModel, optional, required
+from airflow_video_providers.vendors.base import Flow, Vendor
+
+if TYPE_CHECKING:
+    import httpx
+
+
+class Lanterna(Vendor):
+    """One address per clip: POST makes it, GET says how it stands."""
+
+    id = "lanterna"
+    title = "Lanterna"
+    base_url = "https://api.lanterna.example"
+    documentation = "https://lanterna.example/docs"
+    key_header = "Authorization"
+    key_prefix = "Bearer "
+    output_paths = ("files",)
+    charged = {JobStatus.SUCCEEDED: "yes", JobStatus.FAILED: "no"}
+    poll_seconds = (3.0, 20.0)
+    requests_per_minute = 120.0
+
+    def status_call(self, job: VideoJob) -> httpx.Request:
+        return self.call("GET", f"/v1/clips/{self.in_path(job.request_id)}")
+
+    def check(self) -> Flow[str]:
+        """The account page: a free call."""
+        return self.read_check((yield from self.ask(self.call("GET", "/v1/account"))))
+
+
+class Magica(VideoModel):
+    """Magica, text to video."""
+
+    id = "lanterna:magica"
+    path = "/v1/clips"
+    documentation = "https://lanterna.example/docs/magica"
+    prices = (Price(Decimal("0.05"), "second", "documented per second"),)
+    typical_seconds = 40.0
+
+    prompt: Text = required("What the video shows.")
+    duration: int | None = optional("Length of the video.", vendor_default=4, unit="seconds", ge=2, le=12)
+    shape: Literal["wide", "tall", "square"] | None = optional("Shape of the picture.", vendor_default="wide")

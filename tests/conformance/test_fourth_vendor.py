@@ -1,0 +1,111 @@
+"""A private vendor: one vendor file, one entry point, one simulator file, and everything works with it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_video_providers import catalogue
+from airflow_video_providers.conformance import CHECKS, Check, Subject
+from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.jobs import JobStatus
+from airflow_video_providers.models import VideoModel
+from airflow_video_providers.simulator import SimulatorHandle, running
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: As if the distribution ``lanterna`` were installed: a module and its metadata, on the path.
+SITE = Path(__file__).parent
+
+
+def forget() -> None:
+    """Undo what loading the vendor has registered, and what the catalogue remembers."""
+    for name in ("lanterna", "lanterna_simulator"):
+        sys.modules.pop(name, None)
+    VideoModel.registry.pop("lanterna:magica", None)
+    catalogue._vendor.cache_clear()
+    catalogue.vendors.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def installed() -> Iterator[None]:
+    forget()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(SITE))
+        yield
+    forget()
+
+
+@pytest.fixture(scope="module")
+def simulator(installed: None) -> Iterator[SimulatorHandle]:
+    gateway = importlib.import_module("lanterna_simulator").LanternaGateway
+    with running(gateway, frozen_clock=True) as handle:
+        yield handle
+
+
+@pytest.fixture
+def subject(simulator: SimulatorHandle) -> Subject:
+    simulator.reset()
+    return Subject(
+        vendor=catalogue.vendors()["lanterna"],
+        request=catalogue.find("lanterna:magica").parse({"prompt": "a paper boat in the rain"}),
+        url=simulator.base_url("lanterna"),
+        words={
+            "waiting": JobStatus.QUEUED,
+            "rendering": JobStatus.RUNNING,
+            "done": JobStatus.SUCCEEDED,
+            "failed": JobStatus.FAILED,
+        },
+        finish=lambda: simulator.advance(600),
+    )
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_conforms(check: Check, subject: Subject) -> None:
+    check(subject)
+
+
+def test_it_has_a_hook_a_price_and_parse_time_checks_without_another_line(subject: Subject) -> None:
+    from airflow_video_providers.hooks.base import VideoHook
+
+    hook = VideoHook.for_model("lanterna:magica")
+    assert (hook.conn_type, hook.conn_id) == ("lanterna", "lanterna_default")
+    assert str(subject.request.price()[0]) == "0.20"
+    with pytest.raises(InvalidRequestError, match="duration"):
+        catalogue.find("lanterna:magica").parse({"prompt": "a boat", "duration": 13})
+
+
+BUY_AND_LOOK = """
+from airflow_video_providers.hooks.base import VideoHook
+hook = VideoHook.for_model("lanterna:magica")
+print(hook.test_connection())
+job = hook.submit("lanterna:magica", {"prompt": "a paper boat in the rain"})
+print(job.status, hook.status(job).status)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_that_never_heard_of_it_finds_it_by_its_entry_point(
+    simulator: SimulatorHandle, tmp_path: Path
+) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")} | {
+        "PYTHONPATH": str(SITE),
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW_CONN_LANTERNA_DEFAULT": json.dumps(simulator.connection("lanterna")),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", BUY_AND_LOOK], env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stdout.splitlines() if "info" not in line]
+    assert "Lanterna answered and did not refuse the key" in done.stdout
+    assert told[-1] == "queued queued"
+    assert simulator.violations() == []

@@ -1,0 +1,170 @@
+"""The suite is worth something only if it finds what is wrong: each of these vendors breaks one rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from airflow_video_providers import catalogue
+from airflow_video_providers.conformance import CHECKS, ConformanceError, Subject
+from airflow_video_providers.exceptions import RequestRejectedError, VendorError
+from airflow_video_providers.jobs import JobStatus
+from airflow_video_providers.models import Price, VideoModel
+from airflow_video_providers.simulator.pytest_plugin import video_simulator, video_simulator_server  # noqa: F401
+from airflow_video_providers.vendors.pixazo import MochiV1, Pixazo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_video_providers.simulator import SimulatorHandle
+
+BY_NAME = {check.__name__: check for check in CHECKS}
+
+
+@pytest.fixture
+def subject(video_simulator: SimulatorHandle) -> Subject:  # noqa: F811  the fixture
+    video_simulator.configure(frozen_clock=True)
+    return Subject(
+        vendor=Pixazo,
+        request=MochiV1(prompt="a paper boat in the rain"),
+        url=video_simulator.base_url("pixazo"),
+        words={"QUEUED": JobStatus.QUEUED, "COMPLETED": JobStatus.SUCCEEDED, "ERROR": JobStatus.ERROR},
+        finish=lambda: video_simulator.advance(600),
+    )
+
+
+class SendsTwice(Pixazo):
+    def pay(self, request: Any, call: Any, bought: Any) -> Any:
+        yield call
+        return (yield from super().pay(request, call, bought))
+
+
+class PutsTheKeyElsewhere(Pixazo):
+    key_header = "Authorization"
+
+    def call(self, method: str, path: str, *, json: Any = None) -> Any:
+        request = super().call(method, path, json=json)
+        request.headers["X-Key"] = "conformance-0123456789abcdef"
+        return request
+
+
+class CallsALostAnswerARefusal(Pixazo):
+    def pay(self, request: Any, call: Any, bought: Any) -> Any:
+        try:
+            return (yield from super().pay(request, call, bought))
+        except VendorError as error:
+            raise RequestRejectedError("It failed.", model=request.id) from error
+
+
+class TakesAWordForAFailure(Pixazo):
+    def read_job(self, job: Any, answer: Any) -> Any:
+        seen = super().read_job(job, answer)
+        return seen.but(status=JobStatus.FAILED) if seen.status is JobStatus.UNKNOWN else seen
+
+
+class TakesATroubledGatewayForTheJob(Pixazo):
+    failure_codes = frozenset({500})
+
+
+class TakesA404ForAFailure(Pixazo):
+    def unlabelled(self, answer: Any, job: Any) -> Any:
+        return (JobStatus.FAILED, "HTTP 404") if answer.status == 404 else super().unlabelled(answer, job)
+
+
+class FindsNoOutputs(Pixazo):
+    output_paths = ("video_url",)
+
+
+class ForgetsAnEnd(Pixazo):
+    charged = {JobStatus.QUEUED: "yes"}
+
+
+class FollowsThePollingAddress(Pixazo):
+    polling_url = ""
+
+    def _bought(self, request: Any, sent_at: Any, answer: Any) -> Any:
+        type(self).polling_url = (answer.body or {}).get("polling_url", "")
+        return super()._bought(request, sent_at, answer)
+
+    def status_call(self, job: Any) -> Any:
+        call = super().status_call(job)
+        return type(call)("GET", self.polling_url or call.url)
+
+
+class GoesInClear(Pixazo):
+    base_url = "http://gateway.pixazo.ai"
+
+
+@pytest.mark.parametrize(
+    ("vendor", "check"),
+    [
+        (SendsTwice, "a_submit_returns_a_job_and_sends_the_key_home_only"),
+        (SendsTwice, "a_lost_answer_is_an_unknown_outcome_and_is_never_repeated"),
+        (PutsTheKeyElsewhere, "a_submit_returns_a_job_and_sends_the_key_home_only"),
+        (CallsALostAnswerARefusal, "a_lost_answer_is_an_unknown_outcome_and_is_never_repeated"),
+        (CallsALostAnswerARefusal, "a_refusal_is_the_right_error_and_costs_nothing"),
+        (CallsALostAnswerARefusal, "what_was_never_sent_costs_nothing"),
+        (TakesAWordForAFailure, "a_word_that_nobody_knows_is_unknown_and_not_an_end"),
+        (TakesATroubledGatewayForTheJob, "no_answer_is_no_news"),
+        (TakesA404ForAFailure, "a_job_that_the_vendor_does_not_know_is_expired"),
+        (FindsNoOutputs, "a_job_comes_to_its_end_with_all_its_outputs"),
+        (ForgetsAnEnd, "the_vendor_describes_itself"),
+        (GoesInClear, "the_vendor_describes_itself"),
+        (GoesInClear, "the_catalogue_finds_it_and_its_models"),
+    ],
+)
+def test_a_vendor_that_breaks_a_rule_is_found(subject: Subject, vendor: Any, check: str) -> None:
+    with pytest.raises(ConformanceError):
+        BY_NAME[check](replace(subject, vendor=vendor))
+
+
+def test_a_vendor_that_calls_an_address_from_an_answer_is_found(subject: Subject) -> None:
+    with pytest.raises(ConformanceError):  # the client itself refuses to sign such a request
+        BY_NAME["no_address_from_an_answer_is_called"](replace(subject, vendor=FollowsThePollingAddress))
+
+
+def test_a_word_that_means_something_else_is_found(subject: Subject) -> None:
+    with pytest.raises(ConformanceError, match="'QUEUED' means running"):
+        BY_NAME["the_documented_words_mean_what_the_documents_say"](
+            replace(subject, words={**subject.words, "QUEUED": JobStatus.RUNNING})
+        )
+
+
+def test_a_stand_in_that_never_finishes_is_found(subject: Subject) -> None:
+    with pytest.raises(ConformanceError, match=r"After finish\(\)"):
+        BY_NAME["a_job_comes_to_its_end_with_all_its_outputs"](replace(subject, finish=lambda: None))
+
+
+@pytest.fixture
+def model() -> Iterator[Any]:
+    """Makes models of Pixazo's that exist for one test."""
+    catalogue.models()
+    before = dict(VideoModel.registry)
+
+    def make(**body: Any) -> type[VideoModel]:
+        return type("Odd", (VideoModel,), {"id": "pixazo:odd", "path": "/odd", "__module__": __name__, **body})
+
+    yield make
+    VideoModel.registry.clear()
+    VideoModel.registry.update(before)
+
+
+@pytest.mark.parametrize(
+    ("body", "check"),
+    [
+        ({"__annotations__": {"seed": int | None}, "seed": None}, "every_model_describes_its_fields"),
+        ({"path": "https://elsewhere.example/odd"}, "every_model_describes_its_fields"),
+        ({"id": "pixazo:Odd One"}, "every_model_describes_its_fields"),
+        ({"text_on_the_wire": frozenset({"length"})}, "every_model_describes_its_fields"),
+        ({"prices": (Price(Decimal(0), "second", "documented"),)}, "every_price_has_a_basis"),
+        ({"prices": (Price(Decimal(1), "second", " "),)}, "every_price_has_a_basis"),
+        ({"prices": (Price(Decimal(1), "second", "documented", {"size": "big"}),)}, "every_price_has_a_basis"),
+    ],
+)
+def test_a_model_that_says_too_little_is_found(subject: Subject, model: Any, body: Any, check: str) -> None:
+    model(**body)
+    with pytest.raises(ConformanceError, match="pixazo:"):
+        BY_NAME[check](subject)
