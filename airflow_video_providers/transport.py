@@ -6,12 +6,14 @@ are not wanted here and cost as much as the request itself.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
 #: A pool is walked on each request, and each idle connection in it is asked whether it still lives: few
@@ -27,7 +29,13 @@ def loop_transport(home: httpx.URL) -> httpx.AsyncBaseTransport:
     """
     found = getproxies()
     proxy = None if proxy_bypass(home.host) else found.get(home.scheme) or found.get("all")
-    return _kind()(limits=LIMITS, proxy=httpx.Proxy(proxy) if proxy else None)
+    return _kind()(verify=_trusted(), limits=LIMITS, proxy=httpx.Proxy(proxy) if proxy else None)
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Whom to trust. Reading the authorities takes 20 ms, in which no other trigger runs: once per process."""
+    return httpx.create_ssl_context()
 
 
 def _kind() -> Callable[..., httpx.AsyncBaseTransport]:
@@ -35,4 +43,4 @@ def _kind() -> Callable[..., httpx.AsyncBaseTransport]:
         from httpx_aiohttp import AiohttpTransport
     except ImportError:
         return httpx.AsyncHTTPTransport
-    return AiohttpTransport  # type: ignore[no-any-return] # the extra publishes no types
+    return AiohttpTransport

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 #: A minute's requests are spread over a little more than a minute, so that a second's worth of catching up
 #: after a late wake-up still fits the vendor's limit.
-MINUTE = 61.0
+MINUTE = 61.5
 CATCH_UP = 1.0
 #: A refusal halves the rate, down to this share of the budget at most.
 LOWEST_SHARE = 1 / 16
@@ -24,7 +24,7 @@ class Budget:
     def __init__(self, per_minute: float) -> None:
         self.per_minute = per_minute
         self._share = 1.0
-        self._share_at = 0.0
+        self._share_at = float("-inf")
         self._next = float("-inf")
 
     def next_at(self) -> float:

@@ -7,6 +7,7 @@ and its cancellation are its own; the poller decides when.
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
 #: A look that takes longer has failed, however slowly the answer drips in.
 LONGEST_LOOK = 60.0
-#: How long after its deadline a job may still wait for its last look.
-LAST_CALL = 60.0
+#: How long after its deadline a job may still wait for its last look, at least and at most: thousands with one
+#: deadline must not all end in the same moment.
+LAST_CALL = 45.0, 90.0
 #: After so many seconds at most the next look follows one that brought no answer.
 LONGEST_SILENCE = 60.0
 #: An author's own interval cannot be shorter than this.
@@ -110,7 +112,8 @@ class Poller:
         try:
             waiting = self._arrived(watch, interval)
             try:
-                async with asyncio.timeout_at(waiting.ends + LAST_CALL):
+                last_call = random.uniform(*LAST_CALL)  # noqa: S311 # spreads load, keeps no secret
+                async with asyncio.timeout_at(waiting.ends + last_call):
                     return await self._wait(waiting, on_news)
             except TimeoutError:  # the last look did not come about in time
                 raise timed_out(waiting.watch) from None
@@ -234,7 +237,14 @@ def shared_poller(key: Hashable, connect: Connect, vendor: type[Vendor]) -> Poll
 
     :param key: What tells one account from another: the connection's id and the vendor's.
     """
-    known = _pollers.setdefault(asyncio.get_running_loop(), {})
+    loop = asyncio.get_running_loop()
+    known = _pollers.setdefault(loop, {})
     if key not in known:
-        known[key] = Poller(connect, vendor, on_idle=lambda: known.pop(key, None))
+
+        def forget() -> None:
+            known.pop(key, None)
+            if not known:
+                _pollers.pop(loop, None)
+
+        known[key] = Poller(connect, vendor, on_idle=forget)
     return known[key]

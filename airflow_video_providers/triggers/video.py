@@ -19,7 +19,7 @@ from airflow_video_providers.exceptions import (
 )
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.hooks.waiting import AIRFLOWS_MARGIN
-from airflow_video_providers.jobs import VideoJob
+from airflow_video_providers.jobs import VideoJob, read_job
 from airflow_video_providers.polling import Watch
 from airflow_video_providers.triggers.line import Opened
 from airflow_video_providers.triggers.poller import shared_poller
@@ -90,7 +90,7 @@ class VideoJobTrigger(BaseTrigger):
 
     async def find_job(self) -> VideoJob:
         """The job to wait for."""
-        return VideoJob.model_validate_json(self.job)
+        return read_job(self.job)
 
     async def wait_for(self, job: VideoJob) -> VideoJob:
         """The job when it is done, with its outputs.
