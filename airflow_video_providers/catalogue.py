@@ -20,6 +20,8 @@ _VENDORS = {
 }
 #: Distributions add a vendor with ``name = "module:Class"`` in this entry point group.
 ENTRY_POINT_GROUP = "airflow_video_providers.vendors"
+#: Distributions add models of a vendor that is there already with ``any_name = "module"`` in this one.
+MODELS_GROUP = "airflow_video_providers.models"
 
 
 @cache
@@ -41,9 +43,17 @@ def vendors() -> dict[str, type[Vendor]]:
     return {vendor_id: vendor for vendor_id in ids if (vendor := _vendor(vendor_id))}
 
 
+@cache
+def _load_private_models() -> None:
+    """Importing a module registers its models, in whichever of Airflow's processes asks."""
+    for point in entry_points(group=MODELS_GROUP):
+        point.load()
+
+
 def models() -> dict[str, type[VideoModel]]:
     """All models by id."""
     vendors()
+    _load_private_models()
     return dict(VideoModel.registry)
 
 
@@ -54,6 +64,8 @@ def find(model: str) -> type[VideoModel]:
     """
     if isinstance(model, str):
         _vendor(model.partition(":")[0])
+        if model not in VideoModel.registry:
+            _load_private_models()
         if model in VideoModel.registry:
             return VideoModel.registry[model]
     import difflib  # only an error needs it

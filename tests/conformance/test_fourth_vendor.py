@@ -28,11 +28,12 @@ SITE = Path(__file__).parent
 
 def forget() -> None:
     """Undo what loading the vendor has registered, and what the catalogue remembers."""
-    for name in ("lanterna", "lanterna_simulator"):
+    for name in ("lanterna", "lanterna_simulator", "studio_models"):
         sys.modules.pop(name, None)
-    VideoModel.registry.pop("lanterna:magica", None)
-    catalogue._vendor.cache_clear()
-    catalogue.vendors.cache_clear()
+    for model in ("lanterna:magica", "pixazo:paper-film-image-to-video"):
+        VideoModel.registry.pop(model, None)
+    for remembered in (catalogue._vendor, catalogue.vendors, catalogue._load_private_models):
+        remembered.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,12 @@ def test_it_has_a_hook_a_price_and_parse_time_checks_without_another_line(subjec
     assert str(subject.request.price()[0]) == "0.20"
     with pytest.raises(InvalidRequestError, match="duration"):
         catalogue.find("lanterna:magica").parse({"prompt": "a boat", "duration": 13})
+
+
+def test_a_private_model_of_a_known_vendor_is_found_by_its_own_entry_point(installed: None) -> None:
+    assert catalogue.find("pixazo:paper-film-image-to-video").__module__ == "studio_models"
+    assert "pixazo:paper-film-image-to-video" in catalogue.models()
+    assert catalogue.vendor_of("pixazo:paper-film-image-to-video").id == "pixazo"
 
 
 BUY_AND_LOOK = """
