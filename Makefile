@@ -42,6 +42,12 @@ faults: $(VENV)/installed-tests  ## What faults do to the money and to the stora
 	$(BIN)/python -m tests.faults.money $(if $(PEERS),--peers)
 	$(BIN)/python -m tests.faults.landing
 
+test-lowest:  ## The oldest supported Airflow and Python, in an environment of its own
+	@$(PYTHON) scripts/matrix.py --airflow 3.1 --python 3.11
+
+test-matrix:  ## Every supported Airflow and Python
+	@$(PYTHON) scripts/matrix.py
+
 test: lint  ## Everything on the newest Airflow
 	$(BIN)/pytest -q -n 2 tests
 
