@@ -96,9 +96,10 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
             job = buy(self, context)
             context["ti"].xcom_push(key="request_id", value=job.request_id)
             waiting = Waiting(job, timeout=self.timeout, pace=self.poll_interval, log=self.log, sleep=self._sleep)
-            if self.deferrable:
+            done = waiting.done_before() if self.deferrable else waiting.until_done()
+            if done is None:
                 self._defer(waiting)
-            return self._land(waiting.until_done(), context)
+            return self._land(done, context)
         except VideoProviderError as error:
             self._fail(error, context)
 

@@ -146,7 +146,10 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
             self.log.info("This Airflow does not start the wait in the triggerer; waiting the ordinary way.")
         try:
             if self.deferrable:
-                self._defer(context)
+                waiting = self._begin(context)
+                if done := waiting.done_before():
+                    return self._finish(done)
+                self._defer(waiting)
             return super().execute(context)
         except AirflowSensorTimeout as late:
             self._time_out(late)
@@ -212,10 +215,9 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
             sleep=self._sleep,
         )
 
-    def _defer(self, context: Context) -> NoReturn:
+    def _defer(self, waiting: Waiting) -> NoReturn:
         from airflow_video_providers.triggers.video import VideoJobTrigger
 
-        waiting = self._begin(context)
         self.log.info(
             "Waiting for job %s of %s with the connection %s, until %s UTC.",
             waiting.job.request_id, waiting.job.model, waiting.hook.conn_id,
