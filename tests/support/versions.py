@@ -1,4 +1,4 @@
-"""What of the tests needs a newer Airflow than the oldest that is supported."""
+"""Where the versions of Airflow differ for the tests."""
 
 from __future__ import annotations
 
@@ -6,5 +6,15 @@ import pytest
 
 from airflow_video_providers.hooks.retries import HAS_POLICIES
 
+try:
+    from airflow.sdk._shared.module_loading import import_string
+    from airflow.sdk.serde import deserialize, serialize
+except ModuleNotFoundError:  # Airflow 3.1
+    from airflow.serialization.serde import deserialize, serialize
+    from airflow.utils.module_loading import import_string
+
+__all__ = ["deserialize", "import_string", "needs_retry_policies", "needs_state_store", "serialize"]
+
 #: The task state store, retry policies and the DAG engine in memory came together with Airflow 3.3.
 needs_state_store = pytest.mark.skipif(not HAS_POLICIES, reason="Airflow's task state store came with 3.3")
+needs_retry_policies = pytest.mark.skipif(not HAS_POLICIES, reason="Airflow's retry policies came with 3.3")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException
 
 from airflow_video_providers.exceptions import (
     AuthenticationError,
@@ -19,9 +19,9 @@ from airflow_video_providers.hooks.appypie import AppyPieHook
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.hooks.pixazo import PixazoHook
 from airflow_video_providers.hooks.retries import errors_for_airflow, for_airflow, with_retry_policy
-from airflow_video_providers.hooks.retry_policy import VideoRetryPolicy
 from airflow_video_providers.hooks.segmind import SegmindHook
 from tests.support.vendors import KEY, MODELS, SMALLEST, answer, job, request, scripted
+from tests.support.versions import needs_retry_policies
 
 HOOKS = {"pixazo": PixazoHook, "appypie": AppyPieHook, "segmind": SegmindHook}
 
@@ -189,10 +189,13 @@ def test_the_synchronous_route_is_a_method_of_the_hook(hook_with, tmp_path):
 # Retries.
 
 
-def decided(error):
-    return VideoRetryPolicy().evaluate(error, try_number=1, max_tries=3)
+def default_policy():
+    from airflow_video_providers.hooks.retry_policy import VideoRetryPolicy
+
+    return VideoRetryPolicy
 
 
+@needs_retry_policies
 @pytest.mark.parametrize(
     ("error", "action", "seconds"),
     [
@@ -208,20 +211,22 @@ def decided(error):
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",
 )
 def test_the_default_policy_retries_what_passes_and_waits_as_the_vendor_asks(error, action, seconds):
-    decision = decided(error)
+    decision = default_policy()().evaluate(error, try_number=1, max_tries=3)
     assert decision.action.value == action
     delay = decision.retry_delay
     assert (None if delay is None else delay.total_seconds()) == seconds
 
 
+@needs_retry_policies
 def test_a_policy_of_the_authors_own_wins():
     own = object()
     assert with_retry_policy({"retry_policy": own}) == {"retry_policy": own}
     assert with_retry_policy({"default_args": {"retry_policy": own}})["retry_policy"] is own
-    assert isinstance(with_retry_policy({})["retry_policy"], VideoRetryPolicy)
-    assert isinstance(with_retry_policy({"default_args": None})["retry_policy"], VideoRetryPolicy)
+    assert isinstance(with_retry_policy({})["retry_policy"], default_policy())
+    assert isinstance(with_retry_policy({"default_args": None})["retry_policy"], default_policy())
 
 
+@needs_retry_policies
 def test_an_error_is_raised_as_it_is_where_there_are_policies():
     error = AuthenticationError("x")
     assert for_airflow(error) is error

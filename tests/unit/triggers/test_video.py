@@ -11,8 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from airflow.sdk._shared.module_loading import import_string
-from airflow.sdk.serde import deserialize, serialize
 
 from airflow_video_providers.exceptions import (
     AuthenticationError,
@@ -31,6 +29,7 @@ from airflow_video_providers.exceptions import (
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
 from airflow_video_providers.triggers import video
 from airflow_video_providers.triggers.video import VideoJobTrigger
+from tests.support.versions import deserialize, import_string, serialize
 
 SECRET = "sk-live-0123456789"  # invented
 JOB = VideoJob(model="segmind:mochi-1", request_id="r1", conn_id="segmind_default", submitted_at=datetime.now(UTC))
