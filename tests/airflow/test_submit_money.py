@@ -45,6 +45,21 @@ def test_the_xcom_is_the_job_as_a_plain_dict_and_its_request_id(desk):
     assert "prompt" not in str(job)
 
 
+def test_the_intent_is_stored_when_the_post_leaves(desk, monkeypatch, tmp_path):
+    seen = []
+    real = client.VideoClient.submit
+
+    def submit(self, *arguments):
+        seen.append(str(desk.airflow.store) + "".join(path.read_text() for path in tmp_path.rglob("*.json")))
+        return real(self, *arguments)
+
+    monkeypatch.setattr(client.VideoClient, "submit", submit)
+    desk.run(desk.submit())
+    assert len(seen) == 1
+    assert "request_sha256" in seen[0]
+    assert "submitted" not in seen[0]
+
+
 def test_one_line_says_what_is_bought_and_for_how_much(desk):
     desk.run(desk.submit("pixazo:mochi-v1", {"prompt": "a fox"}))
     assert [line for line in desk.logs if "$" in line] == [
