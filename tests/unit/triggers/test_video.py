@@ -29,7 +29,7 @@ from airflow_video_providers.exceptions import (
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
 from airflow_video_providers.triggers import video
 from airflow_video_providers.triggers.video import VideoJobTrigger
-from tests.support.versions import deserialize, import_string, serialize
+from tests.support.versions import calls_on_kill, deserialize, import_string, serialize
 
 SECRET = "sk-live-0123456789"  # invented
 JOB = VideoJob(model="segmind:mochi-1", request_id="r1", conn_id="segmind_default", submitted_at=datetime.now(UTC))
@@ -225,6 +225,7 @@ def killed(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, st
     return caplog.text
 
 
+@calls_on_kill
 def test_a_kill_says_what_still_runs_and_how_to_come_back_to_it(monkeypatch: Any, caplog: Any) -> None:
     said = killed(monkeypatch, caplog, "failed")
     assert "r1" in said
@@ -233,6 +234,7 @@ def test_a_kill_says_what_still_runs_and_how_to_come_back_to_it(monkeypatch: Any
     assert "failed" in said
 
 
+@calls_on_kill
 def test_a_kill_that_is_none_because_another_triggerer_took_over_is_called_so(monkeypatch: Any, caplog: Any) -> None:
     said = killed(monkeypatch, caplog, "deferred")
     assert "not affected" in said
