@@ -10,11 +10,16 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Callable, Iterable
+from functools import cache
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin, urlsplit
 
 import httpcore
 
 from airflow_video_providers.exceptions import OutputRejectedError
+
+if TYPE_CHECKING:
+    import ssl
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], list[str]]
@@ -161,11 +166,16 @@ class GuardedBackend(httpcore.NetworkBackend):
         raise failure
 
 
+@cache
+def tls() -> ssl.SSLContext:
+    """Trusts certifi's list and the system's, where a company's own authority is; reading them takes 50 ms."""
+    return httpcore.default_ssl_context()
+
+
 def guarded_pool(allowed: frozenset[str], connections: int) -> httpcore.ConnectionPool:
     """Connections without credentials, cookies, environment or proxies: nothing to give away."""
     return httpcore.ConnectionPool(
-        # trusts certifi's list and the system's, where a company's own authority is (or in SSL_CERT_FILE)
-        ssl_context=httpcore.default_ssl_context(),
+        ssl_context=tls(),
         max_connections=connections,
         retries=0,
         network_backend=GuardedBackend(allowed),

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from airflow_video_providers.exceptions import (
     DownloadError,
     InvalidRequestError,
-    LandingError,
     OutputMissingError,
 )
 from airflow_video_providers.jobs import JobStatus, VideoJob
 from airflow_video_providers.landing import manifest as manifests
 from airflow_video_providers.landing import media as medias
+from airflow_video_providers.landing import placing
 from airflow_video_providers.landing.address import host_names
 from airflow_video_providers.landing.container import DEFAULT_MEDIA_TYPES, EXTENSIONS
 from airflow_video_providers.landing.fetch import Fetched, Fetcher
 from airflow_video_providers.landing.inspector import checked_media_types
 from airflow_video_providers.landing.keys import DEFAULT_KEY_TEMPLATE, Keys, check_key_template
+from airflow_video_providers.landing.placing import Clip, conflict
 from airflow_video_providers.landing.sources import Refresh, Sources
 from airflow_video_providers.landing.spool import Spool, sweep
 from airflow_video_providers.landing.store import Parcel, Store, open_store, sha256_of
@@ -136,7 +137,7 @@ class Landing:
             spools = [open_files.enter_context(Spool(directory, store.spool_mode())) for directory in directories]
             sources = Sources(job, self.refresh)
 
-            def bring(index: int) -> _Clip:
+            def bring(index: int) -> Clip:
                 if landed is None and file is not None:
                     with file.open("rb") as brought:
                         fetched = fetcher.copy(iter(lambda: brought.read(1 << 20), b""), spools[index])
@@ -151,10 +152,10 @@ class Landing:
             if landed is not None and [clip.parcel.sha256 for clip in clips] != [
                 o["sha256"] for o in landed["outputs"]
             ]:
-                raise _conflict(f"{store.uri}: what is stored is not what {keys.manifest} says")
+                raise conflict(f"{store.uri}: what is stored is not what {keys.manifest} says")
             if self.overwrite:
                 store.remove(keys.manifest)  # or it would vouch for other bytes
-            self._in_threads(count, lambda index: self._store(store, clips[index]), lambda: None)
+            self._in_threads(count, lambda i: placing.place(store, clips[i], self.overwrite, self.log), lambda: None)
             now = time.monotonic()
             record = manifests.build(
                 job,
@@ -166,7 +167,7 @@ class Landing:
                 extra=self.extra_manifest,
             )
             record = manifests.with_addresses(record, store.uri)
-            self._put(store, manifests.encode(record), keys.manifest, "application/json", {})
+            placing.put(store, manifests.encode(record), keys.manifest, "application/json", {})
         size = sum(clip.parcel.size for clip in clips)
         self.log.info("Landed %d file(s), %.1f MB, at %s/%s.", count, size / 1e6, store.uri, keys.manifest)
         return self._returned(store, keys, record, skipped=False)
@@ -195,7 +196,7 @@ class Landing:
         located = manifests.with_addresses(record, store.uri, store.path)
         return {**located, "manifest_uri": f"{store.uri}/{keys.manifest}", "skipped": skipped}
 
-    def _clip(self, index: int, keys: Keys, spool: Spool, fetched: Fetched) -> _Clip:
+    def _clip(self, index: int, keys: Keys, spool: Spool, fetched: Fetched) -> Clip:
         found, job = fetched.media, keys.job
         if self.verify == "decode":
             medias.decode(spool.path, found)
@@ -207,7 +208,7 @@ class Landing:
         entry = manifests.output_entry(index, key, fetched.size, fetched.sha256, found)
         if index < len(job.outputs):
             entry["source"] = manifests.source_entry(job.outputs[index].url)
-        clip = _Clip(parcel, entry)
+        clip = Clip(parcel, entry)
         if self.poster:
             data, width, height = medias.poster(spool.path, found)
             clip.poster = data
@@ -220,35 +221,6 @@ class Landing:
                 "height": height,
             }
         return clip
-
-    def _store(self, store: Store, clip: _Clip) -> None:
-        key = clip.entry["key"]
-        if not self.overwrite and self._is_there(store, clip.parcel, key):
-            self.log.info("%s/%s is there already, with the same bytes.", store.uri, key)
-        else:
-            try:
-                store.put(clip.parcel, key, overwrite=self.overwrite)
-            except FileExistsError as raced:
-                if not self._is_there(store, clip.parcel, key):
-                    raise LandingError(f"{store.uri}/{key} was there and went.", reason="storage") from raced
-        if clip.poster is not None:
-            self._put(store, clip.poster, clip.entry["poster"]["key"], "image/jpeg", clip.parcel.metadata)
-
-    def _is_there(self, store: Store, parcel: Parcel, key: str) -> bool:
-        """A landing that ended between object and manifest left the very same bytes; anything else is foreign."""
-        size = store.size(key)
-        if size is None:
-            return False
-        if size != parcel.size or sha256_of(store.read(key)) != parcel.sha256:
-            raise _conflict(f"{store.uri}/{key} holds something else ({size} bytes)")
-        return True
-
-    def _put(self, store: Store, data: bytes, key: str, content_type: str, metadata: dict[str, str]) -> None:
-        """Store what is made here and may be made anew: the manifest and the posters."""
-        with Spool(store.spool_directory(key), store.spool_mode()) as spool:
-            spool.write(data)
-            parcel = Parcel(spool.path, len(data), sha256_of(iter([data])), content_type, metadata)
-            store.put(parcel, key, overwrite=True)
 
     def _in_threads(self, count: int, work: Callable[[int], _T], stop: Callable[[], None]) -> list[_T]:
         if count == 1:
@@ -264,23 +236,6 @@ class Landing:
             raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-@dataclass
-class _Clip:
-    parcel: Parcel
-    entry: dict[str, Any]
-    poster: bytes | None = None
-
-
-def _conflict(what: str) -> LandingError:
-    error = LandingError(
-        f"{what}.",
-        reason="conflict",
-        remedy="Look at it; then remove it, or land with overwrite=True. The job is not bought again.",
-    )
-    error.retryable = False
-    return error
 
 
 def _ascii(text: str) -> str:

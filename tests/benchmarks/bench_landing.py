@@ -88,12 +88,14 @@ def boto(url: str, bucket: str, directory: str, endpoint: str) -> None:
 
 def warm_up(case: str, work: dict[str, str]) -> None:
     """Everything that is imported or connected once per process, with a small file."""
-    if case in ("land-file", "land-s3"):
-        landing(f"{work['source']}/late/x", work["s3"] + "/warm" if case == "land-s3" else work["directory"] + "/warm")
+    if case == "land-s3":
+        landing(f"{work['source']}/late/x", work["s3"] + "/warm")
     elif case == "bare":
         bare(f"{work['source']}/late/x", f"{work['directory']}/warm.mp4")
     elif case == "boto":
         boto(f"{work['source']}/late/x", "lab", work["directory"], work["endpoint"])
+    else:
+        landing(f"{work['source']}/late/x", work["directory"] + "/warm")
 
 
 def child(case: str, size: str, work: dict[str, str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_video_providers.exceptions import LandingError, OutputExpiredError
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.landing import land, landing
+from airflow_video_providers.landing import land, placing
 from tests.faults.landing.clips import mp4, webm
 from tests.storage.emulators import Backend, free_port
 
@@ -110,17 +110,16 @@ def test_one_who_lands_between_our_look_and_our_write_is_not_overwritten(
     backend: Backend, prefix: str, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[str] = []
-    look = landing.Landing._is_there
+    look = placing.is_there
 
-    def late(self: Any, store: Any, parcel: Any, key: str) -> bool:
+    def late(store: Any, parcel: Any, key: str) -> bool:
         looks.append(key)
-        if len(looks) > 1:
-            return look(self, store, parcel, key)
-        assert look(self, store, parcel, key) is False
-        backend.store(f"{prefix}/{key}", b"theirs")
-        return False
+        found = look(store, parcel, key)
+        if len(looks) == 1:
+            backend.store(f"{prefix}/{key}", b"theirs")
+        return found
 
-    monkeypatch.setattr(landing.Landing, "_is_there", late)
+    monkeypatch.setattr(placing, "is_there", late)
     with pytest.raises(LandingError) as raised:
         put(job_for(server.serve(prefix, whole(SMALL))), f"{backend.root}/{prefix}")
     assert raised.value.reason == "conflict"

@@ -18,7 +18,7 @@ def run(environment: dict[str, str], job: dict[str, Any], where: str, moment: st
     os.environ.update(environment)
     tempfile.tempdir = environment["TMPDIR"]
     from airflow_video_providers.jobs import VideoJob
-    from airflow_video_providers.landing import landing, received
+    from airflow_video_providers.landing import landing, placing, received
 
     def die(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -33,14 +33,14 @@ def run(environment: dict[str, str], job: dict[str, Any], where: str, moment: st
 
         received.Received.add = halfway  # type: ignore[method-assign]
     elif moment == "upload":
-        store = landing.Landing._store
+        place = placing.place
 
         def soon(*arguments: Any) -> None:
             threading.Timer(0.02, die).start()
-            store(*arguments)
+            place(*arguments)
             threading.Event().wait()  # it was quicker than the timer
 
-        landing.Landing._store = soon  # type: ignore[method-assign]
+        placing.place = soon
     elif moment == "manifest":
-        landing.Landing._put = die  # type: ignore[method-assign]
+        placing.put = die
     landing.land(VideoJob.from_dict(job), where, allow_private_hosts=["127.0.0.1"])

@@ -117,6 +117,19 @@ def test_the_manifest_is_written_last(tmp_path: Path, server: FaultServer, monke
     assert sorted(order) == ["0.mp4", "1.mp4", "manifest.json"]
 
 
+def test_a_video_that_came_with_the_answer_is_landed_from_its_file_with_the_same_checks(tmp_path: Path) -> None:
+    brought = tmp_path / "answer"
+    brought.write_bytes(CLIP)
+    landed = Landing(output_path=str(tmp_path / "out")).run(job_for(), file=brought)
+    assert (tmp_path / "out" / landed["outputs"][0]["key"]).read_bytes() == CLIP
+    assert "source" not in landed["outputs"][0]
+    assert Landing(output_path=str(tmp_path / "out")).run(job_for())["skipped"]
+    brought.write_bytes(CLIP[:-1])
+    with pytest.raises(OutputRejectedError, match="cut"):
+        Landing(output_path=str(tmp_path / "other")).run(job_for(), file=brought)
+    assert files(tmp_path / "other") == {}
+
+
 def test_landed_once_it_is_never_fetched_again_even_when_the_vendor_forgot_the_outputs(
     tmp_path: Path, server: FaultServer
 ) -> None:

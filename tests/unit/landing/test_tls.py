@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpcore
 import pytest
 
-from airflow_video_providers.landing.address import guarded_pool
+from airflow_video_providers.landing.address import guarded_pool, tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,8 +76,10 @@ def test_a_certificate_for_the_name_passes_one_for_another_name_or_from_nobody_d
     allowed = frozenset({"cdn.test", "other.test"})
     with guarded_pool(allowed, 1) as pool, pytest.raises(httpcore.ConnectError, match="self-signed"):
         pool.request("GET", f"https://cdn.test:{port}/")
+    tls.cache_clear()
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))  # how a company names its own authority
     with guarded_pool(allowed, 1) as pool:
         assert pool.request("GET", f"https://cdn.test:{port}/").content == b"ok"
         with pytest.raises(httpcore.ConnectError, match="Hostname mismatch"):
             pool.request("GET", f"https://other.test:{port}/")
+    tls.cache_clear()
