@@ -27,6 +27,7 @@ class Seen:
         self.state = cluster.finished(DAG, run_id)
         self.tasks = cluster.tasks(DAG, run_id)
         self.xcom = lambda *which: cluster.xcom(DAG, run_id, *which)
+        self.worker_starts = cluster.worker_starts()
         self.log = lambda task: cluster.task_log(DAG, run_id, task)
 
 
@@ -80,6 +81,8 @@ def test_a_wait_that_goes_well_or_is_skipped_needs_no_worker(seen, wait):
 
 
 def test_tasks_that_do_need_a_worker_have_one(seen):
+    # a submit, a download, the list and a failure take one each; the ordinary wait takes two, and no other wait any
+    assert seen.worker_starts == 5 + 3 + 1 + 1 + 2
     assert None not in {seen.tasks[task].pid for task in ("submit", "land", "wait_failing", "wait_slow_deferred")}
 
 

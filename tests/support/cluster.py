@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import signal
 import socket
 import sqlite3
@@ -159,6 +160,11 @@ class Cluster:
             (path for path in folder.rglob("*.log*") if path.is_file()), key=lambda path: path.stat().st_mtime
         )
         return "\n".join(path.read_text() for path in files)
+
+    def worker_starts(self) -> int:
+        """How often a worker has begun to run a task: each asks the api-server for leave."""
+        logs = "".join(path.read_text(errors="replace") for path in self.home.glob("api-server.*.log"))
+        return len(re.findall(r"method=PATCH path=/execution/task-instances/\S+/run .*status_code=200", logs))
 
     def last_words(self) -> str:
         """The ends of the components' logs."""
