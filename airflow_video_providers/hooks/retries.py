@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from airflow_video_providers import metrics
 from airflow_video_providers.exceptions import JobTimeoutError, VideoProviderError
@@ -60,3 +60,12 @@ def errors_for_airflow() -> Iterator[None]:
         if told is error:
             raise
         raise told from error
+
+
+def fail(task: Any, error: VideoProviderError) -> NoReturn:
+    """End a wait with an error: one table for all modes, because Airflow's own differs between them."""
+    metrics.failed(error)
+    if task.soft_fail or task.never_fail:
+        raise AirflowSkipException(f"{error} (skipped: soft_fail or never_fail is set)") from error
+    told = for_airflow(error)
+    raise told from (error if told is not error else error.__cause__)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NoReturn
-
-from airflow.providers.common.compat.sdk import AirflowSkipException
+from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers import metrics, polling
 from airflow_video_providers.exceptions import InvalidRequestError, RateLimitedError, VideoProviderError, rebuild
 from airflow_video_providers.hooks.base import VideoHook
-from airflow_video_providers.hooks.retries import for_airflow
 from airflow_video_providers.jobs import VideoJob, read_job
 from airflow_video_providers.timing import TIMING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from airflow_video_providers.exceptions import JobTimeoutError
 
 #: Airflow's own limit on a deferred task ends it without a word: it comes so much later than ours.
 AIRFLOWS_MARGIN = timedelta(minutes=2)
@@ -107,6 +106,14 @@ class Waiting:
             wait = TIMING.next_look(self.job.model, self._age(None), self.hook.vendor_class.poll_seconds)
         left = (self.watch.deadline - now()).total_seconds()
         return max(0.0, min(max(wait, self._asked_pause or 0.0), left))
+
+    def airflows_limit(self) -> timedelta:
+        """What to set as Airflow's own limit on a deferred task."""
+        return self.watch.deadline - self.watch.started + AIRFLOWS_MARGIN
+
+    def timed_out(self) -> JobTimeoutError:
+        """The error for a wait whose time is over."""
+        return polling.timed_out(self.watch)
 
     def trigger_arguments(self) -> dict[str, Any]:
         """What the trigger needs: plain values, no secret, no output address."""
@@ -202,12 +209,3 @@ def tell_outcome(job: VideoJob, log: Any) -> None:
         "Job %s of %s is finished%s: %d output(s), charged: %s, estimated cost: %s.",
         job.request_id, job.model, age, len(job.outputs), job.charged, cost,
     )  # fmt: skip
-
-
-def fail(task: Any, error: VideoProviderError) -> NoReturn:
-    """End a wait with an error: one table for all modes, because Airflow's own differs between them."""
-    metrics.failed(error)
-    if task.soft_fail or task.never_fail:
-        raise AirflowSkipException(f"{error} (skipped: soft_fail or never_fail is set)") from error
-    told = for_airflow(error)
-    raise told from (error if told is not error else error.__cause__)

@@ -16,9 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from airflow.providers.common.compat.sdk import BaseHook, BaseOperatorLink
 
-from airflow_video_providers import catalogue
 from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.jobs import read_job
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -40,6 +38,8 @@ class ModelDocumentationLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 # Airflow's signature
         """The address, or nothing where the task does not know its model."""
+        from airflow_video_providers.jobs import read_job
+
         model = getattr(operator, "model", None)
         try:
             return documentation_of(model or read_job(getattr(operator, "job", None)).model)
@@ -76,6 +76,8 @@ def documentation_of(model: str) -> str:
 
     :raises InvalidRequestError: there is no such model.
     """
+    from airflow_video_providers import catalogue
+
     return catalogue.find(model).documentation or catalogue.vendor_of(model).documentation
 
 

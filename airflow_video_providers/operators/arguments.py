@@ -1,21 +1,20 @@
-"""The arguments that operators share, and what of them can be checked when a DAG is parsed."""
+"""The arguments that operators share."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.exceptions import InvalidRequestError
 from airflow_video_providers.hooks.retries import made_while_running, with_retry_policy
 from airflow_video_providers.lineage import TellsLineage
 from airflow_video_providers.links.video import LandedVideoLink, ManifestLink, ModelDocumentationLink
-from airflow_video_providers.models import VideoModel, comes_later
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
     from decimal import Decimal
+
+    from airflow_video_providers.models import VideoModel
 
 
 class BuysVideo(TellsLineage, BaseOperator):
@@ -53,12 +52,16 @@ class BuysVideo(TellsLineage, BaseOperator):
         self.max_run_cost_usd = max_run_cost_usd
         self.allow_unknown_price = allow_unknown_price
         # Whose typed request it is shows only here: rendering makes a dict of it.
-        if isinstance(request, VideoModel) or not made_while_running(self):
-            check_literals(model, request, request_id)
+        from airflow_video_providers.operators import literals
+
+        if literals.is_typed(request) or not made_while_running(self):
+            literals.check_literals(model, request, request_id)
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
         """Render a typed request field by field, into a dict: the object may be shared by several tasks."""
-        if isinstance(content, VideoModel):
+        from airflow_video_providers.operators import literals
+
+        if literals.is_typed(content):
             content = content.serialize()
         return super().render_template(content, *args, **kwargs)
 
@@ -94,27 +97,3 @@ class LandsVideo(TellsLineage, BaseOperator):
         self.max_bytes = max_bytes
         self.download_timeout = download_timeout
         self.extra_manifest = extra_manifest
-
-
-def check_literals(model: Any, request: Any, request_id: Any) -> None:
-    """What can be checked when the DAG is parsed.
-
-    :raises InvalidRequestError: the model, or a literal in the request, is wrong.
-    """
-    if comes_later(model):
-        return
-    known = catalogue.find(model)
-    if isinstance(request, VideoModel) and not isinstance(request, known):
-        raise InvalidRequestError(
-            f"The request is one for {request.id}, and model is {model!r}.",
-            remedy="Name the same model in both.",
-            model=model,
-            field="request",
-            allowed=known.__name__,
-        )
-    if isinstance(request, Mapping):
-        known.parse(request, rendered=False)
-    if request is None and request_id is None:
-        raise InvalidRequestError(
-            "There is neither a request to buy nor a request_id to attach to.", model=model, field="request"
-        )

@@ -12,7 +12,7 @@ from airflow_video_providers.exceptions import (
     JobTimeoutError,
     VideoProviderError,
 )
-from airflow_video_providers.hooks.waiting import AIRFLOWS_MARGIN, Waiting, fail, finished_job, tell_outcome
+from airflow_video_providers.hooks.retries import fail
 from airflow_video_providers.operators.arguments import BuysVideo, LandsVideo
 
 try:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_video_providers.hooks.waiting import Waiting
     from airflow_video_providers.jobs import VideoJob
 
 
@@ -86,6 +87,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy, or return to what an earlier try bought; then wait."""
+        from airflow_video_providers.hooks.waiting import Waiting
         from airflow_video_providers.operators.buying import buy
 
         try:
@@ -105,6 +107,8 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Read the trigger's event, and land what is finished."""
+        from airflow_video_providers.hooks.waiting import finished_job
+
         try:
             return self._land(finished_job(event, None, self.log, self._sleep), context)
         except VideoProviderError as error:
@@ -140,10 +144,11 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         self.defer(
             trigger=VideoJobTrigger(**waiting.trigger_arguments()),
             method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout) + AIRFLOWS_MARGIN,
+            timeout=waiting.airflows_limit(),
         )
 
     def _land(self, job: VideoJob, context: Context) -> dict[str, Any]:
+        from airflow_video_providers.hooks.waiting import tell_outcome
         from airflow_video_providers.operators.delivery import deliver
 
         tell_outcome(job, self.log)

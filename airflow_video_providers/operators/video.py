@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.hooks.retries import errors_for_airflow
-from airflow_video_providers.jobs import read_job
 from airflow_video_providers.operators.arguments import BuysVideo, LandsVideo
 from airflow_video_providers.operators.generate import GenerateVideoOperator
 
@@ -105,6 +104,7 @@ class DownloadVideoOperator(LandsVideo):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the job; nothing is fetched where it is landed already."""
+        from airflow_video_providers.jobs import read_job
         from airflow_video_providers.operators.delivery import deliver
 
         with errors_for_airflow():

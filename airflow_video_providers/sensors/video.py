@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue
 
-from airflow_video_providers import catalogue, polling
 from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
-from airflow_video_providers.hooks.retries import made_while_running, with_retry_policy
-from airflow_video_providers.hooks.waiting import (
-    AIRFLOWS_MARGIN,
-    Waiting,
-    fail,
-    finished_job,
-    job_to_wait_for,
-    now,
-    tell_outcome,
-)
+from airflow_video_providers.hooks.retries import fail, made_while_running, with_retry_policy
 from airflow_video_providers.lineage import TellsLineage
 from airflow_video_providers.links.video import ModelDocumentationLink
-from airflow_video_providers.models import comes_later
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
+    from datetime import timedelta
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink
     from airflow.sdk import Context
 
+    from airflow_video_providers.hooks.waiting import Waiting
     from airflow_video_providers.jobs import VideoJob
 
 
@@ -100,8 +90,9 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
             self.start_trigger_args = start_trigger_args or self._start_arguments()
         if made_while_running(self):
             return
-        if model is not None and not comes_later(model):
-            catalogue.find(model)
+        from airflow_video_providers.operators.literals import check_model
+
+        check_model(model)
         if job is None and (model is None or request_id is None):
             raise InvalidRequestError("The sensor needs a job, or a model and a request_id.", field="job")
 
@@ -167,6 +158,8 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:  # noqa: ARG002 # Airflow's signature
         """Read the trigger's event, and a finished job's result from the vendor."""
+        from airflow_video_providers.hooks.waiting import finished_job
+
         try:
             return self._finish(finished_job(event, self._job(), self.log, self._sleep))
         except VideoProviderError as error:
@@ -203,13 +196,17 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
         )
 
     def _job(self) -> VideoJob:
+        from airflow_video_providers.hooks.waiting import job_to_wait_for
+
         return job_to_wait_for(self.job, self.model, self.request_id, self.conn_id)
 
-    def _begin(self, context: Context) -> Waiting:
+    def _begin(self, context: Context | None) -> Waiting:
+        from airflow_video_providers.hooks.waiting import Waiting
+
         return Waiting(
             self._job(),
             timeout=self.timeout,
-            started=context["ti"].get_first_reschedule_date(context) if self.reschedule else None,
+            started=context["ti"].get_first_reschedule_date(context) if self.reschedule and context else None,
             pace=self.poke_interval if self.own_pace else None,
             log=self.log,
             sleep=self._sleep,
@@ -226,7 +223,7 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
         self.defer(
             trigger=VideoJobTrigger(**waiting.trigger_arguments()),
             method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout) + AIRFLOWS_MARGIN,
+            timeout=waiting.airflows_limit(),
         )
 
     def _get_next_poke_interval(self, *_: Any) -> float:
@@ -234,6 +231,8 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
         return self._waiting.pause() if self._waiting else self.poke_interval
 
     def _finish(self, job: VideoJob) -> dict[str, Any]:
+        from airflow_video_providers.hooks.waiting import tell_outcome
+
         self.known_job = job
         tell_outcome(job, self.log)
         return job.to_dict()
@@ -241,7 +240,4 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
     def _time_out(self, late: AirflowSensorTimeout) -> NoReturn:
         if isinstance(late, VideoProviderError):
             fail(self, late)
-        waiting = self._waiting or Waiting(
-            self._job(), timeout=self.timeout, started=now() - timedelta(seconds=self.timeout), log=self.log
-        )
-        fail(self, polling.timed_out(waiting.watch))
+        fail(self, (self._waiting or self._begin(None)).timed_out())

@@ -1,0 +1,60 @@
+"""What of an operator's arguments can be checked when a DAG is parsed.
+
+Imported when an operator is made: a DAG file that only imports the operators does not pay for the catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_video_providers import catalogue
+from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.models import VideoModel, comes_later
+
+
+def is_typed(request: object) -> bool:
+    """Is it a model's own request object?"""
+    return isinstance(request, VideoModel)
+
+
+def check_model(model: Any) -> None:
+    """Is there such a model?
+
+    :raises InvalidRequestError: there is none; the message names the nearest.
+    """
+    if model is not None and not comes_later(model):
+        catalogue.find(model)
+
+
+def check_literals(model: Any, request: Any, request_id: Any) -> None:
+    """What can be checked of a purchase.
+
+    :raises InvalidRequestError: the model, or a literal in the request, is wrong.
+    """
+    if comes_later(model):
+        return
+    known = catalogue.find(model)
+    if isinstance(request, VideoModel) and not isinstance(request, known):
+        raise InvalidRequestError(
+            f"The request is one for {request.id}, and model is {model!r}.",
+            remedy="Name the same model in both.",
+            model=model,
+            field="request",
+            allowed=known.__name__,
+        )
+    if isinstance(request, Mapping):
+        known.parse(request, rendered=False)
+    elif not isinstance(request, VideoModel | None) and not comes_later(request):
+        raise InvalidRequestError(
+            f"The request is {request!r:.80}.",
+            remedy="Give a dict of the model's fields, or the typed request.",
+            model=model,
+            field="request",
+            value=request,
+            allowed=f"a dict or {known.__name__}",
+        )
+    if request is None and request_id is None:
+        raise InvalidRequestError(
+            "There is neither a request to buy nor a request_id to attach to.", model=model, field="request"
+        )
