@@ -20,6 +20,7 @@ from airflow_video_providers.landing.representation import read_headers
 from airflow_video_providers.landing.spool import Spool
 from tests.faults.landing import cases
 from tests.faults.landing.cases import CLIP, CUT_AT, TAG
+from tests.faults.landing.clips import mp4
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -176,6 +177,38 @@ def test_an_expired_address_is_an_error_of_its_own(status: int, bench: Bench, se
     assert refused(bench, url) == (OutputExpiredError, "expired")
 
 
+def test_a_part_of_another_version_of_equal_length_is_not_glued_on(bench: Bench, server: FaultServer) -> None:
+    other = mp4(seed=8)
+    assert len(other) == len(CLIP)
+
+    def replaced(exchange: Exchange) -> None:
+        if exchange.number == 0:
+            exchange.head(200, Content_Length=len(CLIP), ETag=TAG)
+            exchange.send(CLIP[:CUT_AT])
+            exchange.reset()
+        elif exchange.start:  # If-Range ignored
+            exchange.part(other, exchange.start, ETag='"later"')
+        else:
+            exchange.whole(other, ETag='"later"')
+
+    assert bench.fetch(server.serve("a", replaced))[1] == other
+
+
+def test_a_server_that_hands_out_short_parts_is_asked_for_the_next_one(bench: Bench, server: FaultServer) -> None:
+    def stingy(exchange: Exchange) -> None:
+        start, end = exchange.start, min(exchange.start + 60_000, len(CLIP))
+        if start:
+            told = f"bytes {start}-{end - 1}/{len(CLIP)}"
+            exchange.head(206, Content_Length=end - start, Content_Range=told, ETag=TAG)
+            exchange.send(CLIP[start:end])
+        else:
+            exchange.head(200, Content_Length=len(CLIP), ETag=TAG)
+            exchange.send(CLIP[:end])
+            exchange.reset()
+
+    assert bench.fetch(server.serve("a", stingy))[1] == CLIP
+
+
 def test_a_file_that_shrank_on_the_server_begins_anew(bench: Bench, server: FaultServer) -> None:
     def shrank(exchange: Exchange) -> None:
         if exchange.number == 0:
@@ -265,6 +298,12 @@ def test_too_large_is_refused_before_the_first_byte_or_as_soon_as_it_is_known(
     announced = server.serve("announced", lambda exchange: exchange.whole(CLIP))
     assert refused(bench, announced, max_bytes=len(CLIP) - 1) == (OutputRejectedError, "too_large")
     bench.fetch(announced, max_bytes=len(CLIP))
+
+    def only_the_head(exchange: Exchange) -> None:
+        exchange.head(200, Content_Length=10**12)
+        exchange.reset()
+
+    assert refused(bench, server.serve("head", only_the_head)) == (OutputRejectedError, "too_large")
 
     def endless(exchange: Exchange) -> None:
         exchange.head(200, Transfer_Encoding="chunked")

@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+import threading
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +161,15 @@ def test_a_manifest_that_does_not_fit_what_is_stored_is_not_believed(
     assert json.loads(record.read_text())["outputs"]
 
 
+def test_equal_size_is_not_equal_bytes(tmp_path: Path, server: FaultServer) -> None:
+    clip = tmp_path / KEY / "0.mp4"
+    clip.parent.mkdir(parents=True)
+    clip.write_bytes(mp4(seed=6))
+    with pytest.raises(LandingError, match="holds something else"):
+        put(job_for(server.serve("a", whole())), tmp_path)
+    assert files(tmp_path) == {f"{KEY}/0.mp4": mp4(seed=6)}
+
+
 def test_a_key_that_belongs_to_another_job_is_refused_before_any_request(tmp_path: Path, server: FaultServer) -> None:
     job = job_for(server.serve("a", whole()))
     put(job, tmp_path)
@@ -256,17 +266,22 @@ def test_a_vendor_without_a_fresh_address_ends_it(
 
 
 def test_one_bad_output_stops_the_others_and_its_error_is_the_one_told(tmp_path: Path, server: FaultServer) -> None:
-    def endless(exchange: Exchange) -> None:
-        exchange.head(200, Content_Length=10**8)
-        exchange.send(CLIP[: CLIP.index(b"mdat") - 4] + (10**8).to_bytes(4) + b"mdat")
-        while True:
-            exchange.send(bytes(100_000))
+    finished: list[int] = []
 
-    urls = [server.serve(f"e{n}", endless) for n in range(3)] + [server.serve("bad", whole(b"<html>" * 100))]
+    def slow(exchange: Exchange) -> None:
+        exchange.head(200, Content_Length=len(CLIP))
+        exchange.send(CLIP[:1000])
+        for at in range(1000, len(CLIP), 1000):
+            threading.Event().wait(0.01)  # three seconds in all, if nobody hangs up
+            exchange.send(CLIP[at : at + 1000])
+        finished.append(exchange.number)
+
+    urls = [server.serve(f"e{n}", slow) for n in range(3)] + [server.serve("bad", whole(b"<html>" * 100))]
     with pytest.raises(OutputRejectedError) as raised:
         put(job_for(*urls), tmp_path)
     assert raised.value.reason == "not_a_video"
     assert files(tmp_path) == {}
+    assert finished == []
 
 
 def test_only_a_finished_job_with_outputs_is_landed(tmp_path: Path) -> None:
