@@ -29,10 +29,6 @@ DAGS = {
 }
 VIDEOS = 4
 IDLE_SECONDS = 20
-#: The task of each DAG that is put aside. The vendor's clock stands still until all of them are, and the scheduler has
-#: heard of it: Airflow 3.3.2 fails a task whose trigger fires before.
-PUT_ASIDE = {"three_tasks": "wait", "start_from_trigger": "wait", "one_task": "generate"}
-HEARD = 3.0
 PARTS = ("workers", "triggerer", "scheduler", "api-server")
 
 
@@ -58,12 +54,6 @@ def _and_children(pid: int) -> list[psutil.Process]:
     return [process, *process.children()]
 
 
-def settle(cluster: Cluster) -> None:
-    """Wait until no worker runs a task: its last CPU is counted when it ends."""
-    scheduler = psutil.Process(cluster.pid("scheduler"))
-    cluster.wait_for("idle workers", lambda: not any(worker.children() for worker in scheduler.children()))
-
-
 def idle(cluster: Cluster) -> dict[str, float]:
     """CPU seconds per second of an Airflow that has nothing to do."""
     before, began = cpu(cluster), time.monotonic()
@@ -72,31 +62,12 @@ def idle(cluster: Cluster) -> dict[str, float]:
     return {part: (after[part] - before[part]) / seconds for part in PARTS}
 
 
-def run(cluster: Cluster, simulator: SimulatorHandle, dag_id: str, output_path: str) -> None:
-    """One run of one DAG, from its start to the rest after it."""
-    run_id = cluster.trigger(dag_id, output_path=output_path)
-
-    def all_aside() -> bool:
-        tasks = cluster.tasks(dag_id, run_id)
-        waiting = [name for name, task in tasks.items() if task.state == "deferred"]
-        return len([name for name in waiting if name.startswith(PUT_ASIDE[dag_id])]) == VIDEOS
-
-    cluster.wait_for("all waits", all_aside)
-    settle(cluster)
-    time.sleep(HEARD)
-    simulator.advance(3600)
-    state = cluster.finished(dag_id, run_id)
-    settle(cluster)
-    if state != "success":
-        raise SystemExit(f"{dag_id} ended {state}\n{cluster.last_words()}")
-
-
 def measure(
     cluster: Cluster, simulator: SimulatorHandle, dag_id: str, output_path: str, at_rest: dict[str, float]
 ) -> dict[str, float]:
     """Worker starts and CPU seconds of one run, per video."""
     starts, before, began = cluster.worker_starts(), cpu(cluster), time.monotonic()
-    run(cluster, simulator, dag_id, output_path)
+    cluster.run_put_aside(simulator, dag_id, VIDEOS, output_path=output_path)
     after, seconds = cpu(cluster), time.monotonic() - began
     found = {part: max(0.0, after[part] - before[part] - at_rest[part] * seconds) / VIDEOS for part in PARTS}
     return {**found, "all": sum(found.values()), "starts": (cluster.worker_starts() - starts) / VIDEOS, "run": seconds}
@@ -115,7 +86,7 @@ def main() -> None:
         with airflow_cluster(home, Path(__file__).parent / "dags", simulator.environment()) as cluster:
             cluster.ready(*DAGS)
             for dag_id in DAGS:  # the first of everything costs more
-                run(cluster, simulator, dag_id, videos)
+                cluster.run_put_aside(simulator, dag_id, VIDEOS, output_path=videos)
             at_rest = idle(cluster)
             for number in range(rounds):
                 print(f"round {number + 1} of {rounds}", flush=True)
