@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tests.faults.money.cases import Case
 
 TABLE = Path(__file__).with_name("table.md")
+PEERS_TABLE = Path(__file__).with_name("peers.md")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=20, help="purchases per row (20)")
     parser.add_argument("--lanes", type=int, default=2, help="how many rows run at once (2)")
     parser.add_argument("--only", default="", help="rows whose fault or place contains this text")
-    parser.add_argument("--write", action="store_true", help=f"write {TABLE.name}, which the README shows")
+    parser.add_argument("--write", action="store_true", help="write the tables that the README shows")
     parser.add_argument("--peers", action="store_true", help="the same faults through other clients, too")
     args = parser.parse_args(arguments)
     cases = [case for case in CASES if args.only in f"{case.fault} {case.phase}"]
@@ -37,12 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"\n{text}\n{summary(results)}")
     for line in (bad := wrong(results)):
         print(f"WRONG  {line}", file=sys.stderr)
-    if args.write and not bad:
+    if args.write and not bad and len(cases) == len(CASES):
         TABLE.write_text(text)
     if args.peers:
-        from tests.faults.money.peers import compare
+        from tests.faults.money.peers import LEGEND, compare
 
-        print(f"\n{compare()}")
+        text = compare()
+        print(f"\n{text}\n{LEGEND}")
+        if args.write:
+            PEERS_TABLE.write_text(text)
     return 1 if bad else 0
 
 

@@ -13,6 +13,10 @@ from pathlib import Path
 from tests.faults.money.peers.server import FAULTS, Fault, FaultyVendor, make_certificate
 from tests.faults.money.table import markdown
 
+LEGEND = (
+    "Submits sent for one call / of these accepted, and so charged, by the vendor. Airflow's own retries come on top: "
+    "with retries=3 a task without a ledger multiplies them by four."
+)
 _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[3]
 _ENVIRONMENT = _ROOT / ".venv-peers"
@@ -34,11 +38,7 @@ def compare() -> str:
         rows = [[pool.submit(cell, fault, client) for client in CLIENTS] for fault in FAULTS]
         cells = [[fault.name, *(one.result() for one in row)] for fault, row in zip(FAULTS, rows, strict=True)]
     names = [client.replace("_", "-" if client == "fal_client" else " ") for client in CLIENTS]
-    return (
-        f"{markdown([['every submit gets', *names], *cells])}\n"
-        "Submits sent for one call / of these accepted, and so charged, by the vendor. Airflow's own retries come on "
-        "top: with retries=3 a task without a ledger multiplies them by four."
-    )
+    return markdown([["every submit gets", *names], *cells])
 
 
 def install() -> Path:
