@@ -110,7 +110,14 @@ class LoopbackAirflow(MemoryAirflow):
         self.kill_at = None
         process = psutil.Process(self.pid)
         process.kill()
-        return _until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+        return _until(lambda: _is_dead(process))
+
+
+def _is_dead(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _until(is_so: Callable[[], bool]) -> bool:
