@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 #: Pauses between two tries to look up a connection: the first, and the longest.
 PATIENCE = 5.0, 60.0
+#: Airflow calls a connection missing also while its API server does not answer, and a worker has seen the
+#: connection before anybody waits: it must be missing so often in a row.
+BELIEVED_MISSING = 4
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +69,7 @@ class Line:
     async def use(self) -> AsyncIterator[Opened]:
         """The client; it stays open until the last who uses it is done.
 
-        :raises InvalidRequestError: the connection is missing or wrong.
+        :raises InvalidRequestError: the connection is wrong, or missing for good.
         :raises VendorUnavailableError: it could not be looked up; ``retry_after`` says when to try again.
         """
         opened = self._current or await self._look_up()
@@ -105,28 +108,28 @@ class Line:
                 raise self._failure.with_traceback(None)
             try:
                 self._current = await self._connect()
-            except VideoProviderError as error:
-                self._failed(error, clock())
-                raise
+            except InvalidRequestError as error:
+                if error.field == "conn_id" and self._failures + 1 < BELIEVED_MISSING:
+                    raise self._failed(_unreadable(error.what), clock()) from error
+                raise self._failed(error, clock()) from error.__cause__
             except Exception as error:  # secrets backends and the Execution API raise what they like
-                unreadable = _unreadable(error)
-                self._failed(unreadable, clock())
-                log.warning("%s Trying again in %.0f s.", unreadable.what, unreadable.retry_after, exc_info=True)
-                raise unreadable from error
+                raise self._failed(_unreadable(type(error).__name__), clock()) from error
             self._failure, self._failures = None, 0
             return self._current
 
-    def _failed(self, error: VideoProviderError, now: float) -> None:
+    def _failed(self, error: VideoProviderError, now: float) -> VideoProviderError:
         first, longest = PATIENCE
         pause = min(first * 2 ** min(self._failures, 10), longest)
         if not isinstance(error, InvalidRequestError):
             error.retry_after = pause
+            log.warning("%s Trying again in %.0f s.", error.what, pause, exc_info=True)  # noqa: LOG014 # it is handled now
         self._failure, self._failures, self._again_at = error, self._failures + 1, now + pause
+        return error
 
 
-def _unreadable(error: Exception) -> VendorUnavailableError:
+def _unreadable(why: str) -> VendorUnavailableError:
     return VendorUnavailableError(
-        f"The connection could not be looked up ({type(error).__name__}).",
+        f"The connection could not be looked up ({why}).",
         money="The job is not affected.",
         remedy="Check Airflow's API server and secrets backend; nothing needs to be bought again.",
     )

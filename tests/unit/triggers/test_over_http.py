@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import psutil
 import pytest
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
 from airflow_video_providers import transport
+from airflow_video_providers.hooks.segmind import SegmindHook
 from airflow_video_providers.jobs import VideoJob
+from airflow_video_providers.triggers import line
 from airflow_video_providers.triggers.poller import _pollers
 from airflow_video_providers.triggers.video import VideoJobTrigger
+from airflow_video_providers.vendors.segmind import Segmind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -164,19 +168,25 @@ def test_a_vendor_that_cannot_be_reached_is_carried_until_the_deadline(connect: 
     assert "still running" in payload["message"]
 
 
-def test_a_missing_connection_is_an_event_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow.providers.common.compat.sdk import AirflowNotFoundException
+def test_a_missing_connection_is_an_event_once_it_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    look_ups: list[str] = []
 
-    from airflow_video_providers.hooks.base import VideoHook
+    async def missing(conn_id: str) -> Any:
+        look_ups.append(conn_id)
+        raise AirflowNotFoundException("no such connection, or no API server")
 
-    async def missing(self: VideoHook) -> Any:
-        raise self.missing() from AirflowNotFoundException("no")
+    def missing_too(conn_id: str) -> Any:
+        raise AirflowNotFoundException("no such connection")
 
-    monkeypatch.setattr(VideoHook, "aget_settings", missing)
+    monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", missing)
+    monkeypatch.setattr(SegmindHook, "get_connection", staticmethod(missing_too))
+    monkeypatch.setattr(line, "PATIENCE", (0.01, 0.01))
+    monkeypatch.setattr(Segmind, "poll_seconds", (0.02, 0.02))
     payload = asyncio.run(event(trigger("a")))
     assert payload["status"] == "unknown"
     assert payload["error"]["type"] == "InvalidRequestError"
     assert "no connection" in payload["message"]
+    assert len(look_ups) == line.BELIEVED_MISSING
 
 
 def test_a_hundred_jobs_use_a_few_connections(connect: Callable[..., None]) -> None:

@@ -241,18 +241,21 @@ def test_a_key_that_stays_refused_ends_each_wait() -> None:
     assert {type(error) for error in found} == {AuthenticationError}
 
 
-def test_a_missing_connection_ends_all_waits_at_once_with_one_look_up() -> None:
+@pytest.mark.parametrize(("field", "look_ups", "within"), [("password", 1, 30.0), ("conn_id", 4, 90.0)])
+def test_a_wrong_connection_ends_all_waits_and_a_missing_one_must_be_missing_for_a_while(
+    field: str, look_ups: int, within: float
+) -> None:
     calls: list[float] = []
 
     async def connect() -> FakeClient:
         calls.append(elapsed())
-        raise InvalidRequestError("There is no connection 'x'.")
+        raise InvalidRequestError("It is wrong.", field=field)
 
     ended: list[float] = []
     found = many(connect, 300, lambda _: ended.append(elapsed()), per_minute=1.0)
     assert {type(error) for error in found} == {InvalidRequestError}
-    assert len(calls) == 1
-    assert ended[0] < 30.0
+    assert len(calls) == look_ups
+    assert ended[0] < within
 
 
 def test_a_failing_look_up_is_tried_again_with_patience() -> None:

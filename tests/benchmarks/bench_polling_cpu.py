@@ -1,0 +1,199 @@
+"""CPU per poll inside Airflow's TriggerRunner, over TLS: this package's trigger and its peers'."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from airflow_video_providers import transport
+from tests.benchmarks.status_server import Counts, status_server
+from tests.benchmarks.trigger_runner import LoopWatch, Runner, quiet_logs, running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A trigger to measure.
+
+    :param kwargs: Its arguments, for a number and seconds between two polls.
+    """
+
+    name: str
+    classpath: str
+    kwargs: Callable[[int, int], dict[str, Any]]
+    transport: str = ""
+
+
+def _job(number: int) -> str:
+    started = datetime.now(UTC).isoformat()
+    return json.dumps(
+        {"model": "segmind:mochi-1", "request_id": f"r{number}", "conn_id": "segmind_default", "submitted_at": started}
+    )
+
+
+def _ours(number: int, seconds: int) -> dict[str, Any]:
+    return {"job": _job(number), "poll_interval": float(seconds), "end_time": time.time() + 3600}
+
+
+OURS = "airflow_video_providers.triggers.video.VideoJobTrigger"
+CONTENDERS = (
+    Contender("this package, httpx over aiohttp", OURS, _ours, "aiohttp"),
+    Contender("this package, plain httpx", OURS, _ours, "httpx"),
+    Contender(
+        "HttpSensorTrigger",
+        "airflow.providers.http.triggers.http.HttpSensorTrigger",
+        lambda number, seconds: {
+            "endpoint": f"sensor/{number}",
+            "http_conn_id": "bench_http",
+            "poke_interval": seconds,
+        },
+    ),
+    Contender(
+        "dbt Cloud trigger",
+        "airflow.providers.dbt.cloud.triggers.dbt.DbtCloudRunJobTrigger",
+        lambda number, seconds: {
+            "conn_id": "bench_dbt",
+            "run_id": number,
+            "account_id": 1,
+            "end_time": time.time() + 3600,
+            "poll_interval": float(seconds),
+        },
+    ),
+    Contender(
+        "Databricks trigger",
+        "airflow.providers.databricks.triggers.databricks.DatabricksExecutionTrigger",
+        lambda number, seconds: {
+            "run_id": number,
+            "databricks_conn_id": "bench_databricks",
+            "polling_period_seconds": seconds,
+        },
+    ),
+    Contender(
+        "bare shared aiohttp session",
+        "tests.benchmarks.trigger_runner.BareTrigger",
+        lambda number, seconds: {"url": f"{os.environ['BENCH_URL']}/v2/requests/{number}/status", "seconds": seconds},
+    ),
+)
+
+
+def _connections(port: int) -> dict[str, dict[str, Any]]:
+    home = {"host": f"https://127.0.0.1:{port}", "password": "a-key-0123456789"}
+    plenty = json.dumps({"requests_per_minute": 10_000_000})
+    return {
+        "segmind_default": {"conn_type": "segmind", "extra": plenty, **home},
+        "bench_http": {"conn_type": "http", **home},
+        "bench_dbt": {"conn_type": "dbt_cloud", **home, "host": f"127.0.0.1:{port}"},
+        "bench_databricks": {"conn_type": "databricks", **home, "host": "https://127.0.0.1", "port": port},
+    }
+
+
+@dataclass
+class Measured:
+    """One contender in one round. Times are CPU seconds of the process, ``longest_block`` of its event loop."""
+
+    per_poll: float
+    per_start: float
+    connections_per_poll: float
+    most_open: int
+    look_ups: int
+    longest_block: float
+
+
+async def _measure(
+    runner: Runner, contender: Contender, jobs: int, seconds: int, window: float, counts: Counts
+) -> Measured:
+    counts.forget_most_open()
+    watch, look_ups = LoopWatch(), runner.supervisor.look_ups
+    for number in range(jobs):
+        runner.want(contender.classpath, contender.kwargs(number, seconds))
+    begun, polled = time.process_time(), counts.requests
+    await runner.hand_over()
+    async with asyncio.timeout(300):
+        while counts.requests - polled < jobs:  # noqa: ASYNC110 # another process counts
+            await asyncio.sleep(0.01)
+    per_start = (time.process_time() - begun) / jobs
+    await asyncio.sleep(seconds)  # until all are at their own pace
+    begun, polled, opened = time.process_time(), counts.requests, counts.connections
+    await asyncio.sleep(window)
+    spent, polls = time.process_time() - begun, counts.requests - polled
+    measured = Measured(
+        spent / polls,
+        per_start,
+        (counts.connections - opened) / polls,
+        counts.most_open,
+        runner.supervisor.look_ups - look_ups,
+        watch.stop(),
+    )
+    await runner.drop_all()
+    return measured
+
+
+async def _rounds(
+    port: int, jobs: int, seconds: int, window: float, counts: Counts, rounds: int
+) -> dict[str, list[Measured]]:
+    quiet_logs()
+    found: dict[str, list[Measured]] = {contender.name: [] for contender in CONTENDERS}
+    chosen = transport._kind
+    async with running(_connections(port)) as runner:
+        for _ in range(rounds):
+            for contender in CONTENDERS:
+                print(f"  ... {contender.name}", file=sys.stderr, flush=True)
+                transport._kind = (lambda: httpx.AsyncHTTPTransport) if contender.transport == "httpx" else chosen
+                found[contender.name].append(await _measure(runner, contender, jobs, seconds, window, counts))
+    transport._kind = chosen
+    return found
+
+
+def measure(jobs: int, seconds: int, window: float, rounds: int) -> dict[str, list[Measured]]:
+    with tempfile.TemporaryDirectory() as folder, status_server(Path(folder)) as (port, certificate, counts):
+        os.environ |= {"SSL_CERT_FILE": str(certificate), "BENCH_URL": f"https://127.0.0.1:{port}"}
+        transport._trusted.cache_clear()
+        found = asyncio.run(_rounds(port, jobs, seconds, window, counts, rounds))
+        if counts.unknown:
+            raise SystemExit(f"{counts.unknown} requests went to a path that the server does not know")
+    return found
+
+
+def show(found: dict[str, list[Measured]]) -> None:
+    """Medians, and how much of each peer's cost is this package's: paired within a round, median of the rounds."""
+    print(f"  {'':34} ms/poll  ms/start  connections/poll  most open  look-ups  longest block, ms")
+    for name, rounds in found.items():
+        print(
+            f"  {name:34} {1e3 * median(one.per_poll for one in rounds):7.2f} "
+            f"{1e3 * median(one.per_start for one in rounds):9.2f} "
+            f"{median(one.connections_per_poll for one in rounds):17.3f} "
+            f"{max(one.most_open for one in rounds):10d} "
+            f"{median(one.look_ups for one in rounds):9.0f} "
+            f"{1e3 * max(one.longest_block for one in rounds):18.0f}"
+        )
+    for own in [contender.name for contender in CONTENDERS if contender.transport]:
+        print(f"  {own}, of each peer's:        CPU per poll   CPU per start")
+        for peer in [contender.name for contender in CONTENDERS if not contender.transport]:
+            polls = [one.per_poll / other.per_poll for one, other in zip(found[own], found[peer], strict=True)]
+            starts = [one.per_start / other.per_start for one, other in zip(found[own], found[peer], strict=True)]
+            print(f"    {peer:44} {median(polls):14.2f} {median(starts):15.2f}")
+
+
+def main(rounds: int = 5, sizes: tuple[tuple[int, int, float], ...] = ((100, 1, 4.0), (1000, 8, 8.0))) -> None:
+    for jobs, seconds, window in sizes:
+        print(
+            f"\n{jobs} jobs, one poll each {seconds} s, windows of {window:.0f} s, {rounds} rounds, inside TriggerRunner, TLS"
+        )
+        show(measure(jobs, seconds, window, rounds))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""A small, fast HTTPS server that knows every job and finishes none; it counts requests and connections."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import multiprocessing
+import ssl
+from contextlib import contextmanager
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+#: What each client wants to hear while a job runs. The first matching piece of the path counts.
+_ANSWERS = {
+    "/v2/requests/": (200, {"status": "PROCESSING", "request_id": "r", "metrics": {}}),
+    "/api/v2/accounts/": (200, {"data": {"id": 1, "status": 3}}),
+    "/api/2.2/jobs/": (200, {"run_page_url": "https://x", "state": {"life_cycle_state": "RUNNING"}}),
+    "/api/2.1/jobs/": (200, {"run_page_url": "https://x", "state": {"life_cycle_state": "RUNNING"}}),
+    "/sensor/": (404, {"status": "PROCESSING", "request_id": "r"}),
+}
+
+
+def _answer(status: int, body: dict[str, Any]) -> bytes:
+    content = json.dumps(body).encode()
+    reason = {200: "OK", 404: "Not Found"}[status]
+    head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
+    return head.encode() + content
+
+
+_RAW = {path.encode(): _answer(*answer) for path, answer in _ANSWERS.items()}
+_UNKNOWN = _answer(404, {"error": "unknown path"})
+
+
+class Counts:
+    """What the server saw, readable from another process."""
+
+    def __init__(self) -> None:
+        self._shared = multiprocessing.Array("q", 5, lock=False)
+
+    requests = property(lambda self: self._shared[0])
+    connections = property(lambda self: self._shared[1])
+    open = property(lambda self: self._shared[2])
+    most_open = property(lambda self: self._shared[3])
+    unknown = property(lambda self: self._shared[4])
+
+    def forget_most_open(self) -> None:
+        self._shared[3] = self._shared[2]
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, shared: Any) -> None:
+        self._shared = shared
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport: Any = transport
+        self._shared[1] += 1
+        self._shared[2] += 1
+        self._shared[3] = max(self._shared[3], self._shared[2])
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._shared[2] -= 1
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        while b"\r\n\r\n" in self._received:
+            head, _, self._received = self._received.partition(b"\r\n\r\n")
+            self._shared[0] += 1
+            for piece, answer in _RAW.items():
+                if piece in head:
+                    self._transport.write(answer)
+                    break
+            else:
+                self._shared[4] += 1
+                self._transport.write(_UNKNOWN)
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = dt.datetime.now(dt.UTC)
+    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=1))
+        .not_valid_after(now + dt.timedelta(days=2))
+        .add_extension(names, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    cert_file, key_file = folder / "cert.pem", folder / "key.pem"
+    cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    key_file.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return cert_file, key_file
+
+
+def _serve(cert_file: Path, key_file: Path, shared: Any, port: Any, ready: Any) -> None:
+    import uvloop
+
+    async def main() -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert_file, key_file)
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: _Connection(shared), "127.0.0.1", 0, ssl=context, backlog=2048)
+        port.value = server.sockets[0].getsockname()[1]
+        ready.set()
+        await server.serve_forever()
+
+    uvloop.run(main())
+
+
+@contextmanager
+def status_server(folder: Path) -> Iterator[tuple[int, Path, Counts]]:
+    """The server in a process of its own: its port, the certificate to trust, what it counts."""
+    cert_file, key_file = _certificate(folder)
+    counts = Counts()
+    port = multiprocessing.Value("i", 0)
+    ready = multiprocessing.Event()
+    process = multiprocessing.Process(
+        target=_serve, args=(cert_file, key_file, counts._shared, port, ready), daemon=True
+    )
+    process.start()
+    try:
+        if not ready.wait(20):
+            raise RuntimeError("the status server did not start")
+        yield port.value, cert_file, counts
+    finally:
+        process.terminate()
+        process.join()
