@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from airflow_video_providers.jobs import VideoJob
     from airflow_video_providers.settings import ConnectionLike, Settings
     from airflow_video_providers.vendors.base import Vendor
-
-_READ = ("conn_id", "conn_type", "host", "schema", "port", "password")
 
 
 class VideoHook(BaseHook):
@@ -161,7 +159,7 @@ class VideoHook(BaseHook):
 
     async def aget_settings(self) -> Settings:
         """:attr:`settings` for an event loop."""
-        from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
+        from airflow.providers.common.compat.connection import get_async_connection
         from asgiref.sync import sync_to_async
 
         try:
@@ -172,10 +170,7 @@ class VideoHook(BaseHook):
                 connection = await sync_to_async(self.get_connection)(self.conn_id)
         except AirflowNotFoundException as error:
             raise self.missing() from error
-        # Reading the extra masks its secrets: in an event loop that must not be the synchronous way.
-        extra = await get_async_extra_dejson(connection)
-        fields = {name: getattr(connection, name) for name in _READ}
-        return self.read(cast("ConnectionLike", types.SimpleNamespace(**fields, extra_dejson=extra)))
+        return self.read(connection)
 
     def generate_to_file(self, request: VideoModel, path: str | os.PathLike[str]) -> VideoJob:
         """Buy one video on a route that answers with the video itself (Segmind's v1), and stream it to ``path``.
