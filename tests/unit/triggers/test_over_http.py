@@ -47,9 +47,10 @@ class Server:
     async def running(self) -> Any:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
-        async with server:
+        try:
             yield self
-            server.close()
+        finally:
+            server.close()  # and no wait_closed(): on Python 3.13.0 it was seen to wait for ever
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
