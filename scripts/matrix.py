@@ -23,6 +23,8 @@ TESTS = (
     ("-m", "not slow", "-n", "2", "tests/unit", "tests/contract", "tests/conformance"),
     ("tests/matrix",),
 )
+#: Tests that take longer hang.
+LONGEST_SECONDS = 900
 
 
 def main() -> int:
@@ -50,8 +52,15 @@ def main() -> int:
 
 
 def run_tests(interpreter: str, *arguments: str) -> bool:
-    """Did these tests pass?"""
-    return subprocess.run([interpreter, "-m", "pytest", "-q", *arguments], cwd=ROOT, check=False).returncode == 0
+    """Did these tests pass, and did they come to an end?"""
+    try:
+        done = subprocess.run(
+            [interpreter, "-m", "pytest", "-q", *arguments], cwd=ROOT, check=False, timeout=LONGEST_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        print(f"No end after {LONGEST_SECONDS} s.")
+        return False
+    return done.returncode == 0
 
 
 def environment(airflow: str, python: str) -> str:
