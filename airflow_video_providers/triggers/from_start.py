@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import XCom
 from airflow.triggers.base import StartTriggerArgs, TaskSkippedEvent, TaskSuccessEvent
 from asgiref.sync import sync_to_async
 
+from airflow_video_providers import metrics
 from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.hooks.waiting import AIRFLOWS_MARGIN
@@ -88,6 +89,7 @@ class VideoJobStartTrigger(VideoJobTrigger):
             self.log.exception("The trigger met an error of its own.")
             yield event_of(None, own_error(error, None))
         else:
+            metrics.succeeded(job)
             self.log.info("Job %s is finished: %d output(s). No worker was needed.", job.request_id, len(job.outputs))
             yield TaskSuccessEvent()
 

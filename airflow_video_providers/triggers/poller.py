@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from airflow_video_providers import metrics
 from airflow_video_providers.exceptions import RateLimitedError, VendorUnavailableError, VideoProviderError
 from airflow_video_providers.jobs import VideoJob
 from airflow_video_providers.polling import after, timed_out
@@ -176,7 +177,10 @@ class Poller:
         now = self._loop.time()
         if requests != 1:  # the turn paid for one
             self._budget.spend(now, requests - 1)
+        if requests:
+            metrics.polled(job.model)
         if isinstance(seen, RateLimitedError):
+            metrics.throttled(job.model)
             self._budget.refused(now, seen.retry_after)
         return seen, opened
 
