@@ -127,6 +127,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "demo": kept("docs/demo.md"),
     "models": models,
     "money faults": kept("tests/faults/money/table.md"),
+    "peers": kept("tests/faults/money/peers.md"),
     "landing faults": kept("tests/faults/landing/table.md"),
     "SubmitVideoOperator": parameters(SubmitVideoOperator),
     "VideoJobSensor": parameters(VideoJobSensor),

@@ -117,3 +117,17 @@ def test_a_model_that_does_not_exist_is_told_before_anything_starts(folder):
     assert done.returncode == 2
     assert "pixazo:pixverse-v6-text-to-video" in done.stdout
     assert not (folder / "unused").exists()
+
+
+def masked(text):
+    """What of the output is the same in every run: the demo's tasks take turns as they like, ids and numbers differ."""
+    text = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f-]{22}", "ID", text)
+    text = re.sub(r"\S*/videos/", "videos/", text)
+    text = re.sub(r"\S+/run\.log", "run.log", text)
+    text = re.sub(r"dt=[\d-]+|127\.0\.0\.1:\d+|\b\d+(\.\d+)? s\b|in \.?\S*$", "N", text, flags=re.MULTILINE)
+    return sorted(" ".join(line.split()) for line in text.splitlines() if line.strip())
+
+
+def test_the_readme_shows_what_one_really_sees(first):
+    shown = (DEMO.parents[1] / "docs" / "demo.md").read_text().removeprefix("```text\n").removesuffix("```\n")
+    assert masked(shown) == masked(first.stdout)
