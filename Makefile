@@ -42,8 +42,8 @@ faults: $(VENV)/installed-tests  ## What faults do to the money and to the stora
 	$(BIN)/python -m tests.faults.money $(if $(PEERS),--peers)
 	$(BIN)/python -m tests.faults.landing
 
-test-lowest:  ## The oldest supported Airflow and Python, in an environment of its own
-	@$(PYTHON) scripts/matrix.py --airflow 3.1 --python 3.11
+test-lowest:  ## The oldest supported Airflow with the Python at hand, in an environment of its own
+	@$(PYTHON) scripts/matrix.py --airflow 3.1 --python $$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 test-matrix:  ## Every supported Airflow and Python
 	@$(PYTHON) scripts/matrix.py

@@ -73,9 +73,12 @@ def environment(airflow: str, python: str) -> str:
         return interpreter
     subprocess.run([find_python(python), "-m", "venv", "--clear", str(place)], check=True)
     pip = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--upgrade", "pip"], check=True)
-    wanted = ["--editable", str(ROOT), "--requirement", str(sources[2])]
-    subprocess.run([*pip, "--constraint", str(sources[0]), *wanted], check=True)
+    subprocess.run([*pip, "--upgrade", "pip", "uv"], check=True)
+    wanted = ["--constraint", str(sources[0]), "--editable", str(ROOT), "--requirement", str(sources[2])]
+    # As in the Makefile: uv where it reaches a package index, pip where only pip does.
+    quick = [interpreter, "-m", "uv", "pip", "install", "--quiet", "--python", interpreter, *wanted]
+    if subprocess.run(quick, check=False, stderr=subprocess.DEVNULL).returncode:
+        subprocess.run([*pip, *wanted], check=True)
     stamp.touch()
     return interpreter
 
