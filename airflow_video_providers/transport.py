@@ -7,7 +7,7 @@ are not wanted here and cost as much as the request itself.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
@@ -16,20 +16,61 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable
 
-#: A pool is walked on each request, and each idle connection in it is asked whether it still lives: few
-#: connections are faster than many. They are kept for half of what gateways usually allow.
+#: Enough for all looks of one connection that are under way at once. They are kept for half of what gateways
+#: usually allow.
 LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=16, keepalive_expiry=30.0)
+_ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=30.0)
 
 
 def loop_transport(home: httpx.URL) -> httpx.AsyncBaseTransport:
     """A transport for one vendor's address, through the environment's proxy where it names one.
 
-    httpx over aiohttp where the ``aiohttp`` extra is installed (it needs less than half the CPU time), plain
-    httpx otherwise. Nothing is imported before the first look.
+    httpx over aiohttp where the ``aiohttp`` extra is installed (it needs about half the CPU time), plain httpx
+    otherwise. Nothing is imported before the first look.
     """
     found = getproxies()
-    proxy = None if proxy_bypass(home.host) else found.get(home.scheme) or found.get("all")
-    return _kind()(verify=_trusted(), limits=LIMITS, proxy=httpx.Proxy(proxy) if proxy else None)
+    named = None if proxy_bypass(home.host) else found.get(home.scheme) or found.get("all")
+    options: dict[str, Any] = {"verify": _trusted(), "proxy": httpx.Proxy(named) if named else None}
+    kind = _aiohttp_kind()
+    if kind is None:
+        return Lanes(lambda: httpx.AsyncHTTPTransport(limits=_ONE, **options))
+    return kind(limits=LIMITS, **options)
+
+
+class Lanes(httpx.AsyncBaseTransport):
+    """Plain httpx as single connections, the last used first. It returns responses that are read to their end.
+
+    In one pool of sixteen, httpx asks each connection several times on each request whether it is idle and
+    alive: that is half of the CPU time of a look.
+
+    :param make: Makes a transport with one connection.
+    """
+
+    def __init__(self, make: Callable[[], httpx.AsyncBaseTransport]) -> None:
+        self._make = make
+        self._all: list[httpx.AsyncBaseTransport] = []
+        self._idle: list[httpx.AsyncBaseTransport] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send it on an idle connection, or on a new one."""
+        if not self._idle:
+            self._all.append(self._make())
+            self._idle.append(self._all[-1])
+        lane = self._idle.pop()
+        try:
+            response = await lane.handle_async_request(request)
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+        finally:
+            self._idle.append(lane)
+        return response
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for lane in self._all:
+            await lane.aclose()
 
 
 @cache
@@ -38,9 +79,9 @@ def _trusted() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-def _kind() -> Callable[..., httpx.AsyncBaseTransport]:
+def _aiohttp_kind() -> Callable[..., httpx.AsyncBaseTransport] | None:
     try:
         from httpx_aiohttp import AiohttpTransport
     except ImportError:
-        return httpx.AsyncHTTPTransport
+        return None
     return AiohttpTransport

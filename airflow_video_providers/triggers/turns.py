@@ -91,14 +91,17 @@ class Turns:
             if waiter.turn.done():
                 self._gone -= 1
                 continue
-            self._budget.spend(now)
-            self._free -= 1
-            waiter.turn.set_result(None)
+            self._grant(waiter, now)
         wakes = [self._later[0][0]] if self._later else []
         if self._due and self._free:  # without a free place, giving one back wakes the next
             wakes.append(self._budget.next_at())
         if wakes and (self._timer is None or min(wakes) < self._timer.when()):
             self._wake_at(min(wakes))
+
+    def _grant(self, waiter: _Waiter, now: float) -> None:
+        self._budget.spend(now)
+        self._free -= 1
+        waiter.turn.set_result(None)
 
     def _collect(self, now: float) -> None:
         """Move those that have come due: a batch, the rest after the event loop had its turn."""
@@ -108,6 +111,8 @@ class Turns:
             _, number, waiter = heappop(self._later)
             if waiter.turn.done():
                 self._gone -= 1
+            elif self._free and not self._due and self._budget.next_at() <= now:
+                self._grant(waiter, now)
             else:
                 heappush(self._due, (-waiter.chance(), number, waiter))
 

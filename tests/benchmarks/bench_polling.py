@@ -12,6 +12,8 @@ import sys
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 
+from tests.benchmarks.status_server import certificate
+
 PACKAGES = (
     "apache-airflow",
     "httpx",
@@ -38,6 +40,7 @@ def main() -> None:
     os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="bench-"))
     print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}", end="; ")
     print(", ".join(f"{package} {_version(package)}" for package in PACKAGES))
+    certificate()
     from tests.benchmarks import bench_polling_cpu, bench_polling_detection, bench_polling_size
 
     parts = chosen.parts or ["detection", "cpu", "size"]

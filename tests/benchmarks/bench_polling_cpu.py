@@ -6,19 +6,15 @@ import asyncio
 import json
 import os
 import sys
-import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from airflow_video_providers import transport
 from tests.benchmarks.status_server import Counts, status_server
-from tests.benchmarks.trigger_runner import LoopWatch, Runner, quiet_logs, running
+from tests.benchmarks.trigger_runner import Runner, quiet_logs, running
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,28 +98,27 @@ def _connections(port: int) -> dict[str, dict[str, Any]]:
 
 @dataclass
 class Measured:
-    """One contender in one round. Times are CPU seconds of the process, ``longest_block`` of its event loop."""
+    """One contender in one round. Times are CPU seconds of the process."""
 
     per_poll: float
     per_start: float
     connections_per_poll: float
     most_open: int
     look_ups: int
-    longest_block: float
 
 
 async def _measure(
     runner: Runner, contender: Contender, jobs: int, seconds: int, window: float, counts: Counts
 ) -> Measured:
     counts.forget_most_open()
-    watch, look_ups = LoopWatch(), runner.supervisor.look_ups
+    look_ups = runner.supervisor.look_ups
     for number in range(jobs):
         runner.want(contender.classpath, contender.kwargs(number, seconds))
     begun, polled = time.process_time(), counts.requests
     await runner.hand_over()
     async with asyncio.timeout(300):
         while counts.requests - polled < jobs:  # noqa: ASYNC110 # another process counts
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.05)
     per_start = (time.process_time() - begun) / jobs
     await asyncio.sleep(seconds)  # until all are at their own pace
     begun, polled, opened = time.process_time(), counts.requests, counts.connections
@@ -135,7 +130,6 @@ async def _measure(
         (counts.connections - opened) / polls,
         counts.most_open,
         runner.supervisor.look_ups - look_ups,
-        watch.stop(),
     )
     await runner.drop_all()
     return measured
@@ -146,21 +140,20 @@ async def _rounds(
 ) -> dict[str, list[Measured]]:
     quiet_logs()
     found: dict[str, list[Measured]] = {contender.name: [] for contender in CONTENDERS}
-    chosen = transport._kind
+    chosen = transport._aiohttp_kind
     async with running(_connections(port)) as runner:
         for _ in range(rounds):
             for contender in CONTENDERS:
                 print(f"  ... {contender.name}", file=sys.stderr, flush=True)
-                transport._kind = (lambda: httpx.AsyncHTTPTransport) if contender.transport == "httpx" else chosen
+                transport._aiohttp_kind = (lambda: None) if contender.transport == "httpx" else chosen
                 found[contender.name].append(await _measure(runner, contender, jobs, seconds, window, counts))
-    transport._kind = chosen
+    transport._aiohttp_kind = chosen
     return found
 
 
 def measure(jobs: int, seconds: int, window: float, rounds: int) -> dict[str, list[Measured]]:
-    with tempfile.TemporaryDirectory() as folder, status_server(Path(folder)) as (port, certificate, counts):
-        os.environ |= {"SSL_CERT_FILE": str(certificate), "BENCH_URL": f"https://127.0.0.1:{port}"}
-        transport._trusted.cache_clear()
+    with status_server() as (port, counts):
+        os.environ["BENCH_URL"] = f"https://127.0.0.1:{port}"
         found = asyncio.run(_rounds(port, jobs, seconds, window, counts, rounds))
         if counts.unknown:
             raise SystemExit(f"{counts.unknown} requests went to a path that the server does not know")
@@ -169,15 +162,14 @@ def measure(jobs: int, seconds: int, window: float, rounds: int) -> dict[str, li
 
 def show(found: dict[str, list[Measured]]) -> None:
     """Medians, and how much of each peer's cost is this package's: paired within a round, median of the rounds."""
-    print(f"  {'':34} ms/poll  ms/start  connections/poll  most open  look-ups  longest block, ms")
+    print(f"  {'':34} ms/poll  ms/start  connections/poll  most open  look-ups")
     for name, rounds in found.items():
         print(
             f"  {name:34} {1e3 * median(one.per_poll for one in rounds):7.2f} "
             f"{1e3 * median(one.per_start for one in rounds):9.2f} "
             f"{median(one.connections_per_poll for one in rounds):17.3f} "
             f"{max(one.most_open for one in rounds):10d} "
-            f"{median(one.look_ups for one in rounds):9.0f} "
-            f"{1e3 * max(one.longest_block for one in rounds):18.0f}"
+            f"{median(one.look_ups for one in rounds):9.0f}"
         )
     for own in [contender.name for contender in CONTENDERS if contender.transport]:
         print(f"  {own}, of each peer's:        CPU per poll   CPU per start")
@@ -193,7 +185,3 @@ def main(rounds: int = 5, sizes: tuple[tuple[int, int, float], ...] = ((100, 1, 
             f"\n{jobs} jobs, one poll each {seconds} s, windows of {window:.0f} s, {rounds} rounds, inside TriggerRunner, TLS"
         )
         show(measure(jobs, seconds, window, rounds))
-
-
-if __name__ == "__main__":
-    main()

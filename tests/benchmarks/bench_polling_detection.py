@@ -219,7 +219,3 @@ def main() -> None:
     detection()
     for gap in (2.0, 0.0):
         shortage(gap)
-
-
-if __name__ == "__main__":
-    main()

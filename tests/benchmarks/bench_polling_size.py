@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
-import tempfile
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from statistics import median
 
 import psutil
@@ -131,12 +128,7 @@ def blocks(port: int, counts: Counts, jobs: int = 5000) -> None:
 
 def main(rounds: int = 5) -> None:
     quiet_logs()
-    with tempfile.TemporaryDirectory() as folder, status_server(Path(folder)) as (port, certificate, counts):
-        os.environ["SSL_CERT_FILE"] = str(certificate)
+    with status_server() as (port, counts):
         memory(port)
         blocks(port, counts)
         flat(port, counts, rounds)
-
-
-if __name__ == "__main__":
-    main()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import datetime as dt
 import json
 import multiprocessing
+import os
 import ssl
+import tempfile
 from contextlib import contextmanager
+from functools import cache
 from ipaddress import ip_address
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
@@ -17,7 +22,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 #: What each client wants to hear while a job runs. The first matching piece of the path counts.
 _ANSWERS = {
@@ -84,12 +88,20 @@ class _Connection(asyncio.Protocol):
                 self._transport.write(_UNKNOWN)
 
 
-def _certificate(folder: Path) -> tuple[Path, Path]:
+@cache
+def certificate() -> tuple[Path, Path]:
+    """The process's own certificate and key, and the environment told to trust it.
+
+    To be called before aiohttp is imported: it reads then whom to trust.
+    """
+    holder = tempfile.TemporaryDirectory()
+    atexit.register(holder.cleanup)
+    folder = Path(holder.name)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = dt.datetime.now(dt.UTC)
     names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
-    certificate = (
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -102,10 +114,11 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
         .sign(key, hashes.SHA256())
     )
     cert_file, key_file = folder / "cert.pem", folder / "key.pem"
-    cert_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    cert_file.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
     key_file.write_bytes(
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
+    os.environ["SSL_CERT_FILE"] = str(cert_file)
     return cert_file, key_file
 
 
@@ -125,9 +138,9 @@ def _serve(cert_file: Path, key_file: Path, shared: Any, port: Any, ready: Any) 
 
 
 @contextmanager
-def status_server(folder: Path) -> Iterator[tuple[int, Path, Counts]]:
-    """The server in a process of its own: its port, the certificate to trust, what it counts."""
-    cert_file, key_file = _certificate(folder)
+def status_server() -> Iterator[tuple[int, Counts]]:
+    """The server in a process of its own: its port, and what it counts."""
+    cert_file, key_file = certificate()
     counts = Counts()
     port = multiprocessing.Value("i", 0)
     ready = multiprocessing.Event()
@@ -138,7 +151,7 @@ def status_server(folder: Path) -> Iterator[tuple[int, Path, Counts]]:
     try:
         if not ready.wait(20):
             raise RuntimeError("the status server did not start")
-        yield port.value, cert_file, counts
+        yield port.value, counts
     finally:
         process.terminate()
         process.join()

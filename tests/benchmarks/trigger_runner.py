@@ -163,7 +163,7 @@ class LoopWatch:
     async def _watch(self) -> None:
         while True:
             before = time.thread_time()
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.005)
             self.longest = max(self.longest, time.thread_time() - before)
 
     def stop(self) -> float:

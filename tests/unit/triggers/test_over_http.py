@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import psutil
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
@@ -84,7 +83,7 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     if request.param == "aiohttp":
         pytest.importorskip("httpx_aiohttp")
     else:
-        monkeypatch.setattr(transport, "_kind", lambda: httpx.AsyncHTTPTransport)
+        monkeypatch.setattr(transport, "_aiohttp_kind", lambda: None)
     return str(request.param)
 
 
