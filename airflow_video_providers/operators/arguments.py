@@ -97,3 +97,7 @@ class LandsVideo(TellsLineage, BaseOperator):
         self.max_bytes = max_bytes
         self.download_timeout = download_timeout
         self.extra_manifest = extra_manifest
+        if not made_while_running(self):
+            from airflow_video_providers.operators import literals
+
+            literals.check_layout(key_template)

@@ -58,3 +58,14 @@ def check_literals(model: Any, request: Any, request_id: Any) -> None:
         raise InvalidRequestError(
             "There is neither a request to buy nor a request_id to attach to.", model=model, field="request"
         )
+
+
+def check_layout(key_template: Any) -> None:
+    """Is a layout one that can be filled in?
+
+    :raises InvalidRequestError: it names a part that there is not, or could put two clips in one place.
+    """
+    if key_template is not None and not comes_later(key_template):
+        from airflow_video_providers.landing import check_key_template
+
+        check_key_template(key_template)

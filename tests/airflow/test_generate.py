@@ -138,3 +138,12 @@ def test_a_synchronous_video_whose_file_is_gone_is_an_error_and_not_a_second_pur
 def test_a_vendor_without_such_a_route_is_refused_at_parse(tmp_path):
     with pytest.raises(InvalidRequestError, match="answers with the video itself"):
         generate(tmp_path, synchronous=True)
+
+
+def test_a_layout_that_could_put_two_clips_in_one_place_is_refused_at_parse(tmp_path):
+    with pytest.raises(InvalidRequestError, match="key_template"):
+        generate(tmp_path, key_template="{vendor}/{model}")
+
+
+def test_a_layout_that_comes_later_is_not_judged_at_parse(tmp_path):
+    assert generate(tmp_path, key_template="{{ params.layout }}").key_template == "{{ params.layout }}"
