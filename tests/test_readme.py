@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import configparser
-import importlib.util
 import re
 import shlex
 import subprocess
@@ -40,10 +39,9 @@ def test_every_block_is_of_a_kind_that_is_run_here():
 
 
 def test_what_is_generated_is_what_the_code_says():
-    spec = importlib.util.spec_from_file_location("readme", ROOT / "scripts" / "readme.py")
-    readme = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(readme)
-    assert readme.renewed(README) == README
+    # in a process of its own: other tests here add models to the catalogue
+    ran = subprocess.run([sys.executable, ROOT / "scripts" / "readme.py", "--check"], capture_output=True, check=False)
+    assert ran.returncode == 0, ran.stdout.decode()
 
 
 @pytest.fixture
