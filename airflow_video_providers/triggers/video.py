@@ -168,7 +168,8 @@ class VideoJobTrigger(BaseTrigger):
             states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
                 dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
             )
-            return str(states[ti.run_id][ti.task_id])
+            (state,) = states[ti.run_id].values()  # the key names the map index in a way of its own
+            return str(state)
         except Exception:
             self.log.debug("The task's state could not be read.", exc_info=True)
             return None

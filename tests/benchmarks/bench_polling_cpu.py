@@ -13,6 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers import transport
+from airflow_video_providers.triggers.poller import _pollers
 from tests.benchmarks.status_server import Counts, status_server
 from tests.benchmarks.trigger_runner import Runner, quiet_logs, running
 
@@ -98,10 +99,15 @@ def _connections(port: int) -> dict[str, dict[str, Any]]:
 
 @dataclass
 class Measured:
-    """One contender in one round. Times are CPU seconds of the process."""
+    """One contender in one round. Times are CPU seconds of the process.
+
+    :param per_start: Until it has asked once.
+    :param per_quiet_start: Until it waits, where it does not ask at once: this package without an author's interval.
+    """
 
     per_poll: float
     per_start: float
+    per_quiet_start: float
     connections_per_poll: float
     most_open: int
     look_ups: int
@@ -127,12 +133,27 @@ async def _measure(
     measured = Measured(
         spent / polls,
         per_start,
+        per_start,
         (counts.connections - opened) / polls,
         counts.most_open,
         runner.supervisor.look_ups - look_ups,
     )
     await runner.drop_all()
+    if contender.transport:
+        measured.per_quiet_start = await _quiet_start(runner, contender, jobs)
     return measured
+
+
+async def _quiet_start(runner: Runner, contender: Contender, jobs: int) -> float:
+    for number in range(jobs):
+        runner.want(contender.classpath, contender.kwargs(number, 1) | {"poll_interval": None})
+    begun = time.process_time()
+    await runner.hand_over()
+    while sum(one.jobs for known in _pollers.values() for one in known.values()) < jobs:  # noqa: ASYNC110 # in a benchmark
+        await asyncio.sleep(0.01)
+    spent = time.process_time() - begun
+    await runner.drop_all()
+    return spent / jobs
 
 
 async def _rounds(
@@ -162,11 +183,12 @@ def measure(jobs: int, seconds: int, window: float, rounds: int) -> dict[str, li
 
 def show(found: dict[str, list[Measured]]) -> None:
     """Medians, and how much of each peer's cost is this package's: paired within a round, median of the rounds."""
-    print(f"  {'':34} ms/poll  ms/start  connections/poll  most open  look-ups")
+    print(f"  {'':34} ms/poll  ms/start and look  ms/start  connections/poll  most open  look-ups")
     for name, rounds in found.items():
         print(
             f"  {name:34} {1e3 * median(one.per_poll for one in rounds):7.2f} "
-            f"{1e3 * median(one.per_start for one in rounds):9.2f} "
+            f"{1e3 * median(one.per_start for one in rounds):18.2f} "
+            f"{1e3 * median(one.per_quiet_start for one in rounds):9.2f} "
             f"{median(one.connections_per_poll for one in rounds):17.3f} "
             f"{max(one.most_open for one in rounds):10d} "
             f"{median(one.look_ups for one in rounds):9.0f}"
@@ -175,7 +197,9 @@ def show(found: dict[str, list[Measured]]) -> None:
         print(f"  {own}, of each peer's:        CPU per poll   CPU per start")
         for peer in [contender.name for contender in CONTENDERS if not contender.transport]:
             polls = [one.per_poll / other.per_poll for one, other in zip(found[own], found[peer], strict=True)]
-            starts = [one.per_start / other.per_start for one, other in zip(found[own], found[peer], strict=True)]
+            starts = [
+                one.per_quiet_start / other.per_quiet_start for one, other in zip(found[own], found[peer], strict=True)
+            ]
             print(f"    {peer:44} {median(polls):14.2f} {median(starts):15.2f}")
 
 

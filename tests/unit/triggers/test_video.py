@@ -207,14 +207,18 @@ class Ti:
     dag_id, run_id, task_id, map_index, id = "d", "r", "wait", -1, "ti"
 
 
+class MappedTi(Ti):
+    map_index = 3
+
+
 def killed(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, state: Any, ti: Any = Ti) -> str:
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
     def get_task_states(**asked: Any) -> dict[str, Any]:
-        assert asked == {"dag_id": "d", "task_ids": ["wait"], "run_ids": ["r"], "map_index": -1}
+        assert asked == {"dag_id": "d", "task_ids": ["wait"], "run_ids": ["r"], "map_index": ti.map_index}
         if isinstance(state, Exception):
             raise state
-        return {"r": {"wait": state}}
+        return {"r": {"wait" if ti.map_index < 0 else f"wait_{ti.map_index}": state}}
 
     monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(get_task_states))
     monkeypatch.setattr(VideoJobTrigger, "log", logging.getLogger("test.trigger"), raising=False)
@@ -235,8 +239,11 @@ def test_a_kill_says_what_still_runs_and_how_to_come_back_to_it(monkeypatch: Any
 
 
 @calls_on_kill
-def test_a_kill_that_is_none_because_another_triggerer_took_over_is_called_so(monkeypatch: Any, caplog: Any) -> None:
-    said = killed(monkeypatch, caplog, "deferred")
+@pytest.mark.parametrize("ti", [Ti, MappedTi])
+def test_a_kill_that_is_none_because_another_triggerer_took_over_is_called_so(
+    monkeypatch: Any, caplog: Any, ti: Any
+) -> None:
+    said = killed(monkeypatch, caplog, "deferred", ti)
     assert "not affected" in said
     assert "charged" not in said
 
