@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import quote
 
@@ -151,7 +150,7 @@ class Vendor:
     def call(self, method: str, path: str, *, json: Any = None) -> httpx.Request:
         """A request below the base URL. The client adds the key; no address from an answer gets here."""
         headers = {"Accept": "application/json", "Cache-Control": "no-cache"}
-        return httpx.Request(method, _parsed(f"{self.url}{path}"), headers=headers, json=json)
+        return httpx.Request(method, f"{self.url}{path}", headers=headers, json=json)
 
     @staticmethod
     def in_path(request_id: str) -> str:
@@ -260,12 +259,6 @@ class Vendor:
             status_route=self.status_route,
             remaining_credits=self.credits_left(answer),
         )
-
-
-@lru_cache(maxsize=2048)
-def _parsed(url: str) -> httpx.URL:
-    """A job's address is asked again and again, and parsing it takes a tenth of a look."""
-    return httpx.URL(url)
 
 
 def _answer(response: httpx.Response) -> Answer:
