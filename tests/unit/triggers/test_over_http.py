@@ -254,6 +254,7 @@ def _sockets() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_sockets")
+@pytest.mark.slow  # 1,100 triggers under tracemalloc take seconds
 def test_a_thousand_triggers_that_come_and_go_leave_no_task_socket_or_memory(connect: Callable[..., None]) -> None:
     async def cycle(number: int) -> None:
         task = asyncio.create_task(event(trigger(f"r{number}")))
