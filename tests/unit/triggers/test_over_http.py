@@ -168,6 +168,7 @@ def test_a_vendor_that_cannot_be_reached_is_carried_until_the_deadline(connect: 
     assert "still running" in payload["message"]
 
 
+@pytest.mark.slow  # waits in real time
 def test_a_missing_connection_is_an_event_once_it_is_believed(monkeypatch: pytest.MonkeyPatch) -> None:
     look_ups: list[str] = []
 
@@ -213,6 +214,7 @@ def test_a_key_changed_while_jobs_wait_is_read_anew(connect: Callable[..., None]
     assert f"x-api-key: {KEY}" in server.headers[-1].lower()
 
 
+@pytest.mark.slow  # waits in real time
 def test_looking_writes_no_line_per_request(connect: Callable[..., None], caplog: pytest.LogCaptureFixture) -> None:
     async def main(server: Server) -> None:
         connect(server)
@@ -254,7 +256,6 @@ def _sockets() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("_sockets")
-@pytest.mark.slow  # 1,100 triggers under tracemalloc take seconds
 def test_a_thousand_triggers_that_come_and_go_leave_no_task_socket_or_memory(connect: Callable[..., None]) -> None:
     async def cycle(number: int) -> None:
         task = asyncio.create_task(event(trigger(f"r{number}")))
