@@ -15,14 +15,14 @@ that stays the same from release to release:
 ``too_large``          more than ``max_bytes``
 ``decode``             the container is whole and its frames cannot be decoded
 ``expired``            the address no longer answers, and there is no fresh one
-``refresh``            the vendor could not be asked for a fresh address
+``refresh``            the vendor could not be asked for a fresh address, or has none right now
 ``network``            the connection failed again and again
 ``http``               the server answered with an error again and again
 ``timeout``            the time for the download is over
 ``stopped``            another output of the job failed, or the task was told to stop
 ``disk_full``          the worker has no room for the file
 ``connection``         the Airflow connection is missing or of another kind
-``storage``            the storage cannot be reached or refuses
+``storage``            the storage, or the worker's own disk, cannot be reached or refuses
 ``conflict``           something else is stored under the final name
 ``stored``             the storage holds something else than what was sent
 ====================  ======================================================================================

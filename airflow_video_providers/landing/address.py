@@ -8,6 +8,7 @@ a moment later gains nothing.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -46,7 +47,10 @@ _LONGEST_URL = 16_384
 
 def public_url(url: str) -> str:
     """The address as it may be shown: no query (it holds the signature), no userinfo, no fragment."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # "http://[draft]" in somebody's text only looks like an address
+        return re.sub("//[^/]*@", "//", re.split("[?#]", url, maxsplit=1)[0])
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 

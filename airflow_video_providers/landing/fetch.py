@@ -13,19 +13,20 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import httpcore
 
 from airflow_video_providers.exceptions import DownloadError, OutputExpiredError, OutputRejectedError
 from airflow_video_providers.landing.address import checked_url, guarded_pool, public_url
 from airflow_video_providers.landing.received import Interrupted, Received
-from airflow_video_providers.landing.representation import Gunzip, read_headers
+from airflow_video_providers.landing.representation import Gunzip, by_name, read_headers, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from airflow_video_providers.landing.container import MediaInfo
+    from airflow_video_providers.landing.sources import Source
     from airflow_video_providers.landing.spool import Spool
 
 _GONE = (401, 403, 404, 410)
@@ -39,28 +40,13 @@ _PROGRESS_EVERY = 10.0
 _WORTH_ANOTHER_LOOK = ("truncated", "digest")
 
 
-class Source(Protocol):
-    """Where one output is."""
-
-    url: str
-
-    def renew(self, status: int) -> str:
-        """Ask the vendor, once, for a fresh address; raises where there is none."""
-
-
 @dataclass(frozen=True)
 class Fetched:
-    """What came.
-
-    :param seconds: How long it took.
-    :param attempts: How many requests it took, redirects not counted.
-    """
+    """What came."""
 
     size: int
     sha256: str
     media: MediaInfo
-    seconds: float
-    attempts: int
 
 
 @dataclass
@@ -103,10 +89,9 @@ class Fetcher:
         :raises OutputRejectedError: if what came is not a whole video of an accepted type.
         :raises DownloadError: if the network, the disk or the time does not allow it.
         """
-        began = self.clock()
         received = Received(spool, self.media_types, self.max_bytes)
         fruitless, furthest, looked_again = 0, 0, False
-        for attempt in range(1, _MOST_ATTEMPTS + 1):
+        for _ in range(_MOST_ATTEMPTS):
             pause = 0.0
             try:
                 with self._answer(source.url, received) as response:
@@ -123,7 +108,7 @@ class Fetcher:
                 failure, looked_again = rejected, True
                 received.restart()
             else:
-                return Fetched(received.size, received.sha256(), media, self.clock() - began, attempt)
+                return Fetched(received.size, received.sha256(), media)
             fruitless = 0 if received.size > furthest else fruitless + 1
             furthest = max(furthest, received.size)
             if fruitless >= _FRUITLESS_ATTEMPTS:
@@ -136,13 +121,12 @@ class Fetcher:
 
         :raises OutputRejectedError: if it is not a whole video of an accepted type.
         """
-        began = self.clock()
         received = Received(spool, self.media_types, self.max_bytes)
         for piece in pieces:
             received.add(piece)
             self._check_stop()
         media = received.finish()
-        return Fetched(received.size, received.sha256(), media, self.clock() - began, 0)
+        return Fetched(received.size, received.sha256(), media)
 
     def _pause(self, seconds: float, failure: DownloadError) -> None:
         seconds *= random.uniform(0.75, 1.25)  # noqa: S311 - spreads retries, hides nothing
@@ -175,7 +159,7 @@ class Fetcher:
                     if response.status not in _REDIRECTS:
                         yield response
                         return
-                    location = _headers(response).get("location")
+                    location = by_name(response.headers).get("location")
             except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as broken:
                 raise Interrupted(
                     f"The connection to {public_url(url)} broke after {received.size} bytes "
@@ -189,14 +173,15 @@ class Fetcher:
         raise OutputRejectedError(f"More than {_MOST_REDIRECTS} redirects.", reason="redirects")
 
     def _take(self, response: httpcore.Response, received: Received) -> None:
-        headers, status = _headers(response), response.status
+        headers, status = by_name(response.headers), response.status
         if status in _GONE:
             raise _AddressGone(status)
         if status == 416:
             received.restart()
             raise Interrupted("The server has fewer bytes than it had.", "http")
         if status not in (200, 206):
-            error = Interrupted(f"The server answered {status}.", "http", _retry_after(headers))
+            pause = min(retry_after(headers), 2 * _LONGEST_PAUSE)
+            error = Interrupted(f"The server answered {status}.", "http", pause)
             raise error if status in _TRANSIENT else error.error
         encoding = headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("identity", "gzip", "x-gzip"):
@@ -234,10 +219,6 @@ class _AddressGone(Exception):
         self.error = OutputExpiredError(f"The output's address answered {status}.", reason="expired")
 
 
-def _headers(response: httpcore.Response) -> dict[str, str]:
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
-
-
 def _host_header(url: httpcore.URL) -> bytes:
     host = b"[" + url.host + b"]" if b":" in url.host else url.host
     return host if url.port is None else host + b":" + str(url.port).encode()
@@ -245,8 +226,3 @@ def _host_header(url: httpcore.URL) -> bytes:
 
 def _absolute(url: httpcore.URL) -> str:
     return f"{url.scheme.decode()}://{_host_header(url).decode()}{url.target.decode()}"
-
-
-def _retry_after(headers: dict[str, str]) -> float:
-    text = headers.get("retry-after", "")
-    return min(float(text), 2 * _LONGEST_PAUSE) if text.isdecimal() else 0.0

@@ -20,14 +20,13 @@ from airflow_video_providers.landing import manifest as manifests
 from airflow_video_providers.landing import media as medias
 from airflow_video_providers.landing import placing
 from airflow_video_providers.landing.address import host_names
-from airflow_video_providers.landing.container import DEFAULT_MEDIA_TYPES, EXTENSIONS
-from airflow_video_providers.landing.fetch import Fetched, Fetcher
+from airflow_video_providers.landing.container import DEFAULT_MEDIA_TYPES
+from airflow_video_providers.landing.fetch import Fetcher
 from airflow_video_providers.landing.inspector import checked_media_types
 from airflow_video_providers.landing.keys import DEFAULT_KEY_TEMPLATE, Keys, check_key_template
-from airflow_video_providers.landing.placing import Clip, conflict
 from airflow_video_providers.landing.sources import Refresh, Sources
 from airflow_video_providers.landing.spool import Spool, sweep
-from airflow_video_providers.landing.store import Parcel, Store, open_store, sha256_of
+from airflow_video_providers.landing.store import Store, conflict, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -137,7 +136,7 @@ class Landing:
             spools = [open_files.enter_context(Spool(directory, store.spool_mode())) for directory in directories]
             sources = Sources(job, self.refresh)
 
-            def bring(index: int) -> Clip:
+            def bring(index: int) -> placing.Clip:
                 if landed is None and file is not None:
                     with file.open("rb") as brought:
                         fetched = fetcher.copy(iter(lambda: brought.read(1 << 20), b""), spools[index])
@@ -145,7 +144,8 @@ class Landing:
                     fetched = fetcher.fetch(sources.output(index), spools[index])
                 else:
                     fetched = fetcher.copy(store.read(landed["outputs"][index]["key"]), spools[index])
-                return self._clip(index, keys, spools[index], fetched)
+                decode = self.verify == "decode"
+                return placing.make_clip(index, keys, spools[index], fetched, decode=decode, poster=self.poster)
 
             clips = self._in_threads(count, bring, fetcher.stop)
             fetched_at = time.monotonic()
@@ -196,32 +196,6 @@ class Landing:
         located = manifests.with_addresses(record, store.uri, store.path)
         return {**located, "manifest_uri": f"{store.uri}/{keys.manifest}", "skipped": skipped}
 
-    def _clip(self, index: int, keys: Keys, spool: Spool, fetched: Fetched) -> Clip:
-        found, job = fetched.media, keys.job
-        if self.verify == "decode":
-            medias.decode(spool.path, found)
-        metadata = {"sha256": fetched.sha256, "model": job.model, "request-id": job.request_id}
-        parcel = Parcel(
-            spool.path, fetched.size, fetched.sha256, found.media_type, {k: _ascii(v) for k, v in metadata.items()}
-        )
-        key = keys.output(index, EXTENSIONS[found.media_type])
-        entry = manifests.output_entry(index, key, fetched.size, fetched.sha256, found)
-        if index < len(job.outputs):
-            entry["source"] = manifests.source_entry(job.outputs[index].url)
-        clip = Clip(parcel, entry)
-        if self.poster:
-            data, width, height = medias.poster(spool.path, found)
-            clip.poster = data
-            entry["poster"] = {
-                "key": keys.output(index, "jpg"),
-                "bytes": len(data),
-                "sha256": sha256_of(iter([data])),
-                "content_type": "image/jpeg",
-                "width": width,
-                "height": height,
-            }
-        return clip
-
     def _in_threads(self, count: int, work: Callable[[int], _T], stop: Callable[[], None]) -> list[_T]:
         if count == 1:
             return [work(0)]
@@ -238,10 +212,6 @@ class Landing:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _ascii(text: str) -> str:
-    return text.encode("ascii", "replace").decode("ascii")
-
-
 def land(job: VideoJob, output_path: str, **options: Any) -> dict[str, Any]:
     """Land a finished job's outputs, verified, under a name that is a pure function of the job.
 
@@ -253,11 +223,11 @@ def land(job: VideoJob, output_path: str, **options: Any) -> dict[str, Any]:
     :param options: The other fields of :class:`Landing`.
     :return: The manifest as plain JSON, with each file's ``uri`` (and ``path``, which adds the Airflow connection
         for ``ObjectStoragePath``), ``manifest_uri``, and ``skipped``: whether it was landed before.
-    :raises OutputExpiredError: if an address no longer answers, and there is no fresh one.
+    :raises OutputExpiredError: if an address no longer answers, and the vendor will have no fresh one.
     :raises OutputRejectedError: if what came is not a whole video, or its address may not be fetched.
     :raises LandingError: if the storage refuses, or holds something else.
-    :raises DownloadError: if network, disk or time do not allow it. For all of these the job is paid for, nothing
-        unverified has its final name, and running it again does not buy again.
+    :raises DownloadError: if network, disk, time or the vendor do not allow it now. For all of these the job is paid
+        for, nothing unverified has its final name, and running it again does not buy again.
     :raises OutputMissingError: if the job names no output.
     :raises InvalidRequestError: if an option is wrong or the job is not finished.
     """

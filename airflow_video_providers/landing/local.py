@@ -53,11 +53,17 @@ class LocalStore:
 
     def read(self, key: str) -> Iterator[bytes]:
         """The file in pieces."""
-        return file_pieces(self._at(key))
+        try:
+            yield from file_pieces(self._at(key))
+        except OSError as failed:
+            raise _refused(self._at(key), failed) from failed
 
     def remove(self, key: str) -> None:
         """Remove the file, if there is one."""
-        Path(self._at(key)).unlink(missing_ok=True)
+        try:
+            Path(self._at(key)).unlink(missing_ok=True)
+        except OSError as failed:
+            raise _refused(self._at(key), failed) from failed
 
     def put(self, parcel: Parcel, key: str, *, overwrite: bool) -> None:
         """Give the spooled file its name: it is there whole or not at all, also after a power cut."""
@@ -75,6 +81,7 @@ class LocalStore:
         except OSError as failed:
             raise _refused(final, failed) from failed
         if stored != parcel.size:
+            self.remove(key)  # nothing unverified keeps its final name
             raise LandingError(f"{final} has {stored} bytes after {parcel.size} were written.", reason="stored")
 
 
@@ -103,4 +110,9 @@ def _sync(path: str) -> None:
 
 
 def _refused(path: str, failed: OSError) -> LandingError:
-    return LandingError(f"{path} cannot be used: {failed.strerror}.", reason="storage")
+    return LandingError(
+        f"{path} cannot be used: {failed.strerror or failed}.",
+        reason="storage",
+        remedy="Let the worker read and write there, then run the download again: the job is paid for and is not "
+        "bought again.",
+    )

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_video_providers import __version__
-from airflow_video_providers.exceptions import LandingError
 from airflow_video_providers.landing.address import public_url
+from airflow_video_providers.landing.store import conflict
 
 if TYPE_CHECKING:
     from airflow_video_providers.jobs import VideoJob
@@ -117,10 +117,15 @@ def decode(data: bytes, job: VideoJob, where: str) -> dict[str, Any] | None:
     except (ValueError, TypeError, KeyError):
         return None
     if version > SCHEMA_VERSION:
-        raise LandingError(f"{where} was written by a newer release of this package.", reason="conflict")
+        raise conflict(
+            f"{where} was written by a newer release of this package",
+            "Update airflow-video-providers on this worker, then run the download again; the job is not bought again.",
+        )
     if (found.get("model"), found.get("request_id")) != (job.model, job.request_id):
-        raise LandingError(
-            f"{where} belongs to {found.get('model')} {found.get('request_id')!r}, another job.", reason="conflict"
+        raise conflict(
+            f"{where} belongs to {found.get('model')} {found.get('request_id')!r}, another job",
+            "Land with another output_path, or with a key_template that names {vendor} and {model}; overwrite=True "
+            "would replace that job's record. The job is not bought again.",
         )
     return dict(found) if version == SCHEMA_VERSION and outputs else None
 

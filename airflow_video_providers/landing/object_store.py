@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import logging
 import math
@@ -66,7 +67,15 @@ class ObjectStore:
 
     def spool_directory(self, key: str) -> str:  # noqa: ARG002 - a local store needs it
         """The system's directory for temporary files (``TMPDIR`` moves it)."""
-        return tempfile.gettempdir()
+        try:
+            return tempfile.gettempdir()
+        except OSError as none:
+            raise LandingError(
+                f"The worker has no directory for temporary files: {none.strerror or none}.",
+                reason="storage",
+                remedy="Let TMPDIR name one that the worker may write to, then run the download again: the job is paid "
+                "for and is not bought again.",
+            ) from none
 
     def spool_mode(self) -> int:
         """Nobody else reads the directory for temporary files."""
@@ -106,19 +115,32 @@ class ObjectStore:
 
     def put(self, parcel: Parcel, key: str, *, overwrite: bool) -> None:
         """Upload, then compare size and digest with what the storage says it holds."""
+        ours = not self._family  # fsspec's own put_file leaves what it has written so far
         try:
             self._fs.put_file(
                 parcel.path, self._at(key), mode="overwrite" if overwrite else "create", **self._options(parcel)
             )
+            ours = True  # before that, what is there may be somebody else's
             self._compare(parcel, key)
         except FileExistsError:
             raise
+        except LandingError as wrong:
+            if ours:
+                self._take_back(key, wrong)
+            raise
         except Exception as failed:
-            if not self._family:  # fsspec's own put_file leaves what it has written so far
-                self.remove(key)
-            if isinstance(failed, LandingError):
-                raise
-            raise self._refused(f"{self.uri}/{key} cannot be written", failed) from failed
+            error = self._refused(f"{self.uri}/{key} cannot be written", failed)
+            if ours:
+                self._take_back(key, error)
+            raise error from failed
+
+    def _take_back(self, key: str, error: LandingError) -> None:
+        """Nothing unverified keeps its final name, or the next try takes it for somebody else's."""
+        try:
+            self.remove(key)
+        except LandingError as stays:
+            error.what += f" It is still there: {stays.what}"
+            error.remedy = f"Remove {self.uri}/{key}, then run the download again: the job is not bought again."
 
     def _compare(self, parcel: Parcel, key: str) -> None:
         info = self._info(key) or {}
@@ -141,7 +163,7 @@ class ObjectStore:
                 return {
                     "content_type": parcel.content_type,
                     "metadata": parcel.metadata,
-                    "consistency": "md5",
+                    "consistency": "none",  # its own look cannot be told from an upload that failed
                     "chunksize": _PART,
                 }
             case "abfs":  # its metadata= raises; and a digest of the whole is kept only if the sender names it
@@ -156,17 +178,20 @@ class ObjectStore:
         return {}
 
     def _wrong_digest(self, parcel: Parcel, key: str, info: dict[str, Any]) -> str | None:
-        """What the storage says of the bytes, where that is wrong; Google's was compared by ``consistency`` above."""
+        """What the storage says of the bytes, where that is wrong."""
         if self._family == "s3":
             bucket, name = self._at(key).split("/", 1)
             head = self._fs.call_s3("head_object", Bucket=bucket, Key=name)
             if head.get("ServerSideEncryption") not in (None, "AES256") or "SSECustomerAlgorithm" in head:
                 return None  # then the ETag is no digest of the bytes
             return _wrong_etag(parcel, str(head.get("ETag", "")).strip('"'))
+        given: Any = None
+        if self._family == "gs":
+            given = base64.b64decode(info.get("md5Hash") or "")
         if self._family == "abfs":
             given = (info.get("content_settings") or {}).get("content_md5")
-            if given and bytes(given) != parcel.md5:
-                return f"md5 {bytes(given).hex()}, expected {parcel.md5.hex()}"
+        if given and bytes(given) != parcel.md5:
+            return f"md5 {bytes(given).hex()}, expected {parcel.md5.hex()}"
         return None
 
 

@@ -1,4 +1,4 @@
-"""Put a verified file under its final name, unless it is there, and never over something else."""
+"""Describe a verified file and put it under its final name, unless it is there, and never over something else."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.exceptions import LandingError
+from airflow_video_providers.landing import manifest as manifests
+from airflow_video_providers.landing import media as medias
+from airflow_video_providers.landing.container import EXTENSIONS
 from airflow_video_providers.landing.spool import Spool
-from airflow_video_providers.landing.store import Parcel, Store, sha256_of
+from airflow_video_providers.landing.store import Parcel, Store, conflict, sha256_of
 
 if TYPE_CHECKING:
     import logging
+
+    from airflow_video_providers.landing.fetch import Fetched
+    from airflow_video_providers.landing.keys import Keys
 
 
 @dataclass
@@ -26,15 +32,38 @@ class Clip:
     poster: bytes | None = None
 
 
-def conflict(what: str) -> LandingError:
-    """The error for a name that holds something else: a retry cannot help, somebody has to look."""
-    error = LandingError(
-        f"{what}.",
-        reason="conflict",
-        remedy="Look at it; then remove it, or land with overwrite=True. The job is not bought again.",
+def make_clip(index: int, keys: Keys, spool: Spool, fetched: Fetched, *, decode: bool, poster: bool) -> Clip:
+    """Describe what came, after a look at every frame and with a poster where those are wished for.
+
+    :raises OutputRejectedError: if a frame cannot be decoded.
+    """
+    found, job = fetched.media, keys.job
+    if decode:
+        medias.decode(spool.path, found)
+    metadata = {"sha256": fetched.sha256, "model": job.model, "request-id": job.request_id}
+    parcel = Parcel(
+        spool.path, fetched.size, fetched.sha256, found.media_type, {k: _ascii(v) for k, v in metadata.items()}
     )
-    error.retryable = False
-    return error
+    key = keys.output(index, EXTENSIONS[found.media_type])
+    entry = manifests.output_entry(index, key, fetched.size, fetched.sha256, found)
+    if index < len(job.outputs):
+        entry["source"] = manifests.source_entry(job.outputs[index].url)
+    clip = Clip(parcel, entry)
+    if poster:
+        clip.poster, width, height = medias.poster(spool.path, found)
+        entry["poster"] = {
+            "key": keys.output(index, "jpg"),
+            "bytes": len(clip.poster),
+            "sha256": sha256_of(iter([clip.poster])),
+            "content_type": "image/jpeg",
+            "width": width,
+            "height": height,
+        }
+    return clip
+
+
+def _ascii(text: str) -> str:
+    return text.encode("ascii", "replace").decode("ascii")
 
 
 def place(store: Store, clip: Clip, overwrite: bool, log: logging.Logger) -> None:

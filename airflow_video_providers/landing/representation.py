@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_video_providers.exceptions import OutputRejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _ALGORITHMS = {"md5": "md5", "sha-256": "sha256", "sha-512": "sha512"}
 _DIGEST = re.compile(r"(md5|sha-256|sha-512)\s*=\s*:?([A-Za-z0-9+/]+={0,2}):?", re.IGNORECASE)
@@ -66,6 +66,17 @@ class Gunzip:
     def whole(self) -> bool:
         """Has the compressed file come to its end?"""
         return self._decoder.eof
+
+
+def by_name(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by lower-case name, as text."""
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+
+
+def retry_after(headers: dict[str, str]) -> float:
+    """Seconds that the server asks to wait, 0 where it names none."""
+    text = headers.get("retry-after", "")
+    return float(text) if text.isdecimal() else 0.0
 
 
 def read_headers(status: int, headers: dict[str, str]) -> Representation | None:

@@ -5,10 +5,21 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from airflow_video_providers.exceptions import DownloadError, JobError, OutputExpiredError, VideoProviderError
-from airflow_video_providers.jobs import VideoJob
+from airflow_video_providers.exceptions import (
+    DownloadError,
+    JobCancelledError,
+    JobErroredError,
+    JobExpiredError,
+    JobFailedError,
+    OutputExpiredError,
+    VideoProviderError,
+)
+from airflow_video_providers.jobs import JobStatus, VideoJob
 
 Refresh = Callable[[VideoJob], VideoJob]
+# After these the vendor will never name an address again; anything else may be better a moment later.
+_GONE = (JobStatus.EXPIRED, JobStatus.FAILED, JobStatus.ERROR, JobStatus.CANCELLED)
+_SAYS_GONE = (JobExpiredError, JobFailedError, JobErroredError, JobCancelledError)
 
 
 class Sources:
@@ -25,7 +36,11 @@ class Sources:
         return Source(self, index, self._job.outputs[index].url)
 
     def fresh_url(self, index: int, status: int) -> str:
-        """A fresh address for an output whose first one answered ``status``."""
+        """A fresh address for an output whose first one answered ``status``.
+
+        :raises OutputExpiredError: if the vendor has given the output up, or nobody can ask.
+        :raises DownloadError: if the vendor has no address right now; it may have one later.
+        """
         expired = f"The address of output {index} answered {status}"
         if self._refresh is None:
             raise OutputExpiredError(f"{expired}, and nobody was named who could ask the vendor.", reason="expired")
@@ -33,15 +48,26 @@ class Sources:
             if self._fresh is None:
                 try:
                     self._fresh = self._refresh(self._job)
-                except JobError as gone:
+                except _SAYS_GONE as gone:
                     raise OutputExpiredError(f"{expired}, and the vendor says: {gone.what}", reason="expired") from gone
                 except VideoProviderError as failed:
                     raise DownloadError(
                         f"{expired}, and the vendor could not be asked for a fresh one: {failed.what}", reason="refresh"
                     ) from failed
-        if index >= len(self._fresh.outputs):
+        fresh = self._fresh
+        if index < len(fresh.outputs):
+            return fresh.outputs[index].url
+        if fresh.status in _GONE:
+            raise OutputExpiredError(
+                f"{expired}, and the vendor says that the job is {fresh.status}.", reason="expired"
+            )
+        if fresh.status is JobStatus.SUCCEEDED and fresh.outputs:
             raise OutputExpiredError(f"{expired}, and the vendor names no such output any more.", reason="expired")
-        return self._fresh.outputs[index].url
+        raise DownloadError(
+            f"{expired}, and the vendor has no fresh one right now: the job is {fresh.status}, with "
+            f"{len(fresh.outputs)} outputs.",
+            reason="refresh",
+        )
 
 
 class Source:
@@ -53,8 +79,8 @@ class Source:
         self._renewed = False
         self.url = url
 
-    def renew(self, status: int) -> str:
-        """See :class:`~airflow_video_providers.landing.fetch.Source`."""
+    def renew(self, status: int) -> None:
+        """Ask the vendor, once, for a fresh address; raises where there is none."""
         if self._renewed:
             raise OutputExpiredError(
                 f"The address of output {self._index} answered {status}, the fresh one from the vendor too.",
@@ -62,4 +88,3 @@ class Source:
             )
         self._renewed = True
         self.url = self._sources.fresh_url(self._index, status)
-        return self.url

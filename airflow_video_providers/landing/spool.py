@@ -6,6 +6,7 @@ and the next landing on this machine sweeps it away; files of other machines (on
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -13,6 +14,7 @@ import secrets
 import shutil
 import socket
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from airflow_video_providers.exceptions import DownloadError
@@ -24,24 +26,23 @@ _PREFIX = ".airflow-video-"
 _SUFFIX = ".part"
 _FOREIGN_AGE = 86_400.0
 _SPARE = 16 * 1024 * 1024
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def _machine() -> str:
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:8]
 
 
-def sweep(directory: str, *, now: float | None = None) -> int:
+def sweep(directory: str, *, now: float | None = None) -> None:
     """Remove what killed landings left in a directory.
 
     :param directory: Where to look; files of other makers are not touched.
     :param now: Seconds since the epoch, by default the clock's.
-    :return: How many files were removed.
     """
-    removed = 0
     try:
         names = [name for name in os.listdir(directory) if name.startswith(_PREFIX) and name.endswith(_SUFFIX)]
-    except FileNotFoundError:
-        return 0
+    except OSError:  # nothing there, or not to be listed: whether a landing can work there is its spool's to say
+        return
     for name in names:
         path = os.path.join(directory, name)
         try:
@@ -54,12 +55,10 @@ def sweep(directory: str, *, now: float | None = None) -> int:
             # a lock is only known to hold on the machine that took it
             if name.startswith(f"{_PREFIX}{_machine()}-") or age > _FOREIGN_AGE:
                 os.unlink(path)
-                removed += 1
         except OSError:  # locked: its landing lives
             continue
         finally:
             os.close(handle)
-    return removed
 
 
 class Spool:
@@ -67,6 +66,7 @@ class Spool:
 
     :param directory: Where it lies; for a local store the final directory, so that the move is atomic.
     :param mode: Its permissions before the umask; the landed file keeps them where it is only moved.
+    :raises DownloadError: if it cannot be made or locked there.
     """
 
     def __init__(self, directory: str, mode: int = 0o600) -> None:
@@ -87,8 +87,8 @@ class Spool:
             return
         try:
             os.unlink(self.path)
-        except FileNotFoundError:
-            pass  # it has its final name by now
+        except OSError:
+            pass  # it has its final name by now; what cannot be removed is swept later, and undoes no landing
         finally:
             os.close(self._handle)
             self._handle = -1
@@ -96,25 +96,22 @@ class Spool:
     def write(self, data: bytes) -> None:
         """Append.
 
-        :raises DownloadError: if the disk is full.
+        :raises DownloadError: if the disk is full or fails.
         """
         view = memoryview(data)
         try:
             while view:
                 view = view[os.write(self._handle, view) :]
         except OSError as failed:
-            raise DownloadError(
-                f"The worker cannot write {self._directory}: {failed.strerror}.", reason="disk_full"
-            ) from failed
+            raise _refused(self._directory, "write to", failed) from failed
 
     def restart(self) -> None:
         """Forget everything that was written."""
-        os.ftruncate(self._handle, 0)
-        os.lseek(self._handle, 0, os.SEEK_SET)
-
-    def sync(self) -> None:
-        """Have it on the disk, not just in the cache."""
-        os.fsync(self._handle)
+        try:
+            os.ftruncate(self._handle, 0)
+            os.lseek(self._handle, 0, os.SEEK_SET)
+        except OSError as failed:
+            raise _refused(self._directory, "write to", failed) from failed
 
     def require_room(self, size: int) -> None:
         """Refuse before the first byte what does not fit.
@@ -122,7 +119,10 @@ class Spool:
         :param size: Bytes still to come.
         :raises DownloadError: if the disk has not that much room, and a little to spare.
         """
-        free = shutil.disk_usage(self._directory).free
+        try:
+            free = shutil.disk_usage(self._directory).free
+        except OSError as failed:
+            raise _refused(self._directory, "look at", failed) from failed
         if free < size + _SPARE:
             raise DownloadError(
                 f"{size} bytes are to come, and {self._directory} has {free} bytes free.", reason="disk_full"
@@ -133,9 +133,27 @@ def _create(directory: str, mode: int) -> tuple[int, str]:
     for _ in range(100):
         path = os.path.join(directory, f"{_PREFIX}{_machine()}-{secrets.token_hex(8)}{_SUFFIX}")
         # not mkstemp: its 0600 would stay on a landed file, where the umask has the word
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, mode)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        if os.fstat(handle).st_nlink:
-            return handle, path
+        try:
+            handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, mode)
+        except OSError as failed:
+            raise _refused(directory, "make a file in", failed) from failed
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if os.fstat(handle).st_nlink:
+                return handle, path
+        except OSError as failed:  # a network disk without locks
+            with suppress(OSError):
+                os.unlink(path)
+            os.close(handle)
+            raise _refused(directory, "lock a file in", failed) from failed
         os.close(handle)  # a sweep came between creation and lock
     raise DownloadError(f"No temporary file can be made in {directory}.", reason="disk_full")
+
+
+def _refused(directory: str, verb: str, failed: OSError) -> DownloadError:
+    return DownloadError(
+        f"The worker cannot {verb} {directory}: {failed.strerror or failed}.",
+        reason="disk_full" if failed.errno in _FULL else "storage",
+        remedy="Make room there, let the worker write and lock files there, or let TMPDIR (for a landing on disk: "
+        "output_path) name another directory; then run the download again: the job is paid for and is not bought again.",
+    )

@@ -184,6 +184,17 @@ def _check_connection(scheme: str, conn_id: str) -> None:
         )
 
 
+def conflict(what: str, remedy: str | None = None) -> LandingError:
+    """The error for a name that holds something else: a retry cannot help, somebody has to look."""
+    error = LandingError(
+        f"{what}.",
+        reason="conflict",
+        remedy=remedy or "Look at it; then remove it, or land with overwrite=True. The job is not bought again.",
+    )
+    error.retryable = False
+    return error
+
+
 def sha256_of(pieces: Iterator[bytes]) -> str:
     """Digest of a stream of bytes, in hexadecimal."""
     running = hashlib.sha256()

@@ -6,17 +6,20 @@ import asyncio
 import hashlib
 import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_video_providers.exceptions import LandingError, OutputExpiredError
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.landing import land, placing
+from airflow_video_providers.landing import land, placing, store
 from tests.faults.landing.clips import mp4, webm
 from tests.storage.emulators import Backend, free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.faults.landing.server import Exchange, FaultServer
 
 pytestmark = [
@@ -124,6 +127,50 @@ def test_one_who_lands_between_our_look_and_our_write_is_not_overwritten(
         put(job_for(server.serve(prefix, whole(SMALL))), f"{backend.root}/{prefix}")
     assert raised.value.reason == "conflict"
     assert backend.objects(prefix) == {f"{KEY}/0.mp4": b"theirs"}
+
+
+class Spoiling:
+    """A filesystem whose first clip arrives otherwise than it was sent."""
+
+    def __init__(self, real: Any, spoil: Callable[[bytes], bytes], done: list[str], aside: Path) -> None:
+        self._real, self._spoil, self._done, self._aside = real, spoil, done, aside
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def put_file(self, local: str, remote: str, **options: Any) -> None:
+        if not self._done:
+            self._done.append(remote)
+            self._aside.write_bytes(self._spoil(Path(local).read_bytes()))
+            local = str(self._aside)
+            options.pop("content_settings", None)  # with the right digest in it Azure refuses on arrival
+        self._real.put_file(local, remote, **options)
+
+
+@pytest.mark.parametrize(
+    ("backend", "spoil"),
+    [
+        *[(name, lambda data: data[:-1]) for name in ("s3", "gs", "abfs")],
+        *[(name, lambda data: data[:-1] + bytes([data[-1] ^ 1])) for name in ("s3", "gs")],
+    ],
+    ids=["s3 shorter", "gs shorter", "abfs shorter", "s3 one bit", "gs one bit"],
+    indirect=["backend"],
+)
+def test_an_upload_that_arrives_spoilt_is_removed_and_the_retry_lands(
+    spoil: Callable[[bytes], bytes], backend: Backend, prefix: str, server: FaultServer,
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+) -> None:  # fmt: skip
+    done: list[str] = []
+    real = store._filesystem
+    monkeypatch.setattr(store, "_filesystem", lambda *where: Spoiling(real(*where), spoil, done, tmp_path / "spoilt"))
+    job, where = job_for(server.serve(prefix, whole(SMALL))), f"{backend.root}/{prefix}"
+    with pytest.raises(LandingError, match="does not hold what was sent") as raised:
+        put(job, where)
+    assert (raised.value.reason, raised.value.retryable) == ("stored", True)
+    assert backend.objects(prefix) == {}
+    assert len(done) == 1
+    put(job, where)
+    assert backend.objects(prefix)[f"{KEY}/0.mp4"] == SMALL
 
 
 def test_google_is_told_to_write_only_where_nothing_is(

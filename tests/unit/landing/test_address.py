@@ -96,6 +96,8 @@ def test_host_names_are_compared_as_names() -> None:
 
 def test_what_is_shown_of_an_address_has_no_signature_and_no_user() -> None:
     assert public_url("https://u:p@cdn.example.com:8443/a.mp4?sig=1#x") == "https://cdn.example.com:8443/a.mp4"
+    assert public_url("http://u:p@[draft]/a?sig=1#x") == "http://[draft]/a"  # no address, and none the less shown
+    assert public_url("http://[draft#x?sig=1") == "http://[draft"
 
 
 def test_one_private_answer_among_public_ones_is_enough_to_refuse() -> None:

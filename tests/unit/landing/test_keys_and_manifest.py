@@ -124,7 +124,17 @@ def test_a_stored_manifest_is_read_back_or_judged() -> None:
     assert manifests.decode(b"not json", JOB, "x") is None
     assert manifests.decode(b'{"schema_version": 1}', JOB, "x") is None
     assert manifests.decode(b"[1]", JOB, "x") is None
-    with pytest.raises(LandingError, match="another job"):
-        manifests.decode(manifests.encode(found), JOB.but(request_id="req-2"), "x")
-    with pytest.raises(LandingError, match="newer release"):
-        manifests.decode(manifests.encode({**found, "schema_version": 99}), JOB, "x")
+
+
+@pytest.mark.parametrize(
+    ("changes", "what", "remedy"),
+    [({"request_id": "req-2"}, "another job", "key_template"), ({"schema_version": 99}, "newer release", "Update")],
+)
+def test_a_manifest_that_a_retry_cannot_cure_is_not_retried_and_says_what_to_do(
+    changes: dict[str, Any], what: str, remedy: str
+) -> None:
+    with pytest.raises(LandingError, match=what) as raised:
+        manifests.decode(manifests.encode({**record(), **changes}), JOB, "x")
+    assert (raised.value.reason, raised.value.retryable) == ("conflict", False)
+    assert remedy in raised.value.remedy
+    assert "not bought again" in raised.value.remedy

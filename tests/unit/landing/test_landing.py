@@ -16,7 +16,11 @@ import pytest
 from airflow_video_providers.exceptions import (
     DownloadError,
     InvalidRequestError,
+    JobCancelledError,
+    JobErroredError,
     JobExpiredError,
+    JobFailedError,
+    JobUnknownError,
     LandingError,
     OutputExpiredError,
     OutputMissingError,
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 
 CLIP = mp4()
 KEY = "provider=pixazo/model=mochi-v1/dt=unknown/req-1"
+GIVEN_UP = (JobExpiredError, JobFailedError, JobErroredError, JobCancelledError)
 
 
 @pytest.fixture(autouse=True)
@@ -100,6 +105,14 @@ def test_what_is_returned_fits_the_schema_and_survives_xcom(tmp_path: Path, serv
     assert "path" not in on_disk["outputs"][0]
     assert on_disk["extra"] == {"seed": 7}
     assert "secret-signature" not in json.dumps([manifest, on_disk])
+
+
+def test_a_prompt_with_what_only_looks_like_an_address_does_not_stop_the_manifest(
+    tmp_path: Path, server: FaultServer
+) -> None:
+    extra = {"prompt": "see http://[draft] and http://u:pw@[x]/y?secret=1"}
+    manifest = put(job_for(server.serve("a", whole())), tmp_path, extra_manifest=extra)
+    assert manifest["extra"] == {"prompt": "see http://[draft] and http://[x]/y"}
 
 
 def test_the_manifest_is_written_last(tmp_path: Path, server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -244,25 +257,35 @@ def test_a_download_that_was_cut_by_expiry_goes_on_at_the_fresh_address(tmp_path
 @pytest.mark.parametrize(
     ("refreshed", "expected", "reason"),
     [
-        (JobExpiredError("the vendor forgot it"), OutputExpiredError, "expired"),
+        *[(error("the vendor says so"), OutputExpiredError, "expired") for error in GIVEN_UP],
+        *[(status, OutputExpiredError, "expired") for status in ("expired", "failed", "error", "cancelled")],
+        ("the same address", OutputExpiredError, "expired"),
+        ("one output less", OutputExpiredError, "expired"),
+        *[(status, DownloadError, "refresh") for status in ("queued", "running", "unknown", "succeeded")],
         (VendorUnavailableError("503"), DownloadError, "refresh"),
-        ("same", OutputExpiredError, "expired"),
-        ("none", OutputExpiredError, "expired"),
+        (JobUnknownError("an odd word"), DownloadError, "refresh"),
     ],
+    ids=str,
 )
-def test_a_vendor_without_a_fresh_address_ends_it(
+def test_only_what_the_vendor_has_given_up_is_gone_and_anything_else_may_be_there_later(
     refreshed: object, expected: type[DownloadError], reason: str, tmp_path: Path, server: FaultServer
 ) -> None:
-    job = job_for(server.serve("a", gone))
+    job = job_for(server.serve("a", whole()), server.serve("b", gone))
 
     def refresh(stale: VideoJob) -> VideoJob:
         if isinstance(refreshed, Exception):
             raise refreshed
-        return job if refreshed == "same" else job_for()
+        if refreshed == "the same address":
+            return job
+        if refreshed == "one output less":
+            return job_for(job.outputs[0].url)
+        return job_for(status=JobStatus(refreshed))
 
     with pytest.raises(DownloadError) as raised:
         put(job, tmp_path, refresh=refresh)
     assert (type(raised.value), raised.value.reason) == (expected, reason)
+    assert raised.value.retryable == (reason == "refresh")
+    assert files(tmp_path) == {}
 
 
 def test_one_bad_output_stops_the_others_and_its_error_is_the_one_told(tmp_path: Path, server: FaultServer) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -33,6 +37,16 @@ os.kill(os.getpid(), 9)
 """
 
 
+def denied(*arguments: Any, **options: Any) -> Any:
+    raise PermissionError(errno.EACCES, "Permission denied")
+
+
+def tells_money_and_remedy(error: DownloadError, reason: str) -> None:
+    assert (error.reason, error.retryable) == (reason, True)
+    assert "has charged" in str(error)
+    assert "un the download again: the job is paid for and is not bought again." in str(error)
+
+
 def test_what_a_killed_landing_leaves_is_swept_and_a_living_one_is_not(tmp_path: Path) -> None:
     (tmp_path / "film.mp4").write_bytes(b"somebody's")
     (tmp_path / ".airflow-video-notes.txt").write_bytes(b"somebody's")
@@ -41,18 +55,28 @@ def test_what_a_killed_landing_leaves_is_swept_and_a_living_one_is_not(tmp_path:
     )
     assert os.path.exists(dead.stdout.strip()), dead.stderr
     with Spool(str(tmp_path)) as living:
-        assert sweep(str(tmp_path)) == 1
+        sweep(str(tmp_path))
         assert os.path.exists(living.path)
+        assert not os.path.exists(dead.stdout.strip())
     assert sorted(os.listdir(tmp_path)) == [".airflow-video-notes.txt", "film.mp4"]
-    assert sweep(str(tmp_path / "nowhere")) == 0
+
+
+def test_a_directory_that_cannot_be_swept_stops_no_landing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep(str(tmp_path / "nowhere"))
+    (tmp_path / "file").write_bytes(b"")
+    sweep(str(tmp_path / "file"))
+    monkeypatch.setattr(os, "listdir", denied)
+    sweep(str(tmp_path))
 
 
 def test_another_machine_s_file_goes_after_a_day_because_its_lock_may_not_show(tmp_path: Path) -> None:
     foreign = tmp_path / ".airflow-video-00000000-abc.part"
     foreign.write_bytes(b"half")
     written = foreign.stat().st_mtime
-    assert sweep(str(tmp_path), now=written + 86_000) == 0
-    assert sweep(str(tmp_path), now=written + 87_000) == 1
+    sweep(str(tmp_path), now=written + 86_000)
+    assert foreign.exists()
+    sweep(str(tmp_path), now=written + 87_000)
+    assert not foreign.exists()
 
 
 def test_a_file_that_is_swept_between_creation_and_lock_is_made_anew(
@@ -82,6 +106,53 @@ def test_a_write_error_is_an_error_of_the_disk(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(DownloadError, match="No space left") as raised:
             spool.write(DATA)
     assert raised.value.reason == "disk_full"
+
+
+def test_a_directory_that_cannot_be_written_or_looked_at_is_named_with_a_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DownloadError, match="cannot make a file in") as raised:
+        Spool(str(tmp_path / "nowhere"))
+    tells_money_and_remedy(raised.value, "storage")
+    with Spool(str(tmp_path)) as spool, monkeypatch.context() as patched:
+        patched.setattr(shutil, "disk_usage", denied)
+        with pytest.raises(DownloadError, match="cannot look at") as raised:
+            spool.require_room(1)
+        tells_money_and_remedy(raised.value, "storage")
+        patched.setattr(os, "ftruncate", denied)
+        with pytest.raises(DownloadError, match="cannot write to") as raised:
+            spool.restart()
+        tells_money_and_remedy(raised.value, "storage")
+
+
+def test_a_disk_without_locks_is_an_error_and_keeps_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(handle: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.raises(DownloadError, match="No locks available") as raised:
+        Spool(str(tmp_path))
+    tells_money_and_remedy(raised.value, "storage")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_temporary_file_that_cannot_be_removed_undoes_no_landing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched, Spool(str(tmp_path)) as spool:
+        patched.setattr(os, "unlink", denied)
+    sweep(str(tmp_path))
+    assert not os.path.exists(spool.path)
+
+
+def test_a_worker_without_any_directory_for_temporary_files_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_usable() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", none_usable)
+    with pytest.raises(LandingError, match="No usable temporary directory") as raised:
+        ObjectStore(Fake(), "s3", None, "bucket").spool_directory("a.mp4")
+    tells_money_and_remedy(raised.value, "storage")
 
 
 def parcel_in(directory: Path, data: bytes = DATA) -> Parcel:
@@ -132,6 +203,26 @@ def test_a_directory_that_cannot_be_made_is_a_landing_error(tmp_path: Path) -> N
         LocalStore(str(tmp_path / "file")).spool_directory("a/b.mp4")
 
 
+def test_a_local_file_that_cannot_be_read_or_removed_is_a_landing_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    store = LocalStore(str(tmp_path))
+    for use in (store.remove, lambda key: list(store.read(key))):
+        with pytest.raises(LandingError, match="cannot be used") as raised:
+            use("a")
+        tells_money_and_remedy(raised.value, "storage")
+
+
+def test_a_local_file_of_another_size_than_was_written_does_not_keep_its_name(tmp_path: Path) -> None:
+    whole = parcel_in(tmp_path)
+    store = LocalStore(str(tmp_path))
+    with pytest.raises(LandingError) as raised:
+        store.put(replace(whole, size=whole.size + 1), "a.mp4", overwrite=False)
+    assert raised.value.reason == "stored"
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     "path", ["relative/path", "file://data/videos", "s3://", "s3:///key", "s3://bucket/../other", "s3://b/x?y=1", ""]
 )
@@ -160,6 +251,8 @@ class Fake:
         if "fails" in self.lies:
             self.held[remote] = b"half"
             raise OSError("connection reset")
+        if options["mode"] == "create" and remote in self.held:
+            raise FileExistsError(remote)
         with open(local, "rb") as file:
             self.held[remote] = file.read()
         self.sent = options
@@ -170,14 +263,19 @@ class Fake:
         return {"size": len(self.held[path]), "type": "file", **self.lies.get("info", {})}
 
     def rm_file(self, path: str) -> None:
+        if "stays" in self.lies:
+            raise PermissionError("no DELETE for you")
         del self.held[path]
 
     def call_s3(self, verb: str, **where: str) -> dict[str, Any]:
+        if "mute" in self.lies:
+            raise OSError("connection reset")
         data = self.held[f"{where['Bucket']}/{where['Key']}"]
         return {"ETag": f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"', **self.lies.get("head", {})}
 
 
 MD5_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
+MD5_OF_DATA = base64.b64encode(hashlib.md5(DATA, usedforsecurity=False).digest()).decode()
 
 
 @pytest.mark.parametrize(
@@ -186,17 +284,61 @@ MD5_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
         ("s3", {"info": {"size": 5}}),
         ("s3", {"head": {"ETag": f'"{MD5_OF_NOTHING}"'}}),
         ("s3", {"head": {"ETag": f'"{MD5_OF_NOTHING}-2"'}}),
+        ("gs", {"info": {"size": 5}}),
+        ("gs", {"info": {"md5Hash": "1B2M2Y8AsgTpgAmY7PhCfg=="}}),
+        ("abfs", {"info": {"size": 5}}),
         ("abfs", {"info": {"content_settings": {"content_md5": bytearray(16)}}}),
         ("memory", {"info": {"size": 5}}),
     ],
 )
-def test_a_storage_that_holds_something_else_than_was_sent_is_found_out(
-    scheme: str, lies: dict[str, Any], tmp_path: Path
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_storage_that_holds_something_else_than_was_sent_is_found_out_and_cleared_for_the_next_try(
+    overwrite: bool, scheme: str, lies: dict[str, Any], tmp_path: Path
 ) -> None:
-    store = ObjectStore(Fake(**lies), scheme, None, "bucket/prefix")
+    fake = Fake(**lies)
+    store = ObjectStore(fake, scheme, None, "bucket/prefix")
     with pytest.raises(LandingError, match="does not hold what was sent") as raised:
-        store.put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+        store.put(parcel_in(tmp_path), "a.mp4", overwrite=overwrite)
+    tells_money_and_remedy(raised.value, "stored")
+    assert fake.held == {}
+    fake.lies.clear()
+    store.put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+    assert fake.held == {"bucket/prefix/a.mp4": DATA}
+
+
+def test_an_upload_that_cannot_be_looked_at_does_not_keep_its_name(tmp_path: Path) -> None:
+    fake = Fake(mute=True)
+    with pytest.raises(LandingError, match="connection reset"):
+        ObjectStore(fake, "s3", None, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+    assert fake.held == {}
+
+
+def test_a_wrong_object_that_cannot_be_removed_is_named_beside_what_is_wrong_with_it(tmp_path: Path) -> None:
+    fake = Fake(info={"size": 5}, stays=True)
+    with pytest.raises(LandingError, match="5 bytes instead of 12") as raised:
+        ObjectStore(fake, "s3", None, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
     assert raised.value.reason == "stored"
+    assert "no DELETE for you" in str(raised.value)
+    assert "Remove s3://bucket/a.mp4, then" in str(raised.value)
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs", "abfs", "memory"])
+def test_somebody_else_s_object_is_never_removed(scheme: str, tmp_path: Path) -> None:
+    fake = Fake(info={"size": 5})  # and it would not pass the checks either
+    fake.held["bucket/a.mp4"] = b"theirs"
+    with pytest.raises(FileExistsError):
+        ObjectStore(fake, scheme, None, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+    assert fake.held == {"bucket/a.mp4": b"theirs"}
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs", "abfs"])
+def test_after_an_upload_that_broke_nothing_is_removed_for_it_may_be_somebody_else_s(
+    scheme: str, tmp_path: Path
+) -> None:
+    fake = Fake(fails=True)
+    with pytest.raises(LandingError, match="connection reset"):
+        ObjectStore(fake, scheme, None, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+    assert list(fake.held) == ["bucket/a.mp4"]
 
 
 @pytest.mark.parametrize(
@@ -207,6 +349,7 @@ def test_a_storage_that_holds_something_else_than_was_sent_is_found_out(
         ("s3", {"head": {"ETag": f'"{MD5_OF_NOTHING}"', "SSECustomerAlgorithm": "AES256"}}),
         ("s3", {"head": {"ETag": '"other-scheme"'}}),
         ("gs", {}),
+        ("gs", {"info": {"md5Hash": MD5_OF_DATA}}),
         ("abfs", {}),
         ("memory", {}),
     ],
@@ -238,12 +381,6 @@ def test_parts_are_digested_as_s3_does_and_very_large_files_are_only_counted(
     put(f"{MD5_OF_NOTHING}-3")
     with pytest.raises(LandingError, match="2 parts instead of 3"):
         put(f"{right}-2")
-
-
-def test_google_is_asked_to_compare_the_digest_itself(tmp_path: Path) -> None:
-    fake = Fake()
-    ObjectStore(fake, "gs", None, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
-    assert fake.sent["consistency"] == "md5"
 
 
 def test_each_storage_is_told_type_and_parts_in_its_own_words(tmp_path: Path) -> None:
