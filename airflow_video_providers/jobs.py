@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +12,23 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_video_providers.exceptions import Charged, InvalidRequestError
+
+# An http address in running text: plain, with JSON's escaped slashes, or percent-encoded, however often.
+_SCHEME = r"https?(?::|%(?:25)*3a)(?:\\*/|\\+u002f|%(?:25)*2f){2,}"
+_USERINFO = r"(?:(?!%(?:25)*2f)[^\s\"<>/\\?#])*(?:@|%(?:25)*40)"
+_QUERY = r"(?:[?#&]|%(?:25)*(?:3f|23)|\\u00(?:3f|23|26))"  # what it, or a fragment, begins with
+#: Scheme, and host with path. The punctuation behind an address is the sentence's, not the query's.
+_ADDRESS = re.compile(
+    rf"({_SCHEME})(?:{_USERINFO})?((?:(?!{_QUERY}|{_SCHEME})[^\s\"<>])*)(?:{_QUERY}[^\s\"<>]*(?<![)\]}}.,;:!'\\]))?",
+    re.IGNORECASE,
+)
+
+
+def public_text(text: str) -> str:
+    """A text as it may be shown: its addresses stand without userinfo, query and fragment, which may be signatures."""
+    if "http" not in text.lower():  # every status word passes here, at every look
+        return text
+    return _ADDRESS.sub(r"\1\2", text)
 
 
 class JobStatus(StrEnum):
@@ -58,7 +76,7 @@ class VideoJob(BaseModel):
     :param submitted_at: When it was bought (UTC); for a job attached by id the vendor's own time, or None.
     :param completed_at: When the vendor finished it (UTC), where it says so.
     :param expires_at: When the vendor forgets it (UTC), where its documents say so.
-    :param status_route: ``"default"``, or ``"legacy"`` for Pixazo's older status call.
+    :param status_route: ``"default"``, or ``"legacy"`` for Pixazo's older status call, which knows Mochi only.
     :param request_sha256: Digest of the request as it was sent; the prompt itself is not kept.
     :param estimated_cost_usd: Estimated price in US dollars, None where no price is known; never 0 for that.
     :param cost_basis: Where the estimate comes from.
@@ -130,7 +148,7 @@ def read_job(value: object) -> VideoJob:
         str: "Write job=<task>.output: a template turns the job into text that is not JSON.",
     }
     raise InvalidRequestError(
-        f"The job is {value!r:.80}, which is not a job that SubmitVideoOperator or VideoJobSensor pushed.",
+        f"The job is {public_text(repr(value)):.80}, which is not a job that SubmitVideoOperator or VideoJobSensor pushed.",
         remedy=next((hint for kind, hint in hints.items() if isinstance(value, kind)), "Write job=<task>.output."),
         field="job",
         allowed="the output of SubmitVideoOperator or VideoJobSensor",

@@ -11,110 +11,53 @@ import warnings
 from contextvars import ContextVar
 from decimal import Decimal
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple, Self
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
-    Field,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
-    WithJsonSchema,
     field_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.fields import (
+    HttpUrl,
+    Number,
+    Text,
+    WholeNumber,
+    comes_later,
+    is_template,
+    optional,
+    required,
+    whole_number,
+)
+from airflow_video_providers.jobs import public_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: A file of models needs this module alone: what declares their fields is importable from here too.
+__all__ = [
+    "HttpUrl", "Number", "Price", "Text", "VideoModel", "WholeNumber", "comes_later", "is_template", "optional", "required",
+    "rule_of",
+]  # fmt: skip
+
 #: Where the fields come from that are being checked: the author's typed request, a dict at parse, a rendered dict.
 _source: ContextVar[Literal["typed", "dict", "rendered"]] = ContextVar("source", default="typed")
 
-_TEMPLATE = re.compile(r"\{\{|\{%")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
-def is_template(value: object) -> bool:
-    """Does the value hold Jinja, so that only rendering tells what it is?"""
-    return isinstance(value, str) and _TEMPLATE.search(value) is not None
-
-
-def comes_later(value: object) -> bool:
-    """Is the value known only when the task runs: Jinja, or the output of another task?"""
-    return is_template(value) or callable(getattr(value, "resolve", None))
-
-
-def _not_blank(text: str) -> str:
-    if not text.strip():
-        raise PydanticCustomError("blank", "must not be blank")
-    return text
-
-
-def _http_url(url: str) -> str:
-    parts = urlsplit(url)  # it forgives white space, and vendors do not
-    if parts.scheme not in ("http", "https") or not parts.hostname or any(map(str.isspace, url)):
-        raise PydanticCustomError("http_url", "must be a public http or https address")
-    return url
-
-
-def _whole_number(value: object) -> object:
-    """``"5"`` and ``5.0`` are 5: that is what Jinja and JSON make of a number."""
-    if isinstance(value, str) and value.strip().isdigit():
-        return int(value)
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-#: Text that must say something.
-Text = Annotated[str, AfterValidator(_not_blank), WithJsonSchema({"type": "string", "pattern": r"\S"})]
-#: An address the vendor fetches itself.
-HttpUrl = Annotated[
-    str, AfterValidator(_http_url), WithJsonSchema({"type": "string", "format": "uri", "pattern": r"^https?://\S+$"})
-]
-#: Put before a ``Literal`` of integers, so that rendered text is understood too.
-WholeNumber = BeforeValidator(_whole_number)
-#: A number that is sent as an integer where it is one: :meth:`VideoModel.body`.
-Number = float
-
-
-def optional(
-    description: str,
-    *,
-    vendor_default: object = None,
-    unit: str | None = None,
-    disputed: Mapping[object, str] | None = None,
-    **constraints: Any,
-) -> Any:
-    """A field that is not sent unless the author sets it.
-
-    :param vendor_default: What the vendor's document says it assumes: for tables and prices, never sent.
-    :param unit: The unit of a number.
-    :param disputed: Values on which the documents disagree, with the disagreement: accepted with a warning.
-    """
-    return Field(default=None, description=description, **_extras(vendor_default, unit, disputed), **constraints)
-
-
-def required(description: str, *, unit: str | None = None, **constraints: Any) -> Any:
-    """A field that the vendor's document requires."""
-    return Field(description=description, **_extras(None, unit, None), **constraints)
-
-
-def _extras(vendor_default: object, unit: str | None, disputed: Mapping[object, str] | None) -> dict[str, Any]:
-    # The names of a JSON object are strings.
-    named = disputed and {str(value): why for value, why in disputed.items()}
-    known = {"vendor_default": vendor_default, "unit": unit, "disputed": named}
-    return {"json_schema_extra": {name: value for name, value in known.items() if value is not None}}
 
 
 class Price(NamedTuple):
     """One line of a documented price list.
 
     :param usd: US dollars per ``per``.
+    :param per: What costs that much: ``"generation"``, one video of any length, or ``"second"``, one second of the
+        video (:meth:`VideoModel.seconds`).
     :param when: Field values for which the line holds; a field that is not set counts with the vendor's default.
     :param basis: Where the number comes from.
     """
@@ -220,7 +163,7 @@ class VideoModel(BaseModel):
     def body(self) -> dict[str, Any]:
         """What goes over the wire: the fields that were set, and nothing else."""
         fields = self.model_dump(mode="json", exclude_unset=True, exclude_none=True)
-        plain = {name: _whole_number(value) if isinstance(value, float) else value for name, value in fields.items()}
+        plain = {name: whole_number(value) if isinstance(value, float) else value for name, value in fields.items()}
         return {name: str(value) if name in self.text_on_the_wire else value for name, value in plain.items()}
 
     @classmethod
@@ -283,7 +226,8 @@ def _refusal(model: type[VideoModel], fields: Mapping[str, Any], error: Validati
         )
     else:
         allowed = rule_of(model, name)
-        shown = repr(value) if len(repr(value)) <= 80 else repr(value)[:77] + "..."
+        shown = public_text(repr(value))
+        shown = shown if len(shown) <= 80 else shown[:77] + "..."
         what = f"The field {name!r} is {shown}: {first['msg'].rstrip('.')}. Allowed: {allowed}."
     return InvalidRequestError(what, model=model.id, field=name, value=value, allowed=allowed)
 

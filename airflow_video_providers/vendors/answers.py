@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from pydantic_core import from_json
 
-from airflow_video_providers.jobs import JobStatus
+from airflow_video_providers.jobs import JobStatus, public_text
 
 #: Words of the vendors and of their like, after :func:`_normalised`.
 _WORDS: dict[JobStatus, str] = {
@@ -76,8 +76,8 @@ class Answer:
 
 
 def cut(text: str) -> str:
-    """One line, short enough for a log."""
-    line = " ".join(text.split())
+    """One line, short enough for a log and fit for it: the signatures in its addresses are left out."""
+    line = " ".join(public_text(text[: 100 * _LONGEST_EXCERPT]).split())
     return line if len(line) <= _LONGEST_EXCERPT else line[: _LONGEST_EXCERPT - 3] + "..."
 
 

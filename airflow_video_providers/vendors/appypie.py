@@ -35,27 +35,34 @@ class AppyPie(Vendor):
         return self._get_status(self._prefix, job)
 
     def status(self, job: VideoJob) -> Flow[VideoJob]:
-        asked = self._prefix
-        answer = yield from self.ask(self._get_status(asked, job), job)
-        if _lacks_endpoint(answer):
-            other = next(prefix for prefix in self._prefixes if prefix != asked)
-            second = yield from self.ask(self._get_status(other, job), job)
-            if not _lacks_endpoint(second):
-                self._prefix, answer = other, second  # remembered for the connection
-        return self.read_job(job, answer)
+        return self.read_job(job, (yield from self._ask_either(job, job)))
 
     def unlabelled(self, answer: Answer, job: VideoJob) -> tuple[JobStatus, str]:
+        body = answer.body or {}
+        said = cut(str(body.get("msg") or ""))
         # The only documented sign of progress: a 200 with a message about something getting created.
-        if answer.ok and answer.body and "msg" in answer.body and not find_urls(answer.body, self.output_paths):
-            return JobStatus.RUNNING, cut(str(answer.body["msg"]))
-        return super().unlabelled(answer, job)
+        if answer.ok and "getting created" in said.casefold() and not find_urls(body, self.output_paths):
+            return JobStatus.RUNNING, said
+        status, word = super().unlabelled(answer, job)
+        return status, (said or word) if status is JobStatus.UNKNOWN else word  # an error tells what was said
+
+    def _ask_either(self, job: VideoJob, told: VideoJob | None) -> Flow[Answer]:
+        """How a job stands; ``told`` is the job that an error speaks of."""
+        asked = self._prefix
+        answer = yield from self.ask(self._get_status(asked, job), told)
+        if _lacks_endpoint(answer):
+            other = next(prefix for prefix in self._prefixes if prefix != asked)
+            second = yield from self.ask(self._get_status(other, job), told)
+            if not _lacks_endpoint(second):
+                self._prefix, answer = other, second  # remembered for the connection
+        return answer
 
     def _get_status(self, prefix: str, job: VideoJob) -> httpx.Request:
         return self.call("POST", f"{prefix}/getStatus", json={"requestId": job.request_id})
 
     def check(self) -> Flow[str]:
         """The documents name no free call about the account: ask for a job that cannot exist."""
-        return (yield from self.check_with_impossible_job(Mochi1.id))
+        return self.read_check((yield from self._ask_either(self.impossible_job(Mochi1.id), None)))
 
 
 def _lacks_endpoint(answer: Answer) -> bool:

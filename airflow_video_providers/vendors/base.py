@@ -22,7 +22,7 @@ from airflow_video_providers.exceptions import (
     VendorUnavailableError,
 )
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.vendors.answers import Answer, find_id, find_status, find_urls, reason_in, timestamp
+from airflow_video_providers.vendors.answers import Answer, cut, find_id, find_status, find_urls, reason_in, timestamp
 from airflow_video_providers.vendors.refusals import (
     not_accepted,
     outcome_unknown,
@@ -39,7 +39,7 @@ Flow = Generator[httpx.Request | float, httpx.Response, T]
 
 #: The connection was never made, so the vendor cannot have seen the request.
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
-#: The longest a submit goes on trying while the vendor has certainly not accepted it.
+#: How long a submit pauses in all while the vendor has certainly not accepted it. The tries take their own time.
 SUBMIT_PATIENCE = timedelta(seconds=120)
 
 
@@ -118,16 +118,26 @@ class Vendor:
     def submit(self, request: VideoModel, extra_fields: Mapping[str, Any] | None = None) -> Flow[VideoJob]:
         """Buy one video: the paid call. Only what certainly did not reach the vendor is repeated.
 
+        :param extra_fields: Fields that the catalogue does not know; sent beside the request's own, as they are.
         :raises SubmissionOutcomeUnknownError: the call may have been accepted; it must not be repeated.
-        :raises VendorError: the vendor refused, or was not reached within two minutes; nothing was charged.
+        :raises VendorError: the vendor refused, or was not reached in several tries with two minutes of pauses
+            between them; nothing was charged.
         """
         call = self.call("POST", request.path, json={**request.body(), **(extra_fields or {})})
         return (yield from self.pay(request, call, self._bought))
 
-    def generate(self, request: VideoModel) -> Flow[VideoJob]:
+    def generate(
+        self,
+        request: VideoModel,
+        extra_fields: Mapping[str, Any] | None = None,  # noqa: ARG002 # for the vendors that have such a route
+    ) -> Flow[VideoJob]:
         """Buy one video on a route that answers with the video itself, where the vendor has one.
 
-        :raises InvalidRequestError: it has none.
+        :param extra_fields: As in :meth:`submit`.
+        :raises InvalidRequestError: it has none. Nothing was sent.
+        :raises SubmissionOutcomeUnknownError: the call was interrupted after it was sent; it may be charged, and
+            there is no ``request_id`` to come back to. It must not be repeated.
+        :raises VendorError: as in :meth:`submit`; nothing was charged.
         """
         raise InvalidRequestError(
             f"{self.title} has no route that answers with the video itself.",
@@ -141,6 +151,7 @@ class Vendor:
 
         :raises AuthenticationError: the key was refused.
         :raises RateLimitedError: asked too often.
+        :raises RequestRejectedError: the vendor refuses the question itself; asking again would not help.
         :raises VendorUnavailableError: no usable answer; the job is not affected.
         """
         return self.read_job(job, (yield from self.ask(self.status_call(job), job)))
@@ -164,7 +175,11 @@ class Vendor:
         call: httpx.Request,
         bought: Callable[[VideoModel, datetime, Answer], VideoJob | None],
     ) -> Flow[VideoJob]:
-        """Send a paid call until it has certainly arrived, once, and read the job from a 2xx."""
+        """Send a paid call until it may have arrived, once, and read the job from a 2xx.
+
+        It is sent again only while the vendor has certainly not accepted it, after pauses of
+        :data:`SUBMIT_PATIENCE` in all: what the tries themselves take is not counted.
+        """
         left = SUBMIT_PATIENCE.total_seconds()
         pause = 1.0
         while True:
@@ -230,10 +245,10 @@ class Vendor:
             return (JobStatus.SUCCEEDED if found else JobStatus.UNKNOWN), "no status"
         raise status_refused(self, job, answer)
 
-    def check_with_impossible_job(self, model: str) -> Flow[str]:
-        """Ask for a job that cannot exist: a good key gets an answer about the job, a bad one does not."""
-        job = VideoJob(model=model, request_id="connection-test-00000000-0000-0000-0000-000000000000")
-        return self.read_check((yield from self.ask(self.status_call(job))))
+    @staticmethod
+    def impossible_job(model: str) -> VideoJob:
+        """A job that cannot exist: asked for it, a vendor answers about the job to a good key, not to a bad one."""
+        return VideoJob(model=model, request_id="connection-test-00000000-0000-0000-0000-000000000000")
 
     def read_check(self, answer: Answer) -> str:
         """The sentence for a connection test.
@@ -266,4 +281,4 @@ def _answer(response: httpx.Response) -> Answer:
 
 
 def _name(error: httpx.HTTPError) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return cut(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)  # it may name a proxy

@@ -8,7 +8,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from airflow_video_providers.exceptions import InvalidRequestError
 from airflow_video_providers.jobs import JobStatus, VideoJob
 from airflow_video_providers.models import HttpUrl, Price, Text, VideoModel, WholeNumber, optional, required
 from airflow_video_providers.vendors.base import Flow, Vendor
@@ -39,25 +38,14 @@ class Pixazo(Vendor):
     status_routes = ("default", "legacy")
 
     def status_call(self, job: VideoJob) -> httpx.Request:
-        if job.status_route == "default":
-            return self.call("GET", f"/v2/requests/status/{self.in_path(job.request_id)}")
-        if job.model != MochiV1.id:
-            raise InvalidRequestError(
-                f"The legacy status route is documented for {MochiV1.id} only, and this job is {job.model}.",
-                money="The job is not affected.",
-                remedy="Remove status_route from the connection's extra.",
-                model=job.model,
-                request_id=job.request_id,
-                charged="unknown",
-                field="status_route",
-                value="legacy",
-                allowed="default",
-            )
-        return self.call("POST", "/mochi-v1-polling-clone/getStatus", json={"requestId": job.request_id})
+        # The older call is documented for Mochi only. A connection that asks for it buys other models too.
+        if job.status_route == "legacy" and job.model == MochiV1.id:
+            return self.call("POST", "/mochi-v1-polling-clone/getStatus", json={"requestId": job.request_id})
+        return self.call("GET", f"/v2/requests/status/{self.in_path(job.request_id)}")
 
     def check(self) -> Flow[str]:
         """The documents name no free call about the account: ask for a job that cannot exist."""
-        return (yield from self.check_with_impossible_job(MochiV1.id))
+        return self.read_check((yield from self.ask(self.status_call(self.impossible_job(MochiV1.id)))))
 
 
 class PixazoModel(VideoModel):

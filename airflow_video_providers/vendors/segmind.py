@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
@@ -13,6 +13,7 @@ from airflow_video_providers.vendors.answers import find_urls
 from airflow_video_providers.vendors.base import Flow, Vendor
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     import httpx
@@ -46,6 +47,8 @@ class Segmind(Vendor):
         # The result lives in a call of its own and is forgotten soon: fetch it now.
         result = self.call("GET", f"/v2/requests/{self.in_path(job.request_id)}")
         fetched = self.read_job(seen, (yield from self.ask(result, job)))
+        if fetched.status is JobStatus.EXPIRED:
+            return fetched.but(charged=seen.charged)  # the result is forgotten, the bill is not
         return seen if fetched.status is JobStatus.UNKNOWN else fetched
 
     def unlabelled(self, answer: Answer, job: VideoJob) -> tuple[JobStatus, str]:
@@ -60,9 +63,10 @@ class Segmind(Vendor):
         left = header or (metrics.get("remaining_credits") if isinstance(metrics, dict) else None)
         return None if left is None else str(left)
 
-    def generate(self, request: VideoModel) -> Flow[VideoJob]:
+    def generate(self, request: VideoModel, extra_fields: Mapping[str, Any] | None = None) -> Flow[VideoJob]:
         """The v1 call. Interrupted after sending, it leaves a bill and no id."""
-        call = self.call("POST", request.path.replace("/v2/", "/v1/", 1), json=request.body())
+        path = request.path.replace("/v2/", "/v1/", 1)
+        call = self.call("POST", path, json={**request.body(), **(extra_fields or {})})
         return (yield from self.pay(request, call, self._generated))
 
     def _generated(self, request: VideoModel, sent_at: datetime, answer: Answer) -> VideoJob | None:
@@ -83,11 +87,12 @@ class Segmind(Vendor):
         )
 
     def check(self) -> Flow[str]:
-        """The credit balance: a free call."""
+        """The credit balance, a free call; where there is none, a job that cannot exist."""
         answer = yield from self.ask(self.call("GET", "/v1/get-user-credits"))
         if answer.ok and answer.body is not None and "credits" in answer.body:
             return f"Segmind accepts the key; credits left: {answer.body['credits']}. Nothing was spent."
-        return self.read_check(answer)
+        self.read_check(answer)
+        return self.read_check((yield from self.ask(self.status_call(self.impossible_job(Mochi1.id)))))
 
 
 class SegmindModel(VideoModel):

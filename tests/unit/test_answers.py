@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_video_providers.jobs import JobStatus
+from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.jobs import JobStatus, public_text, read_job
 from airflow_video_providers.vendors.answers import (
     Answer,
     cut,
@@ -237,6 +239,84 @@ def test_a_cut_line_shows_that_it_is_cut():
     assert cut("one\n two") == "one two"
     assert cut("x" * 201).endswith("x...")
     assert cut("x" * 200) == "x" * 200
+
+
+# Addresses in what is shown.
+
+PLACE, QUERY = "https://b.example/v1/a.png", "?X-Amz-Expires=9&X-Amz-Signature=s3cret"
+SHOWN = [
+    ("{}", "{}"),
+    ("Could not download {}", "Could not download {}"),
+    ("Could not download {}.", "Could not download {}."),
+    ("({}), then", "({}), then"),
+    ("[{}]; {}!", "[{}]; {}!"),
+    ("'{}'", "'{}'"),
+    ("<{}>", "<{}>"),
+    ('<a href="{}">here</a>', '<a href="{}">here</a>'),
+    ("{{'output': ['{}', '{}'], 'n': 1}}", "{{'output': ['{}', '{}'], 'n': 1}}"),
+    ('{{"output":"{}","n":1}}', '{{"output":"{}","n":1}}'),
+    (r'"{{\"output\": \"{}\"}}"', r'"{{\"output\": \"{}\"}}"'),
+    ("one {}\ntwo", "one {} two"),
+    ("{},{}", "{}"),  # a query may hold a comma: rather too much is left out than too little
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), SHOWN)
+def test_an_address_is_shown_without_its_query_wherever_it_stands(text, shown):
+    assert cut(text.format(*[PLACE + QUERY] * 2)) == shown.format(*[PLACE] * 2)
+    assert cut(text.format(*[f"{PLACE}#s3cret"] * 2)) == shown.format(*[PLACE] * 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"{PLACE}?a=1&amp;sig=s3cret", PLACE),
+        (f"{PLACE}&#63;a=1&amp;sig=s3cret", PLACE),
+        (f"{PLACE}%3Fsig%3Ds3cret", PLACE),
+        (f"{PLACE}\\u003fa=1\\u0026sig=s3cret", PLACE),
+        (f"{PLACE}?name='a b.png'", f"{PLACE} b.png'"),
+        (f"{PLACE}?a=(1)&sig=s3cret)", f"{PLACE})"),
+        (PLACE.replace("/", r"\/") + QUERY, PLACE.replace("/", r"\/")),
+        (PLACE.replace("/", r"\u002F") + QUERY, PLACE.replace("/", r"\u002F")),
+        ("https%3A%2F%2Fb.example%2Fa%3Fsig%3Ds3cret", "https%3A%2F%2Fb.example%2Fa"),
+        ("https%253A%252F%252Fb.example%252Fa%253Fsig%253Ds3cret", "https%253A%252F%252Fb.example%252Fa"),
+        ("HTTP://B.EXAMPLE?s3cret", "HTTP://B.EXAMPLE"),
+        ("https://user:s3cret@b.example/a", "https://b.example/a"),
+        ("https://s3cret@b.example", "https://b.example"),
+        (r"https:\/\/user:s3cret@b.example\/a", r"https:\/\/b.example\/a"),
+        ("https%3A%2F%2Fuser%3As3cret%40b.example%2Fa", "https%3A%2F%2Fb.example%2Fa"),
+        ("https://a.example/https://user:s3cret@b.example/c?s3cret", "https://a.example/https://b.example/c"),
+        ("https://a.example/https:b?s3cret", "https://a.example/https:b"),
+        ("https://b.example/@user/a%20b.png", "https://b.example/@user/a%20b.png"),
+        ("see https://docs.example/errors/402.", "see https://docs.example/errors/402."),
+        ("What? #1 at 10:00, mail me@b.example; http://[", "What? #1 at 10:00, mail me@b.example; http://["),
+    ],
+)
+def test_an_address_is_known_in_every_spelling_and_other_words_are_left_alone(text, shown):
+    assert public_text(text) == shown
+    assert "s3cret" not in shown
+
+
+@given(
+    st.text(), st.text(st.characters(exclude_categories=("Z", "C"), exclude_characters='"<>'), max_size=20), st.text()
+)
+def test_no_text_around_an_address_lets_its_query_through(before, query, after):
+    assert "s3cret" not in public_text(f"{before}https://b.example/a?{query}s3cret {after}")
+
+
+@pytest.mark.parametrize(
+    "part", ["a", "%25", "https://", "https:", "\\", r"https:\\", "https%3A%2F%2F", ").", "?", "@"]
+)
+def test_no_text_takes_long_to_read(part):
+    started = time.perf_counter()
+    cut("https://" + part * 1_000_000)
+    assert time.perf_counter() - started < 1.0
+
+
+def test_what_is_no_job_is_shown_without_its_signature():
+    with pytest.raises(InvalidRequestError, match=f"The job is '{PLACE}'") as caught:
+        read_job(PLACE + QUERY)
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

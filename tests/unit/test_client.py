@@ -20,6 +20,7 @@ from airflow_video_providers.exceptions import (
     VideoProviderError,
 )
 from airflow_video_providers.jobs import JobStatus
+from airflow_video_providers.session import Session
 from tests.support.vendors import KEY, MODELS, NOW, answer, job, request, scripted
 
 VENDORS = sorted(MODELS)
@@ -71,6 +72,30 @@ def test_a_request_for_another_host_is_never_signed(elsewhere, monkeypatch):
     with pytest.raises(AssertionError, match="another host"):
         client.status(job("pixazo"))
     assert script.sent == []
+
+
+async def test_nor_is_it_in_an_event_loop(monkeypatch):
+    script, known = scripted(answer(200, {"status": "QUEUED"})), vendor_of("pixazo")
+    monkeypatch.setattr(known, "status_call", lambda _job: httpx.Request("GET", "https://elsewhere.example/"))
+    async with AsyncVideoClient(known, KEY, transport=httpx.MockTransport(script)) as client:
+        with pytest.raises(AssertionError, match="another host"):
+            await client.status(job("pixazo"))
+    assert script.sent == []
+
+
+async def test_there_is_one_place_where_the_key_meets_a_request(monkeypatch, tmp_path):
+    monkeypatch.setattr(Session, "_sign", lambda *_: None)
+    script = scripted(
+        answer(200, {"request_id": "r-1", "status": "QUEUED", "video": A}, content_type="application/json")
+    )
+    client = script.client("segmind")
+    client.submit(request("segmind:mochi-1"))
+    client.status(job("segmind"))
+    client.check()
+    client.generate_to_file(request("segmind:mochi-1"), tmp_path / "a.mp4")
+    await looked(script, "segmind")
+    assert len(script.sent) == 6, "the check asks twice"
+    assert not any(KEY in repr(call.headers.raw) for call in script.sent)
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -220,10 +245,18 @@ def test_a_paid_call_never_uses_a_kept_connection_and_waits_longer_than_a_look(m
     assert not any(options["follow_redirects"] for options in made)
 
 
-def test_every_call_says_who_it_is():
+async def test_every_call_says_who_it_is_and_what_it_takes():
     script = scripted(answer(200, {"status": "QUEUED"}))
     script.client("pixazo").status(job("pixazo"))
-    assert script.sent[0].headers["user-agent"].startswith("airflow-video-providers/")
+    await looked(script, "pixazo")
+    for call in script.sent:
+        assert call.headers["user-agent"].startswith("airflow-video-providers/")
+        assert (call.headers["accept"], call.headers["cache-control"]) == ("application/json", "no-cache")
+        assert call.headers["ocp-apim-subscription-key"] == KEY
+        assert call.extensions["timeout"]["read"] == 30.0
+    # A loop does without httpx's client, so without what that adds.
+    names = {"host", "accept", "cache-control", "user-agent", "ocp-apim-subscription-key"}
+    assert [set(call.headers) - names for call in script.sent] == [{"accept-encoding", "connection"}, set()]
 
 
 def test_extra_fields_are_sent_beside_the_request():
@@ -311,6 +344,13 @@ def test_the_video_is_written_under_its_name_when_it_is_whole(tmp_path):
     assert script.sent[0].url.path == "/v1/mochi-1"
     assert json.loads(script.sent[0].content) == {"prompt": "a fox", "seed": 7}
     assert (made.request_id, made.status, made.charged, made.remaining_credits) == ("r-5", "succeeded", "yes", "3.5")
+
+
+def test_extra_fields_are_sent_on_that_route_too(tmp_path):
+    script = scripted(answer(200, b"a video", content_type="video/mp4"))
+    wanted = request("segmind:mochi-1", seed=7)
+    script.client("segmind").generate_to_file(wanted, tmp_path / "a", extra_fields={"camera": {"move": "dolly"}})
+    assert json.loads(script.sent[0].content) == {"prompt": "a fox", "seed": 7, "camera": {"move": "dolly"}}
 
 
 @pytest.mark.parametrize("kind", ["video/mp4", "image/jpeg", "application/octet-stream", "Video/MP4"])

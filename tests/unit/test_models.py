@@ -164,6 +164,14 @@ def test_a_very_long_value_does_not_flood_the_log():
     assert len(str(error)) < 500
 
 
+def test_a_signed_address_is_refused_without_its_signature():
+    signed = "ftp://x https://user:s3cret@images.example/a.png?X-Amz-Signature=s3cret"
+    error = refused(PixverseV6ImageToVideo.parse, {"prompt": "a fox", "image_url": signed})
+    assert "'ftp://x https://images.example/a.png'" in str(error)
+    assert "s3cret" not in str(error)
+    assert error.value is signed, "for the author's own code"
+
+
 # What comes later.
 
 

@@ -190,14 +190,14 @@ def test_a_submit_that_certainly_did_not_arrive_is_repeated(vendor, what):
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("what", CERTAINLY_NOT)
-def test_it_is_repeated_for_two_minutes_at_most(vendor, what):
+def test_it_is_repeated_with_two_minutes_of_pauses_at_most(vendor, what):
     script = scripted(CERTAINLY_NOT[what])
     with pytest.raises((RateLimitedError, VendorUnavailableError)) as caught:
         script.client(vendor).submit(request(MODELS[vendor]))
     assert caught.value.charged == "no"
     assert caught.value.retryable
     assert "Nothing was charged." in str(caught.value)
-    assert sum(script.slept) <= 120 * 1.2, "two minutes and the jitter"
+    assert sum(script.slept) <= 120 * 1.2, "two minutes of pauses and the jitter"
     assert len(script.sent) <= 12
 
 
@@ -258,22 +258,24 @@ def test_a_finished_job_holds_its_outputs_and_is_paid(vendor, calls):
     assert [output.url for output in seen.outputs] == ([A] if vendor == "appypie" else [A, B])
 
 
-def test_pixazos_older_status_call_is_used_where_the_job_says_so_and_for_mochi_only():
+def test_pixazos_older_status_call_is_used_where_the_job_says_so():
     script, seen = look("pixazo", answer(200, {"status": "completed", "video_url": A}), status_route="legacy")
     (call,) = script.sent
     assert (call.method, call.url.path) == ("POST", "/mochi-v1-polling-clone/getStatus")
     assert call.content == b'{"requestId":"r-1"}'
     assert [output.url for output in seen.outputs] == [A]
-    error = fails(
-        InvalidRequestError,
-        look,
-        "pixazo",
-        answer(200, {}),
-        model="pixazo:pixverse-v6-text-to-video",
-        status_route="legacy",
+
+
+@pytest.mark.parametrize("model", [model for model in SMALLEST if "pixverse" in model])
+def test_a_connection_that_asks_for_the_older_call_buys_nothing_that_cannot_be_waited_for(model):
+    script = scripted(
+        answer(202, {"request_id": "r-1", "status": "QUEUED"}),
+        answer(200, {"status": "COMPLETED", "output": {"media_url": [A]}}),
     )
-    assert "status_route" in str(error)
-    assert "r-1" in str(error)
+    client = script.client("pixazo", status_route="legacy")
+    seen = client.status(client.submit(request(model)))
+    assert (script.sent[1].method, script.sent[1].url.path) == ("GET", "/v2/requests/status/r-1")
+    assert (seen.status, seen.charged) == (JobStatus.SUCCEEDED, "yes")
 
 
 def test_a_connection_that_asks_for_the_older_call_buys_jobs_that_are_looked_up_there():
@@ -403,13 +405,24 @@ def test_an_answer_without_a_status_is_finished_where_it_holds_an_output_and_unk
     assert look(vendor, answer(200, {"hello": "world"}))[1].status is JobStatus.UNKNOWN
 
 
-def test_appypie_says_that_something_is_being_created_while_a_job_runs():
-    _, seen = look("appypie", answer(200, {"msg": "Image Getting Created"}))
-    assert (seen.status, seen.vendor_status) == (JobStatus.RUNNING, "Image Getting Created")
+@pytest.mark.parametrize("said", ["Image Getting Created", "Your video is getting created", "VIDEO GETTING CREATED."])
+def test_appypie_says_that_something_is_being_created_while_a_job_runs(said):
+    _, seen = look("appypie", answer(200, {"msg": said}))
+    assert (seen.status, seen.vendor_status) == (JobStatus.RUNNING, said)
     _, finished = look("appypie", answer(200, {"msg": "Image Getting Created", "video_url": A}))
     assert finished.status is JobStatus.SUCCEEDED
-    _, endless = look("appypie", answer(200, {"msg": "x" * 1_000_000}))
+    _, endless = look("appypie", answer(200, {"msg": said + "x" * 1_000_000}))
+    assert endless.status is JobStatus.RUNNING
     assert len(endless.vendor_status) == 200
+
+
+@pytest.mark.parametrize(
+    "said", ["Generation failed", "Video created", "Not found", "", None, 7, ["x"], {"error": "x"}]
+)
+def test_any_other_message_of_appypies_is_no_progress_and_is_kept_for_the_error(said):
+    _, seen = look("appypie", answer(200, {"msg": said}))
+    assert seen.status is JobStatus.UNKNOWN, "which is borne for a while, and then told as what it is"
+    assert seen.vendor_status == (str(said) if said else "no status")
 
 
 POLLING, PLAIN = "/fal-ai-mochi-v1-polling/v1/getStatus", "/fal-ai-mochi-v1/v1/getStatus"
@@ -484,6 +497,13 @@ def test_segminds_result_is_fetched_the_moment_the_job_is_finished(result, statu
     assert seen.remaining_credits == "3"
 
 
+def test_a_result_that_segmind_has_forgotten_is_still_on_the_bill():
+    _, seen = look("segmind", answer(200, {"status": "COMPLETED"}), answer(404, {"error": "expired"}))
+    assert (seen.status, seen.charged) == (JobStatus.EXPIRED, "yes")
+    _, never_known = look("segmind", answer(404, {"error": "expired"}))
+    assert (never_known.status, never_known.charged) == (JobStatus.EXPIRED, "unknown")
+
+
 def test_segminds_credits_are_read_from_the_metrics_too():
     body = {"status": "COMPLETED", "output": A, "metrics": {"remaining_credits": 12.25}}
     assert look("segmind", answer(200, body))[1].remaining_credits == "12.25"
@@ -519,6 +539,22 @@ def test_an_answer_about_anything_but_the_key_shows_that_the_key_is_good(vendor,
     assert "did not refuse the key" in scripted(answer(code, {"error": "no such job"})).client(vendor).check()
 
 
+def test_where_segmind_has_no_credit_route_a_job_that_cannot_exist_tells_a_bad_key():
+    script = scripted(answer(404, {"error": "no such route"}), answer(401, {"error": "bad key"}))
+    assert "refused the API key" in str(fails(AuthenticationError, script.client("segmind").check))
+    assert "connection-test" in script.sent[-1].url.path
+
+
+def test_where_appy_pies_first_status_prefix_is_gone_the_other_tells_a_bad_key():
+    script = scripted(answer(404, {"error": "Endpoint not found"}), answer(401, {"error": "bad key"}))
+    error = fails(AuthenticationError, script.client("appypie").check)
+    assert error.request_id is None, "no job of the user's is concerned"
+    assert [call.url.path for call in script.sent] == [
+        "/fal-ai-mochi-v1-polling/v1/getStatus",
+        "/fal-ai-mochi-v1/v1/getStatus",
+    ]
+
+
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize(
     ("code", "kind"),
@@ -541,6 +577,48 @@ def test_a_vendor_without_such_a_route_says_so_and_sends_nothing(vendor, tmp_pat
     )
     assert "Submit the request and wait for it." in str(error)
     assert script.sent == []
+
+
+# What a vendor says is shown, the signatures in it are not.
+
+SIGNED = "https://user:pass-2b@b.s3.amazonaws.com/a.png?X-Amz-Credential=AK-2b&X-Amz-Signature=sig-2b#frag-2b"
+SAYS = {
+    "an error": {"error": f"Could not download {SIGNED}."},
+    "a detail": {"detail": [{"msg": f"({SIGNED}) is not an image", "input": SIGNED}]},
+    "an output": {"output": SIGNED},
+    "a status": {"status": SIGNED},
+    "a page": f'<a href="{SIGNED.replace("&", "&amp;")}">here</a>',
+    "JSON in JSON": {"error": '{"url": "' + SIGNED.replace("/", r"\/") + '"}'},
+    "half of the JSON": '{"output": "' + SIGNED.replace("/", r"\/"),
+}
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("code", [200, 400, 401, 402, 422, 429, 500])
+@pytest.mark.parametrize("says", SAYS)
+def test_no_signature_in_a_vendors_words_reaches_an_error(vendor, code, says):
+    client = scripted(answer(code, SAYS[says])).client(vendor)
+    for call in (client.submit, client.status, lambda _: client.check()):
+        try:
+            seen = call(request(MODELS[vendor]) if call == client.submit else job(vendor))
+        except VideoProviderError as error:
+            shown = f"{error} {error.args}"
+        else:  # where a 200 holds an output, that is the job's
+            shown = repr(seen.but(outputs=()) if isinstance(seen, VideoJob) else seen)
+        assert "-2b" not in shown
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_nor_the_job_that_failed(vendor):
+    _, seen = look(vendor, answer(200, {"status": "FAILED", "error": f"Could not download {SIGNED}"}))
+    assert seen.error == "Could not download https://b.s3.amazonaws.com/a.png"
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_nor_what_a_broken_connection_says_about_its_proxy(vendor):
+    error = fails(VendorUnavailableError, look, vendor, httpx.ProxyError("407 from http://user:pass-2b@proxy.example/"))
+    assert "http://proxy.example/" in str(error)
+    assert "-2b" not in str(error)
 
 
 # Whatever a vendor answers.

@@ -1,0 +1,86 @@
+"""What a model's fields are made of: the types of their values, and how they are declared."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_TEMPLATE = re.compile(r"\{\{|\{%")
+
+
+def is_template(value: object) -> bool:
+    """Does the value hold Jinja, so that only rendering tells what it is?"""
+    return isinstance(value, str) and _TEMPLATE.search(value) is not None
+
+
+def comes_later(value: object) -> bool:
+    """Is the value known only when the task runs: Jinja, or the output of another task?"""
+    return is_template(value) or callable(getattr(value, "resolve", None))
+
+
+def _not_blank(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("blank", "must not be blank")
+    return text
+
+
+def _http_url(url: str) -> str:
+    parts = urlsplit(url)  # it forgives white space, and vendors do not
+    if parts.scheme not in ("http", "https") or not parts.hostname or any(map(str.isspace, url)):
+        raise PydanticCustomError("http_url", "must be a public http or https address")
+    return url
+
+
+def whole_number(value: object) -> object:
+    """``"5"`` and ``5.0`` are 5: that is what Jinja and JSON make of a number."""
+    if isinstance(value, str) and value.strip().isdigit():
+        return int(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: Text that must say something.
+Text = Annotated[str, AfterValidator(_not_blank), WithJsonSchema({"type": "string", "pattern": r"\S"})]
+#: An address the vendor fetches itself.
+HttpUrl = Annotated[
+    str, AfterValidator(_http_url), WithJsonSchema({"type": "string", "format": "uri", "pattern": r"^https?://\S+$"})
+]
+#: Put before a ``Literal`` of integers, so that rendered text is understood too.
+WholeNumber = BeforeValidator(whole_number)
+#: A number that is sent as an integer where it is one: :meth:`VideoModel.body`.
+Number = float
+
+
+def optional(
+    description: str,
+    *,
+    vendor_default: object = None,
+    unit: str | None = None,
+    disputed: Mapping[object, str] | None = None,
+    **constraints: Any,
+) -> Any:
+    """A field that is not sent unless the author sets it.
+
+    :param vendor_default: What the vendor's document says it assumes: for tables and prices, never sent.
+    :param unit: The unit of a number.
+    :param disputed: Values on which the documents disagree, with the disagreement: accepted with a warning.
+    """
+    return Field(default=None, description=description, **_extras(vendor_default, unit, disputed), **constraints)
+
+
+def required(description: str, *, unit: str | None = None, **constraints: Any) -> Any:
+    """A field that the vendor's document requires."""
+    return Field(description=description, **_extras(None, unit, None), **constraints)
+
+
+def _extras(vendor_default: object, unit: str | None, disputed: Mapping[object, str] | None) -> dict[str, Any]:
+    # The names of a JSON object are strings.
+    named = disputed and {str(value): why for value, why in disputed.items()}
+    known = {"vendor_default": vendor_default, "unit": unit, "disputed": named}
+    return {"json_schema_extra": {name: value for name, value in known.items() if value is not None}}
