@@ -31,7 +31,7 @@ happened, what it means for the bill, what to do next. The identifiers follow in
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from airflow_video_providers._compat import AirflowException, AirflowSensorTimeout
 
@@ -87,6 +87,13 @@ class VideoProviderError(AirflowException):
         self.request_id = request_id
         self.http_status = http_status
         self.retry_after = retry_after
+
+    def about(self, job: VideoJob) -> Self:
+        """The same error, now that it is known which bought job it meets: nothing is charged *for it*, but for the job."""
+        self.vendor, self.model, self.request_id = job.vendor, job.model, job.request_id
+        self.charged = job.charged
+        self.money = "The job is not affected."
+        return self
 
     def __str__(self) -> str:
         who = {"vendor": self.vendor, "model": self.model, "request_id": self.request_id}
@@ -157,9 +164,9 @@ class RateLimitedError(VendorError):
 
 
 class VendorUnavailableError(VendorError):
-    """A read (never a submit) met a 5xx, a broken answer or the network: safe to repeat."""
+    """The vendor was not reached, or a read met a 5xx or a broken answer: safe to repeat."""
 
-    default_remedy = "It is safe to run the task again: it only reads."
+    default_remedy = "It is safe to run the task again: nothing was bought by this call."
     retryable = True
 
 
@@ -256,6 +263,10 @@ class OutputExpiredError(DownloadError):
 class OutputRejectedError(DownloadError):
     """What came is not the whole video, or its address is not one that may be fetched."""
 
+    default_remedy = (
+        "A retry would bring the same. Once the cause is gone, run the download again: the job is paid for and is not "
+        "bought again."
+    )
     retryable = False
 
 

@@ -103,7 +103,9 @@ def _judge(watch: Watch, seen: VideoJob | VideoProviderError, now: datetime) -> 
     if isinstance(seen, AuthenticationError):
         watch, over = _troubled(watch, "key refused", now)
         return watch, Verdict(error=seen) if over else Verdict(pause=0.0, reconnect=True)
-    if isinstance(seen, RequestRejectedError | InvalidRequestError):
+    if isinstance(seen, InvalidRequestError):  # the connection is wrong, and the job was bought before
+        return watch, Verdict(error=seen.about(watch.job))
+    if isinstance(seen, RequestRejectedError):
         return watch, Verdict(error=seen)
     if isinstance(seen, VideoProviderError):  # no answer: the row of odd answers neither grows nor breaks
         return watch, Verdict(pause=None if seen.retry_after is None else max(seen.retry_after, 1.0))
@@ -156,7 +158,10 @@ def _given_up(job: VideoJob, watch: Watch) -> JobError:
         )
     hint = ""
     if job.vendor == "pixazo" and job.status_route == "default":
-        hint = " If the id came from Pixazo's older status call, set status_route=legacy in the connection's extra."
+        hint = (
+            " If the id came from Pixazo's older status call, attach it with request_id and a connection whose extra says "
+            "status_route=legacy."
+        )
     return JobExpiredError(
         f"The vendor does not know the job ({job.vendor_status}, {watch.trouble_times} times in a row).",
         job=job,

@@ -82,6 +82,21 @@ class Settings:
         """Which status call to use."""
         return str(self.extra.get("status_route") or "default")
 
+    @property
+    def submits_enabled(self) -> bool:
+        """May anything be bought with this connection?
+
+        :raises InvalidRequestError: the extra says something else than true or false.
+        """
+        value = self.extra.get("submits_enabled")
+        if isinstance(value, str):  # so a URI holds it
+            value = {"true": True, "false": False, "": None}.get(value.strip().lower(), value)
+        if value is None:  # a form that was not filled in
+            return True
+        if not isinstance(value, bool):
+            raise self._refusal("submits_enabled", "true or false")
+        return value
+
     def _positive(self, name: str) -> float | None:
         value = self.extra.get(name)
         if value in (None, ""):

@@ -7,4 +7,8 @@ from airflow_video_providers.vendors.appypie import AppyPie
 
 
 class AppyPieHook(VideoHook, vendor=AppyPie):
-    """A connection of type ``appypie`` and Appy Pie's API behind it."""
+    """A connection of type ``appypie`` and Appy Pie's API behind it.
+
+    :param conn_id: The Airflow connection: password = API key, host = base URL with scheme (empty: the vendor's
+        own). Default: ``appypie_default``.
+    """

@@ -126,6 +126,20 @@ class VideoHook(BaseHook):
 
     # The vendor's API.
 
+    def refuse_if_off(self) -> None:
+        """Nothing is bought with a connection that says so.
+
+        :raises InvalidRequestError: ``submits_enabled`` of its extra is false, or neither true nor false.
+        """
+        if not self.settings.submits_enabled:
+            raise InvalidRequestError(
+                f"Nothing is bought with the connection {self.conn_id!r}: submits_enabled in its extra is false.",
+                remedy="Set submits_enabled to true in the connection's extra, then run the task again.",
+                vendor=self.vendor_class.id,
+                field="submits_enabled",
+                value=False,
+            )
+
     def submit(
         self,
         model: str | VideoModel,
@@ -133,14 +147,20 @@ class VideoHook(BaseHook):
         *,
         extra_fields: Mapping[str, Any] | None = None,
     ) -> VideoJob:
-        """Buy one video. Repeats nothing that may have arrived.
+        """Buy one video, and return its job. Repeats nothing that may have arrived.
 
-        :param model: A model's id with ``request`` as a dict, or a typed request.
+        This is the bare call: each one is a purchase. The record of purchases, which keeps a retry from buying
+        twice, and the limits on spending belong to the operators; only ``submits_enabled`` of the connection
+        holds here too.
+
+        :param model: A model's id, with ``request`` as a dict, or a typed request.
+        :param request: The model's fields, where ``model`` is an id.
         :param extra_fields: Fields of the vendor that the catalogue does not know; sent as they are.
         :raises InvalidRequestError: nothing was sent.
         :raises VendorError: the vendor refused; nothing was charged.
         :raises SubmissionOutcomeUnknownError: it may have been accepted and charged.
         """
+        self.refuse_if_off()
         typed = model if isinstance(model, VideoModel) else catalogue.find(model).parse(request or {})
         typed.refuse_known(extra_fields or {})
         return self.get_conn().submit(typed, extra_fields).but(conn_id=self.conn_id)
@@ -149,13 +169,9 @@ class VideoHook(BaseHook):
         """How a job stands now; a finished job holds its outputs.
 
         :raises VendorError: no answer about the job; the job is not affected.
+        :raises InvalidRequestError: the connection is missing or wrong; the job is not affected.
         """
         return self.get_conn().status(job)
-
-    async def astatus(self, job: VideoJob) -> VideoJob:
-        """:meth:`status` for an event loop, with a connection of its own."""
-        async with self.get_async_client(await self.aget_settings()) as client:
-            return await client.status(job)
 
     async def aget_settings(self) -> Settings:
         """:attr:`settings` for an event loop."""
@@ -172,13 +188,24 @@ class VideoHook(BaseHook):
             raise self.missing() from error
         return self.read(connection)
 
-    def generate_to_file(self, request: VideoModel, path: str | os.PathLike[str]) -> VideoJob:
+    def generate_to_file(
+        self, request: VideoModel, path: str | os.PathLike[str], *, extra_fields: Mapping[str, Any] | None = None
+    ) -> VideoJob:
         """Buy one video on a route that answers with the video itself (Segmind's v1), and stream it to ``path``.
 
+        As :meth:`submit`, this is the bare call: without a record of purchases and without limits.
+
+        :param request: The typed request.
+        :param path: A file in a folder that exists; it appears when the whole answer has arrived.
+        :param extra_fields: As in :meth:`submit`.
         :raises SubmissionOutcomeUnknownError: interrupted after sending; there is no id to come back to.
-        :raises InvalidRequestError: the vendor has no such route.
+        :raises InvalidRequestError: the vendor has no such route, ``path`` cannot be written, or the connection does not
+            buy. Nothing was sent.
+        :raises VendorError: the vendor refused; nothing was charged.
         """
-        return self.get_conn().generate_to_file(request, path).but(conn_id=self.conn_id)
+        self.refuse_if_off()
+        request.refuse_known(extra_fields or {})
+        return self.get_conn().generate_to_file(request, path, extra_fields=extra_fields).but(conn_id=self.conn_id)
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection without spending anything: is it complete, does the vendor answer, is the key taken?"""

@@ -7,4 +7,8 @@ from airflow_video_providers.vendors.pixazo import Pixazo
 
 
 class PixazoHook(VideoHook, vendor=Pixazo):
-    """A connection of type ``pixazo`` and Pixazo's API behind it."""
+    """A connection of type ``pixazo`` and Pixazo's API behind it.
+
+    :param conn_id: The Airflow connection: password = API key, host = base URL with scheme (empty: the vendor's
+        own). Default: ``pixazo_default``.
+    """

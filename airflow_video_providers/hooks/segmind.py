@@ -7,4 +7,8 @@ from airflow_video_providers.vendors.segmind import Segmind
 
 
 class SegmindHook(VideoHook, vendor=Segmind):
-    """A connection of type ``segmind`` and Segmind's API behind it."""
+    """A connection of type ``segmind`` and Segmind's API behind it.
+
+    :param conn_id: The Airflow connection: password = API key, host = base URL with scheme (empty: the vendor's
+        own). Default: ``segmind_default``.
+    """

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers import metrics, polling
-from airflow_video_providers.exceptions import InvalidRequestError, RateLimitedError, VideoProviderError, rebuild
+from airflow_video_providers.exceptions import (
+    InvalidRequestError,
+    JobTimeoutError,
+    RateLimitedError,
+    VendorUnavailableError,
+    VideoProviderError,
+    rebuild,
+)
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.jobs import VideoJob, read_job
-from airflow_video_providers.timing import TIMING
+from airflow_video_providers.timing import TIMING, own_interval
+from airflow_video_providers.vendors.base import utcnow
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from airflow_video_providers.exceptions import JobTimeoutError
+    from datetime import datetime
 
 #: Airflow's own limit on a deferred task ends it without a word: it comes so much later than ours.
 AIRFLOWS_MARGIN = timedelta(minutes=2)
@@ -46,9 +53,12 @@ class Waiting:
         pace: float | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.hook = VideoHook.for_model(job.model, job.conn_id)
-        _ = self.hook.settings  # a wrong connection must show before waiting
-        began = started or now()
+        try:
+            self.hook = VideoHook.for_model(job.model, job.conn_id)
+            _ = self.hook.settings  # a wrong connection must show before waiting
+        except InvalidRequestError as wrong:
+            raise wrong.about(job) from wrong.__cause__
+        began = started or utcnow()
         self._told_before = started is not None  # a rescheduled task has told its state in an earlier run
         job = job.but(conn_id=self.hook.conn_id)
         self.watch = polling.Watch(job, started=began, deadline=began + timedelta(seconds=timeout))
@@ -87,9 +97,10 @@ class Waiting:
         A trigger would end at once, and Airflow fails a task whose trigger ends before the scheduler has heard that
         the task was put aside (3.3.2, on a busy machine).
         """
-        long_ago = self.job.status.terminal or self.job.submitted_at is None
+        job = self.job
+        long_ago = job.status.terminal or job.submitted_at is None
         try:
-            return self.look() if long_ago else None
+            return self.look() if long_ago or TIMING.first_look(job.model, self._age(None)) == 0.0 else None
         finally:
             self.hook.close()
 
@@ -101,10 +112,10 @@ class Waiting:
 
     def pause(self) -> float:
         """Seconds until the next look."""
-        wait = self._pace
+        wait = None if self._pace is None else own_interval(self._pace)
         if wait is None:
             wait = TIMING.next_look(self.job.model, self._age(None), self.hook.vendor_class.poll_seconds)
-        left = (self.watch.deadline - now()).total_seconds()
+        left = (self.watch.deadline - utcnow()).total_seconds()
         return max(0.0, min(max(wait, self._asked_pause or 0.0), left))
 
     def airflows_limit(self) -> timedelta:
@@ -134,24 +145,19 @@ class Waiting:
         if isinstance(seen, RateLimitedError):
             metrics.throttled(self.job.model)
         before = self.job.status
-        self.watch, verdict = polling.after(self.watch, seen, now())
+        self.watch, verdict = polling.after(self.watch, seen, utcnow())
         self._asked_pause = verdict.pause
         if verdict.reconnect:
             self.hook.reconnect()
         if self.job.status is not before and not self._told_before:
-            waited = (now() - self.watch.started).total_seconds()
+            waited = (utcnow() - self.watch.started).total_seconds()
             self._log.info(
                 "Job %s: %s (%s) after %.1f s.", self.job.request_id, self.job.status, self.job.vendor_status, waited
             )
         return verdict
 
     def _age(self, at: datetime | None) -> float:
-        return ((at or now()) - (self.job.submitted_at or self.watch.started)).total_seconds()
-
-
-def now() -> datetime:
-    """The current time, aware."""
-    return datetime.now(UTC)
+        return ((at or utcnow()) - (self.job.submitted_at or self.watch.started)).total_seconds()
 
 
 def job_to_wait_for(
@@ -197,13 +203,26 @@ def finished_job(event: Any, job: VideoJob | None, log: Any, sleep: Callable[[fl
             charged="unknown",
             field="event",
         )
-    return Waiting(job, timeout=_RESULT_PATIENCE.total_seconds(), log=log, pace=5.0, sleep=sleep).until_done()
+    waiting = Waiting(job, timeout=_RESULT_PATIENCE.total_seconds(), log=log, pace=5.0, sleep=sleep)
+    try:
+        return waiting.until_done()
+    except JobTimeoutError as late:
+        raise VendorUnavailableError(
+            f"The trigger saw the job's end, and its result could not be read for {_RESULT_PATIENCE.seconds // 60} "
+            "minutes.",
+            money="The job is not affected.",
+            model=job.model,
+            request_id=job.request_id,
+            charged=waiting.job.charged,
+        ) from late
 
 
 def tell_outcome(job: VideoJob, log: Any) -> None:
     """The outcome, once more in the task's own log, and in the metrics."""
     metrics.succeeded(job)
-    age = "" if job.submitted_at is None else f" {(now() - job.submitted_at).total_seconds():.1f} s after its submit"
+    age = "" if job.submitted_at is None else f" {(utcnow() - job.submitted_at).total_seconds():.1f} s after its submit"
+    if job.expires_at is not None:
+        age += f" (the vendor forgets it at {job.expires_at:%H:%M} UTC)"
     cost = "not known" if job.estimated_cost_usd is None else f"${job.estimated_cost_usd}"
     log.info(
         "Job %s of %s is finished%s: %d output(s), charged: %s, estimated cost: %s.",

@@ -116,15 +116,26 @@ class Ledger:
         with readable("written"):
             self.store.replace(landed_key(request_id), {"request_id": request_id, "manifest_uri": manifest_uri})
 
+    def mark_lost(self, request_id: str) -> None:
+        """Write that a job's output is gone for good: a Clear of the task that lands it may buy again."""
+        with readable("written"):
+            self.store.replace(landed_key(request_id), {"request_id": request_id, "lost": True})
+
+    def settled(self, request_id: str) -> bool:
+        """Has the job landed, or was its output lost?"""
+        with readable("read"):
+            return self.store.read(landed_key(request_id)) is not None
+
     def unfinished(self) -> list[Attempt]:
         """Open attempts, and jobs that were bought and never landed, oldest first. Only on a shared store."""
         with readable("read"):
-            landed = {value.get("request_id") for value in self.store.list(("landed",))}
+            ended = list(self.store.list(("landed",)))
+            landed = {value.get("request_id") for value in ended if not value.get("lost")}
             attempts = [Attempt.model_validate(value) for value in self.store.list(("submits",))]
         waiting = (a for a in attempts if a.open or (a.state is AttemptState.SUBMITTED and a.request_id not in landed))
         return sorted(waiting, key=lambda attempt: attempt.created_at)
 
 
 def landed_key(request_id: str) -> Key:
-    """Where it is kept that a job landed. Request ids are opaque, so the name is a digest."""
+    """Where it is kept that a job landed, or never will. Request ids are opaque, so the name is a digest."""
     return ("landed", digest(request_id)[:32])

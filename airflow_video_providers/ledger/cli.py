@@ -70,6 +70,7 @@ def attach_command(args: argparse.Namespace) -> None:
         model=model,
         request_id=args.request_id,
         conn_id=conn_id,
+        status_route=args.status_route,
         estimated_cost_usd=known[-1].estimated_cost_usd if known else None,
         cost_basis=known[-1].cost_basis if known else None,
     )
@@ -114,6 +115,7 @@ _COMMANDS = (
             _MAP_INDEX,
             (("--model",), {"help": "model id, where the ledger knows none"}),
             (("--conn-id",), {"help": "connection, where the ledger knows none"}),
+            (("--status-route",), {"default": "default", "help": "legacy for an id of Pixazo's older status call"}),
         ),
     ),
     _Command(

@@ -29,7 +29,8 @@ def attach(
     for attempt in reversed(attempts):
         same = attempt.request_id == job.request_id
         if attempt.purchase == attempts[-1].purchase and (attempt.open or same):
-            answered = (attempt if same else attempt.bought(job)).but(generation=generation)
+            known = VideoJob.from_dict(attempt.job).but(status_route=job.status_route) if same and attempt.job else job
+            answered = attempt.bought(known).but(generation=generation)
             ledger.replace(answered)
             return answered
     attempt = Attempt(

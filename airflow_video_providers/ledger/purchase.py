@@ -10,7 +10,8 @@ what the ledger holds        on an automatic retry               on a user's Cle
 nothing                      buy                                 buy
 refused, or never sent       buy                                 buy
 a request_id                 return that job, send nothing       ``on_clear``: look; a live job is kept,
-                                                                 a finished one is bought again
+                                                                 a finished one is bought again, unless
+                                                                 ``keeps`` says that it is still wanted
 an intent without an answer  ``on_unknown_outcome``: an error,   the same: a Clear does not answer it
                              or buy at most once more
 ===========================  ==================================  =====================================
@@ -95,7 +96,9 @@ def buy_once(
     on_clear: OnClear = "resubmit",
     on_unknown_outcome: OnUnknownOutcome = "fail",
     request_id: str | None = None,
+    status_route: str = "default",
     allowance: Allowance | None = None,
+    keeps: Callable[[VideoJob], bool] | None = None,
 ) -> VideoJob:
     """The job that this task instance bought, buying it where that is certain not to be a second purchase.
 
@@ -112,14 +115,25 @@ def buy_once(
     :param on_unknown_outcome: ``"fail"``, or ``"resubmit"``: buy at most once more per purchase, which may
         pay twice.
     :param request_id: Attach to this job of the vendor's instead, and buy nothing.
+    :param status_route: Which status call knows ``request_id``.
     :param allowance: Price and budget guards.
+    :param keeps: Asked of a finished job that a Clear would buy again: True keeps it, because what was paid for
+        has not reached its place yet.
     :raises SubmissionOutcomeUnknownError: an earlier try, or this one, may have bought; nothing more was sent.
     :raises LedgerError: the ledger could not be read or written; nothing was sent.
     :raises VideoProviderError: whatever ``buy`` raised; with ``charged == "no"`` the next try may buy.
     """
     book = ledger or Ledger(Nowhere())
     if request_id:
-        return _attach(request_id, book, identity, intent, generation, clock, log)
+        named = VideoJob(
+            model=intent.model,
+            request_id=request_id,
+            conn_id=intent.conn_id,
+            status_route=status_route,
+            estimated_cost_usd=intent.estimated_cost_usd,
+            cost_basis=intent.cost_basis,
+        )
+        return _attach(named, book, identity, generation, clock, log)
     if ledger is None:
         if try_number > 1:
             raise no_ledger(identity, intent, try_number)
@@ -137,7 +151,8 @@ def buy_once(
         job = _job_of(kept)
         if decision.action == "look" and on_clear == "resubmit":
             job = look(job)
-        if decision.action == "keep" or on_clear != "resubmit" or not job.status.terminal:
+        wanted = not job.status.terminal or (keeps is not None and keeps(job))
+        if decision.action == "keep" or on_clear != "resubmit" or wanted:
             return _keep(job, kept, book, intent, generation, log)
         log.info("Cleared by a user: job %s is %s; buying again for %s.", job.request_id, job.status, intent.price)
         purchase += 1
@@ -238,27 +253,14 @@ def _lost_race(book: Ledger, identity: Identity, log: Logger) -> VideoJob:
 
 
 def _attach(
-    request_id: str,
-    book: Ledger,
-    identity: Identity,
-    intent: Intent,
-    generation: int | None,
-    clock: Callable[[], datetime],
-    log: Logger,
+    job: VideoJob, book: Ledger, identity: Identity, generation: int | None, clock: Callable[[], datetime], log: Logger
 ) -> VideoJob:
     """A job that a person names. The ledger learns of it where it can; attaching needs no ledger."""
-    job = VideoJob(
-        model=intent.model,
-        request_id=request_id,
-        conn_id=intent.conn_id,
-        estimated_cost_usd=intent.estimated_cost_usd,
-        cost_basis=intent.cost_basis,
-    )
     try:
         attach(book, identity, job, generation=generation, now=clock())
     except LedgerError as failure:
         log.warning("%s The job is attached without it.", failure.what)
-    log.info("Attached to job %s as asked; nothing was sent.", request_id)
+    log.info("Attached to job %s as asked; nothing was sent.", job.request_id)
     return job
 
 

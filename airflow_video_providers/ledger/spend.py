@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow_video_providers.exceptions import InvalidRequestError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_video_providers.ledger.budget import RunBudget
     from airflow_video_providers.ledger.records import Key
 
@@ -108,13 +110,11 @@ class Limits:
 
     :param max_cost_usd: The most that one submit may be estimated to cost.
     :param max_run_cost_usd: The most that all submits of a DAG run together may be estimated to cost.
-    :param submits_enabled: False stops all buying.
     :param allow_unknown_price: Buy under a limit although no price is known; such a submit counts as nothing.
     """
 
     max_cost_usd: Decimal | None = None
     max_run_cost_usd: Decimal | None = None
-    submits_enabled: bool = True
     allow_unknown_price: bool = False
 
     @classmethod
@@ -128,25 +128,12 @@ class Limits:
     ) -> Self:
         """The limits of a submit, from its own arguments and its connection's extra.
 
-        :param extra: The connection's extra: ``max_cost_usd``, ``max_run_cost_usd``, ``submits_enabled``.
+        :param extra: The connection's extra: ``max_cost_usd``, ``max_run_cost_usd``.
         :raises InvalidRequestError: one of them is malformed.
         """
-        enabled = extra.get("submits_enabled", True)
-        if isinstance(enabled, str):  # so a URI holds it
-            enabled = {"true": True, "false": False, "": True}.get(enabled.strip().lower(), enabled)
-        if enabled is None:  # a form that was not filled in
-            enabled = True
-        if not isinstance(enabled, bool):
-            raise InvalidRequestError(
-                f"submits_enabled in the connection's extra is {enabled!r}; it must be true or false.",
-                field="submits_enabled",
-                value=enabled,
-                allowed="true or false",
-            )
         return cls(
             max_cost_usd=_stricter("max_cost_usd", max_cost_usd, extra),
             max_run_cost_usd=_stricter("max_run_cost_usd", max_run_cost_usd, extra),
-            submits_enabled=enabled,
             allow_unknown_price=allow_unknown_price,
         )
 
@@ -155,13 +142,6 @@ class Limits:
 
         :raises InvalidRequestError: nothing was sent.
         """
-        if not self.submits_enabled:
-            raise InvalidRequestError(
-                "The connection does not buy: submits_enabled is false.",
-                field="submits_enabled",
-                remedy="Set submits_enabled to true in the connection's extra, then run the task again.",
-                model=model,
-            )
         if cost.usd is None:
             if self.limited and not self.allow_unknown_price:
                 raise InvalidRequestError(
@@ -199,12 +179,14 @@ class Guard:
     """The :class:`~airflow_video_providers.ledger.purchase.Allowance` of one submit.
 
     :param budget: The run's budget; has to be there where ``limits.max_run_cost_usd`` is set.
+    :param switch: Asked first: raises where nothing may be bought at all.
     """
 
     model: str
     cost: Estimate
     limits: Limits
     budget: RunBudget | None = None
+    switch: Callable[[], None] | None = None
 
     def grant(self, key: Key, *, uncharged: Sequence[Key]) -> None:
         """Refuse, or reserve the estimate in the run's budget.
@@ -212,6 +194,8 @@ class Guard:
         :raises InvalidRequestError: nothing was sent.
         :raises LedgerError: the budget could not be read or written; nothing was sent.
         """
+        if self.switch is not None:
+            self.switch()
         self.limits.check(self.cost, model=self.model)
         if self.limits.max_run_cost_usd is None:
             return

@@ -100,4 +100,4 @@ class LandsVideo(TellsLineage, BaseOperator):
         if not made_while_running(self):
             from airflow_video_providers.operators import literals
 
-            literals.check_layout(key_template)
+            literals.check_landing(key_template, verify, media_types)

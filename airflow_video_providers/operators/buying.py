@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_video_providers import catalogue, metrics
-from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.exceptions import InvalidRequestError, LedgerError
 from airflow_video_providers.hooks.base import VideoHook
+from airflow_video_providers.jobs import JobStatus
 from airflow_video_providers.ledger.budget import RunBudget
 from airflow_video_providers.ledger.config import default_on_clear, open_ledger
 from airflow_video_providers.ledger.gestures import void_after_error
 from airflow_video_providers.ledger.purchase import buy_once
 from airflow_video_providers.ledger.records import Identity, Intent
 from airflow_video_providers.ledger.spend import Estimate, Guard, Limits, estimate
+from airflow_video_providers.polling import GRACE
 from airflow_video_providers.vendors.base import utcnow
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Callable
     from pathlib import Path
 
     from airflow.sdk import Context
@@ -55,10 +59,17 @@ def rendered_request(task: BuysVideo) -> VideoModel:
     return request
 
 
-def buy(task: BuysVideo, context: Context, *, into: Path | None = None) -> VideoJob:
+def buy(
+    task: BuysVideo,
+    context: Context,
+    *,
+    into: Path | None = None,
+    keeps: Callable[[VideoJob], bool] | None = None,
+) -> VideoJob:
     """The job that this task instance bought, now or in an earlier try.
 
     :param into: Buy on the route that answers with the video itself, and stream it to this file.
+    :param keeps: Which finished jobs a Clear keeps instead of buying again; none by default.
     """
     hook = VideoHook.for_model(task.model, task.conn_id)
     settings = hook.settings  # whatever is wrong with the connection must show before an intent is stored
@@ -91,7 +102,7 @@ def buy(task: BuysVideo, context: Context, *, into: Path | None = None) -> Video
         if into is None:
             job = hook.submit(order.request, extra_fields=task.extra_fields)
         else:
-            job = hook.generate_to_file(order.request, into)
+            job = hook.generate_to_file(order.request, into, extra_fields=task.extra_fields)
         return job.but(
             estimated_cost_usd=order.cost.usd, cost_basis=order.cost.basis, request_sha256=intent.request_sha256
         )
@@ -102,7 +113,7 @@ def buy(task: BuysVideo, context: Context, *, into: Path | None = None) -> Video
             identity=identity,
             intent=intent,
             buy=paid_call,
-            look=hook.status,
+            look=_look,
             clock=utcnow,
             log=cast("logging.Logger", task.log),  # Airflow's own logger, by the same protocol
             generation=ti.max_tries,
@@ -110,7 +121,9 @@ def buy(task: BuysVideo, context: Context, *, into: Path | None = None) -> Video
             on_clear=task.on_clear or default_on_clear(),
             on_unknown_outcome=task.on_unknown_outcome,
             request_id=task.request_id or None,
-            allowance=Guard(task.model, order.cost, order.limits, budget),
+            status_route=settings.status_route,
+            allowance=Guard(task.model, order.cost, order.limits, budget, switch=hook.refuse_if_off),
+            keeps=keeps,
         )
     finally:
         hook.close()
@@ -119,7 +132,25 @@ def buy(task: BuysVideo, context: Context, *, into: Path | None = None) -> Video
         metrics.submitted(job)
     if job.remaining_credits is not None:
         task.log.info("Credits left in the account: %s.", job.remaining_credits)
-    return job.but(status_route=settings.status_route) if task.request_id else job
+    return job
+
+
+def _look(job: VideoJob) -> VideoJob:
+    """How a job stands that a Clear meets, asked with the connection that bought it.
+
+    :raises VideoProviderError: nobody can tell; nothing is bought then.
+    """
+    hook = VideoHook.for_model(job.model, job.conn_id)
+    try:
+        seen = hook.status(job)
+    except InvalidRequestError as wrong:
+        raise wrong.about(job) from wrong.__cause__
+    finally:
+        hook.close()
+    young = job.submitted_at is not None and utcnow() < job.submitted_at + GRACE
+    if seen.status is JobStatus.EXPIRED and young:  # the vendor's store may lag behind its submit
+        return seen.but(status=JobStatus.UNKNOWN)
+    return seen
 
 
 @dataclass(frozen=True)
@@ -144,15 +175,39 @@ def _order(task: BuysVideo, extra: Mapping[str, Any]) -> _Order:
         max_run_cost_usd=task.max_run_cost_usd,
         allow_unknown_price=task.allow_unknown_price,
     )
-    return _Order(request, {**request.body(), **(task.extra_fields or {})}, cost, limits)
+    body = {**request.body(), **(task.extra_fields or {})}
+    try:
+        json.dumps(body, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequestError(
+            f"extra_fields hold something that JSON cannot ({error}).",
+            remedy="Use text, numbers, true, false, lists and dicts.",
+            model=task.model,
+            field="extra_fields",
+        ) from error
+    return _Order(request, body, cost, limits)
+
+
+def not_landed(context: Context) -> Callable[[VideoJob], bool]:
+    """Tells of a job whether it has succeeded and this task has neither landed it nor lost it for good."""
+
+    def not_landed(job: VideoJob) -> bool:
+        ledger = open_ledger(context)
+        return ledger is not None and job.status is JobStatus.SUCCEEDED and not ledger.settled(job.request_id)
+
+    return not_landed
 
 
 def may_buy_again(task: GenerateVideoOperator, context: Context, error: JobErroredError) -> bool:
     """Take back a job that the vendor's own error ended without a charge, so that the next try buys again."""
-    ledger = open_ledger(context)
-    if ledger is None or error.job is None:
+    try:
+        ledger = open_ledger(context)
+        if ledger is None or error.job is None:
+            return False
+        free = void_after_error(ledger, identity_of(context), error.job, limit=task.resubmit_on_error)
+    except LedgerError as failure:  # the job's own error is what must be told
+        task.log.warning("Nothing is bought again: %s", failure.what)
         return False
-    free = void_after_error(ledger, identity_of(context), error.job, limit=task.resubmit_on_error)
     if free:
         task.log.info("Job %s was not charged: the next try buys again.", error.job.request_id)
     return free

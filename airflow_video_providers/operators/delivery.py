@@ -2,56 +2,80 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_video_providers import metrics
 from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.landing import Landing
+from airflow_video_providers.landing.media import require_av
+from airflow_video_providers.ledger.book import Ledger, Nowhere
 from airflow_video_providers.ledger.config import open_ledger
 from airflow_video_providers.lineage import note_landed
 
 if TYPE_CHECKING:
     import logging
+    from collections.abc import Iterator
     from pathlib import Path
 
     from airflow.sdk import Context
 
+    from airflow_video_providers.exceptions import OutputExpiredError
     from airflow_video_providers.jobs import VideoJob
     from airflow_video_providers.operators.arguments import LandsVideo
 
 
 def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | None = None) -> dict[str, Any]:
     """Land the job, or the file that its answer brought, and tell Airflow about it; returns the manifest."""
-    hook = VideoHook.for_model(job.model, job.conn_id)
-    options: dict[str, Any] = {}
-    if task.media_types is not None:
-        options["media_types"] = task.media_types
-    if task.max_bytes is not None:
-        options["max_bytes"] = task.max_bytes
-    landing = Landing(
-        output_path=task.output_path,
-        overwrite=task.overwrite,
-        verify=task.verify,
-        key_template=task.key_template,
-        poster=task.poster,
-        timeout=task.download_timeout,
-        allow_private_hosts=_private_hosts(hook, task),
-        refresh=hook.status,
-        task=_origin(context),
-        extra_manifest=task.extra_manifest,
-        log=cast("logging.Logger", task.log),  # Airflow's own logger, by the same protocol
-        **options,
-    )
     task.known_job = job
+    hook = VideoHook.for_model(job.model, job.conn_id)
     try:
+        landing = replace(
+            _landing(task),
+            allow_private_hosts=_private_hosts(hook, task),
+            refresh=hook.status,
+            task=_origin(context),
+        )
         task.manifest = manifest = landing.run(job, file=file)
+    except InvalidRequestError as wrong:
+        raise wrong.about(job) from wrong.__cause__
     finally:
         hook.close()
     metrics.landed(manifest)
     note_landed(task, context, hook, job, manifest)
     _take_off_ledger(job, manifest, task, context)
     return manifest
+
+
+def check_delivery(task: LandsVideo) -> None:
+    """What can be wrong about the landing must show before anything is bought.
+
+    :raises InvalidRequestError: an option is wrong, or the worker lacks what it needs.
+    """
+    _landing(task)
+    if task.poster or task.verify == "decode":
+        require_av()
+
+
+def _landing(task: LandsVideo) -> Landing:
+    options: dict[str, Any] = {}
+    if task.media_types is not None:
+        options["media_types"] = task.media_types
+    if task.max_bytes is not None:
+        options["max_bytes"] = task.max_bytes
+    return Landing(
+        output_path=task.output_path,
+        overwrite=task.overwrite,
+        verify=task.verify,
+        key_template=task.key_template,
+        poster=task.poster,
+        timeout=task.download_timeout,
+        extra_manifest=task.extra_manifest,
+        log=cast("logging.Logger", task.log),  # Airflow's own logger, by the same protocol
+        **options,
+    )
 
 
 def _private_hosts(hook: VideoHook, task: LandsVideo) -> frozenset[str]:
@@ -76,10 +100,22 @@ def _origin(context: Context) -> dict[str, Any]:
 
 
 def _take_off_ledger(job: VideoJob, manifest: dict[str, Any], task: LandsVideo, context: Context) -> None:
-    """Take the job off the list of what was bought and never landed, where there is such a list."""
+    """Take the job off the list of what was bought and never landed; a Clear may now buy again."""
+    with _telling_ledger(task, context, f"{job.request_id} has landed") as ledger:
+        ledger.mark_landed(job.request_id, manifest["manifest_uri"])
+
+
+def lose(error: OutputExpiredError, task: LandsVideo, context: Context) -> None:
+    """The paid clip is gone at the vendor: a Clear of this task may buy again."""
+    if error.request_id is not None:
+        with _telling_ledger(task, context, f"the output of {error.request_id} is gone") as ledger:
+            ledger.mark_lost(error.request_id)
+
+
+@contextmanager
+def _telling_ledger(task: LandsVideo, context: Context, what: str) -> Iterator[Ledger]:
+    """The ledger, or a stand-in where there is none. No trouble with it changes how the task ends."""
     try:
-        ledger = open_ledger(context)
-        if ledger is not None:
-            ledger.mark_landed(job.request_id, manifest["manifest_uri"])
-    except VideoProviderError as error:  # the clip is safe: a list that is one entry too long must not fail it
-        task.log.warning("The ledger could not be told that %s has landed: %s", job.request_id, error.what)
+        yield open_ledger(context) or Ledger(Nowhere())
+    except VideoProviderError as error:
+        task.log.warning("The ledger could not be told that %s: %s", what, error.what)

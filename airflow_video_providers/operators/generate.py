@@ -10,6 +10,7 @@ from airflow_video_providers.exceptions import (
     InvalidRequestError,
     JobErroredError,
     JobTimeoutError,
+    OutputExpiredError,
     VideoProviderError,
 )
 from airflow_video_providers.hooks.retries import fail
@@ -19,6 +20,9 @@ try:
     from airflow.sdk.exceptions import TaskDeferralTimeout
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import TaskDeferralTimeout  # type: ignore[no-redef] # the same class, older address
+
+#: A century in seconds: a longer wait has no end that a calendar can hold.
+_FOR_EVER = 3.2e9
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,16 +36,26 @@ if TYPE_CHECKING:
 class GenerateVideoOperator(BuysVideo, LandsVideo):
     """Buy one video, wait for it without a worker, and land it: the three tasks in one.
 
-    A retry returns to the job that an earlier try bought, as :class:`SubmitVideoOperator` does, waits for it, and
-    lands it. XCom: ``return_value`` is the manifest, ``request_id`` the vendor's id, ``job`` the finished job.
+    ::
 
-    Every parameter of ``SubmitVideoOperator`` and of ``DownloadVideoOperator``, and:
+        GenerateVideoOperator.partial(
+            task_id="video",
+            model="pixazo:pixverse-v6-text-to-video",
+            output_path="s3://aws_default@bucket/videos",
+            max_active_tis_per_dagrun=16,
+        ).expand(request=[{"prompt": "a fox"}, {"prompt": "an owl"}])
+
+    A retry returns to the job that an earlier try bought, as that of ``SubmitVideoOperator`` does, waits for it, and
+    lands it. So does a user's Clear until the video has landed, or the vendor no longer has it. XCom:
+    ``return_value`` is the manifest, ``request_id`` the vendor's id, ``job`` the finished job.
+
+    Every parameter of ``SubmitVideoOperator``, those of ``DownloadVideoOperator`` except ``job``, and:
 
     :param deferrable: Wait in the triggerer and hold no worker. Default True.
     :param timeout: Seconds to wait for the job, or a timedelta. Default: one hour.
     :param poll_interval: Seconds between two looks. Unset (the default), looks fall where completion is likely.
     :param soft_fail: Skip instead of failing, for every error of this package. Default False.
-    :param never_fail: The same.
+    :param never_fail: The same as ``soft_fail``. Default False.
     :param resubmit_on_error: How often a retry may buy again after the vendor's own system error, and only where
         its documents say that nothing was charged, which is Pixazo's ERROR alone. Default 0: never.
     :param synchronous: Use the route that answers with the video itself, which only Segmind has, and hold the
@@ -76,11 +90,10 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         self.deferrable = deferrable
         self.timeout = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
         self.poll_interval = poll_interval
-        if poll_interval is not None and (not isinstance(poll_interval, int | float) or poll_interval <= 0):
-            # A trigger's arguments are stored after the purchase: what cannot be stored must show before it.
-            raise InvalidRequestError(
-                f"poll_interval is {poll_interval!r}.", field="poll_interval", allowed="a number of seconds above 0"
-            )
+        for name, seconds in (("timeout", self.timeout), ("poll_interval", poll_interval)):
+            # A trigger's arguments are made and stored after the purchase: what cannot be must show before it.
+            if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < _FOR_EVER):
+                raise InvalidRequestError(f"{name} is {seconds!r}.", field=name, allowed="a number of seconds above 0")
         self.soft_fail = soft_fail
         self.never_fail = never_fail
         self.resubmit_on_error = resubmit_on_error
@@ -88,14 +101,16 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy, or return to what an earlier try bought; then wait."""
         from airflow_video_providers.hooks.waiting import Waiting
-        from airflow_video_providers.operators.buying import buy
+        from airflow_video_providers.operators.buying import buy, not_landed
+        from airflow_video_providers.operators.delivery import check_delivery
 
         try:
+            check_delivery(self)
             if self.synchronous:
                 from airflow_video_providers.operators.synchronous import generate_now
 
                 return generate_now(self, context)
-            job = buy(self, context)
+            job = buy(self, context, keeps=not_landed(context))
             context["ti"].xcom_push(key="request_id", value=job.request_id)
             waiting = Waiting(job, timeout=self.timeout, pace=self.poll_interval, log=self.log, sleep=self._sleep)
             done = waiting.done_before() if self.deferrable else waiting.until_done()
@@ -160,4 +175,8 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
             from airflow_video_providers.operators.buying import may_buy_again
 
             error.retryable = may_buy_again(self, context, error)
+        if isinstance(error, OutputExpiredError):
+            from airflow_video_providers.operators.delivery import lose
+
+            lose(error, self, context)
         fail(self, error)

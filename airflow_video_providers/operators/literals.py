@@ -60,12 +60,15 @@ def check_literals(model: Any, request: Any, request_id: Any) -> None:
         )
 
 
-def check_layout(key_template: Any) -> None:
-    """Is a layout one that can be filled in?
+def check_landing(key_template: Any, verify: Any, media_types: Any) -> None:
+    """What can be checked of a landing.
 
-    :raises InvalidRequestError: it names a part that there is not, or could put two clips in one place.
+    :raises InvalidRequestError: the layout names a part that there is not, or could put two clips in one place; there
+        is no such way to verify, or no such type.
     """
-    if key_template is not None and not comes_later(key_template):
-        from airflow_video_providers.landing import check_key_template
+    given = {"key_template": key_template, "verify": verify, "media_types": media_types}
+    options = {name: value for name, value in given.items() if value is not None and not comes_later(value)}
+    if options != {"verify": "container"}:
+        from airflow_video_providers.landing import Landing
 
-        check_key_template(key_template)
+        Landing(output_path="", **options)

@@ -18,6 +18,7 @@ from airflow_video_providers.vendors.base import Vendor
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_video_providers.jobs import VideoJob
     from airflow_video_providers.operators.generate import GenerateVideoOperator
 
 
@@ -40,7 +41,7 @@ def generate_now(task: GenerateVideoOperator, context: Context) -> dict[str, Any
     """Buy, hold the worker until the video has come, land it; returns the manifest.
 
     There is no way back to such a job: the video exists in the answer alone. It is kept on the worker's disk
-    until it has landed, so that a retry on the same worker lands it without buying again.
+    until it has landed, so that a retry, or a Clear, on the same worker lands it without buying again.
 
     :raises SubmissionOutcomeUnknownError: the call was interrupted after it was sent; it may be charged.
     :raises OutputMissingError: an earlier try was charged, and its file is not on this worker.
@@ -48,10 +49,14 @@ def generate_now(task: GenerateVideoOperator, context: Context) -> dict[str, Any
     folder = Path(tempfile.gettempdir(), "airflow-video-providers")
     folder.mkdir(mode=0o700, exist_ok=True)
     identity = identity_of(context)
+
+    def kept_as(job: VideoJob) -> Path:
+        return folder / f"{digest([str(identity), job.request_id])[:32]}.video"
+
     with tempfile.TemporaryDirectory(dir=folder) as fresh:
         brought = Path(fresh, "video")
-        job = buy(task, context, into=brought)
-        kept = folder / f"{digest([str(identity), job.request_id])[:32]}.video"
+        job = buy(task, context, into=brought, keeps=lambda job: kept_as(job).exists())
+        kept = kept_as(job)
         if brought.exists():
             brought.replace(kept)
     context["ti"].xcom_push(key="request_id", value=job.request_id)

@@ -19,9 +19,20 @@ __all__ = ["DownloadVideoOperator", "GenerateVideoOperator", "SubmitVideoOperato
 class SubmitVideoOperator(BuysVideo):
     """Buy one video, once, and push the job.
 
+    ::
+
+        submit = SubmitVideoOperator(
+            task_id="submit",
+            model="pixazo:pixverse-v6-text-to-video",
+            request={"prompt": "A paper boat in a rainy street, {{ ds }}", "duration": 5},
+            retries=3,
+        )
+        wait = VideoJobSensor(task_id="wait", job=submit.output)
+
     The intent to buy is stored before the paid call and the job right after it, so that no retry buys a second
-    clip: it returns the job that an earlier try bought. XCom: ``return_value`` is the job as a plain dict for
-    :class:`~airflow_video_providers.sensors.video.VideoJobSensor`, ``request_id`` the vendor's id.
+    clip: it returns the job that an earlier try bought. XCom: ``return_value`` is the job, the fields of
+    :class:`~airflow_video_providers.jobs.VideoJob` as a plain dict; ``request_id`` is the vendor's id, also at
+    ``submit.output["request_id"]``. All arguments of ``BaseOperator`` hold too.
 
     :param model: The model's id, ``"<vendor>:<model>"``, for example ``"pixazo:mochi-v1"``. Templated.
     :param request: What to generate: a dict of the model's fields, or the typed request, for example
@@ -64,15 +75,22 @@ class SubmitVideoOperator(BuysVideo):
         """Nothing is cancelled: no vendor can."""
         self.log.warning(
             "Killed. A video that was bought is still being made and may be charged; no vendor can cancel it. "
-            "Run this task again: it returns the job it bought, or says that the outcome is unknown. It buys nothing twice."
+            "A retry returns the job it bought, or says that the outcome is unknown. So does a Clear while the job runs; "
+            "after its end a Clear buys again, unless on_clear='reattach' is set."
         )
 
 
 class DownloadVideoOperator(LandsVideo):
     """Land a finished video in object storage: whole, verified, and under a name that is a function of the job.
 
+    ::
+
+        land = DownloadVideoOperator(task_id="land", job=wait.output, output_path="s3://aws_default@bucket/videos")
+
     The manifest is written last; a task that is run again finds it and does nothing, also after the vendor's
-    address has expired. XCom: the manifest as plain JSON, with the uri of each file.
+    address has expired. XCom: the manifest as plain JSON; ``outputs`` holds ``uri``, ``bytes``, ``sha256``,
+    ``content_type`` and what the container says (``duration_s``, ``width``, ``height``, codecs) of each file.
+    All arguments of ``BaseOperator`` hold too.
 
     :param job: The finished job, ``wait.output``. Templated.
     :param output_path: Where to land: ``"s3://aws_default@bucket/videos"``, ``gs://``, ``abfs://``, ``file://``,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
+import time
 from datetime import timedelta
 
 import pytest
 from airflow.sdk import DAG
 
-from airflow_video_providers import polling
+from airflow_video_providers import polling, timing
 from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.hooks import waiting
 from airflow_video_providers.operators.video import GenerateVideoOperator
 from airflow_video_providers.simulator import running
-from airflow_video_providers.triggers import poller
 from airflow_video_providers.vendors.pixazo import Pixazo
 from airflow_video_providers.vendors.segmind import Segmind
 from tests.support.airflow import MemoryAirflow
@@ -30,7 +32,7 @@ def server():
 def simulator(server, monkeypatch, tmp_path):
     server.reset()
     monkeypatch.setattr(polling, "GRACE", timedelta(0))
-    monkeypatch.setattr(poller, "SHORTEST_INTERVAL", 0.01)
+    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.01)
     for vendor in (Pixazo, Segmind):
         monkeypatch.setattr(vendor, "poll_seconds", (0.01, 0.05))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -64,6 +66,49 @@ def test_a_retry_after_a_failed_landing_lands_the_same_job(airflow, simulator, t
     (tmp_path / "videos").unlink()
     assert airflow.run(task, try_number=2, retries=1).state == "success"
     assert simulator.ledger()["accepted"] == simulator.ledger()["charges"] == 1
+
+
+def blocked(tmp_path):
+    """Nothing can land here until the file is gone."""
+    (tmp_path / "videos").write_text("a file where the directory should be")
+    return tmp_path / "videos"
+
+
+@pytest.mark.parametrize("ledger", ["state store", "directory"])
+def test_a_clear_lands_what_is_paid_for_and_only_after_that_buys_again(
+    airflow, simulator, tmp_path, monkeypatch, ledger
+):
+    if ledger == "directory":
+        (tmp_path / "ledger").mkdir()
+        monkeypatch.setenv("AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH", str(tmp_path / "ledger"))
+    in_the_way = blocked(tmp_path)
+    task = generate(tmp_path, deferrable=False, poll_interval=0.02)
+    assert airflow.run(task).state == "failed"
+    in_the_way.unlink()
+    assert airflow.run(task, try_number=2, cleared=1).state == "success"
+    assert simulator.ledger()["accepted"] == 1
+    assert airflow.run(task, try_number=3, cleared=2).state == "success"
+    assert simulator.ledger()["accepted"] == 2, "the clip had landed: this Clear is a new wish"
+
+
+def test_a_clear_after_a_time_out_lands_the_job_that_was_finished_meanwhile(airflow, simulator, tmp_path):
+    simulator.configure(run_seconds=[600, 600])
+    task = generate(tmp_path, deferrable=False, poll_interval=0.02, timeout=0.2)
+    outcome = airflow.run(task)
+    assert type(outcome.error).__name__ == "JobTimeoutError"
+    simulator.configure(run_seconds=[0, 0])
+    simulator.advance(1000)
+    task.timeout = 30.0
+    assert airflow.run(task, try_number=2, cleared=1).state == "success"
+    assert simulator.ledger()["accepted"] == 1
+
+
+def test_a_clear_buys_again_where_the_vendor_no_longer_has_the_output(airflow, simulator, tmp_path):
+    task = generate(tmp_path, prompt="[[fault:media_404*]] a fox", deferrable=False, poll_interval=0.02)
+    outcome = airflow.run(task)
+    assert (type(outcome.error).__name__, simulator.ledger()["accepted"]) == ("OutputExpiredError", 1)
+    airflow.run(task, try_number=2, cleared=1)
+    assert simulator.ledger()["accepted"] == 2
 
 
 @pytest.mark.parametrize(("opted_in", "bought"), [(0, 1), (1, 2), (5, 3)])
@@ -124,6 +169,15 @@ def test_a_synchronous_video_that_could_not_be_landed_is_kept_for_the_retry(airf
     assert simulator.ledger()["accepted"] == 1
 
 
+def test_a_clear_lands_a_synchronous_video_that_this_worker_keeps(airflow, simulator, tmp_path):
+    in_the_way = blocked(tmp_path)
+    task = synchronous(tmp_path)
+    assert airflow.run(task).state == "failed"
+    in_the_way.unlink()
+    assert airflow.run(task, try_number=2, cleared=1).state == "success"
+    assert simulator.ledger()["accepted"] == 1
+
+
 def test_a_synchronous_video_whose_file_is_gone_is_an_error_and_not_a_second_purchase(airflow, simulator, tmp_path):
     (tmp_path / "videos").write_text("a file where the directory should be")
     task = synchronous(tmp_path)
@@ -147,3 +201,55 @@ def test_a_layout_that_could_put_two_clips_in_one_place_is_refused_at_parse(tmp_
 
 def test_a_layout_that_comes_later_is_not_judged_at_parse(tmp_path):
     assert generate(tmp_path, key_template="{{ params.layout }}").key_template == "{{ params.layout }}"
+
+
+@pytest.mark.parametrize("option", [{"verify": "decoded"}, {"media_types": ["mp4"]}])
+def test_a_landing_option_that_is_wrong_is_refused_at_parse(tmp_path, option):
+    with pytest.raises(InvalidRequestError, match=next(iter(option))):
+        generate(tmp_path, **option)
+
+
+@pytest.mark.parametrize("option", [{"verify": "decode"}, {"poster": True}])
+def test_what_the_landing_lacks_on_the_worker_shows_before_anything_is_bought(
+    airflow, simulator, tmp_path, monkeypatch, option
+):
+    monkeypatch.setitem(sys.modules, "av", None)
+    outcome = airflow.run(generate(tmp_path, **option))
+    assert "airflow-video-providers[media]" in str(outcome.error)
+    assert (outcome.error.charged, simulator.ledger()["accepted"]) == ("no", 0)
+
+
+@pytest.mark.parametrize("timeout", [0, float("inf"), float("nan")])
+def test_a_time_out_that_no_calendar_holds_is_refused_before_anything_is_bought(tmp_path, timeout):
+    with pytest.raises(InvalidRequestError, match="timeout"):
+        generate(tmp_path, timeout=timeout)
+
+
+def test_extra_fields_go_over_the_synchronous_route_too(airflow, simulator, tmp_path):
+    assert airflow.run(synchronous(tmp_path, extra_fields={"quality": "hd"})).state == "success"
+    (call,) = [call for call in simulator.requests("segmind") if call["method"] == "POST"]
+    assert call["body"] == {"prompt": "a fox", "quality": "hd"}
+
+
+def test_an_error_about_the_connection_after_the_purchase_speaks_of_the_job(airflow, simulator, tmp_path):
+    task = generate(tmp_path, deferrable=True, poll_interval=0.02)
+    deferred = airflow.run(task)
+    airflow.fire(deferred.message)
+    bad = airflow.connections["pixazo_default"]
+    airflow.connections["pixazo_default"] = {**bad, "password": ""}
+    error = airflow.run(task).error
+    assert type(error) is InvalidRequestError
+    assert error.request_id == simulator.ledger()["jobs"][0]["request_id"]
+    assert error.charged != "no"
+    assert "Nothing was charged" not in str(error)
+
+
+def test_a_result_that_cannot_be_read_for_minutes_leaves_the_retries_alone(airflow, simulator, tmp_path, monkeypatch):
+    monkeypatch.setattr(waiting, "_RESULT_PATIENCE", timedelta(seconds=0.2))
+    task = generate(tmp_path, deferrable=True, poll_interval=0.02)
+    task._sleep = staticmethod(lambda _: time.sleep(0.02))
+    airflow.fire(airflow.run(task).message)
+    simulator.fault("http_502", on="status", count=None)
+    outcome = airflow.run(task, retries=1)
+    assert outcome.state == "up_for_retry"
+    assert "result could not be read" in str(outcome.error)

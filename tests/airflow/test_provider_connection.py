@@ -135,6 +135,7 @@ def understood(extra):
         cost.usd,
         Limits.of(settings.extra),
         settings.status_route,
+        settings.submits_enabled,
     )
 
 
@@ -148,20 +149,21 @@ def test_a_filled_form_is_understood_as_numbers_and_as_text(form):
         30,
         {"gpu.internal", "127.0.0.1"},
         Decimal("0.20"),
-        Limits(Decimal("0.5"), Decimal(10), submits_enabled=True),
+        Limits(Decimal("0.5"), Decimal(10)),
         "default",
+        True,
     )
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_a_form_that_was_not_filled_in_means_the_defaults(nothing):
     blank = dict.fromkeys((*FIELDS, "status_route"), nothing)
-    assert understood(blank) == understood({}) == (None, frozenset(), None, Limits(), "default")
+    assert understood(blank) == understood({}) == (None, frozenset(), None, Limits(), "default", True)
 
 
 @pytest.mark.parametrize("off", [False, "false", "False"])
 def test_buying_can_be_switched_off_in_every_form(off):
-    assert Limits.of({"submits_enabled": off}).submits_enabled is False
+    assert understood({"submits_enabled": off})[-1] is False
 
 
 @pytest.mark.parametrize(

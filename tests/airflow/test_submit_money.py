@@ -289,3 +289,39 @@ def test_the_budget_of_a_run_is_exact_over_its_tasks_where_the_ledger_is_shared(
     else:
         assert all("ledger_path" in str(outcome.error) for outcome in outcomes)
         assert desk.accepted == 0
+
+
+def test_a_clear_right_after_the_submit_keeps_a_job_that_the_status_store_does_not_know_yet(desk):
+    desk.simulator.configure(run_seconds=(600, 600))
+    desk.run(desk.submit(), retries=1)
+    desk.simulator.fault("not_found", on="status")
+    assert desk.run(desk.submit(), try_number=2, retries=1, cleared=1).state == "success"
+    assert desk.accepted == 1
+
+
+def test_a_clear_asks_about_the_job_with_the_connection_that_bought_it(desk):
+    desk.simulator.configure(run_seconds=(600, 600))
+    desk.run(desk.submit(), retries=1)
+    desk.airflow.connections["other"] = desk.simulator.connection("pixazo", key="bad-0123456789")
+    outcome = desk.run(desk.submit(conn_id="other"), try_number=2, retries=1, cleared=1)
+    assert outcome.state == "success"
+    assert desk.airflow.xcom("submit")["conn_id"] == "pixazo_default"
+    assert desk.accepted == 1
+
+
+@pytest.mark.parametrize("value", [{1, 2}, b"x"], ids=["a set", "bytes"])  # Airflow itself refuses a NaN
+def test_what_json_cannot_hold_is_refused_before_an_intent_is_stored(desk, value):
+    outcome = desk.run(desk.submit(extra_fields={"odd": value}))
+    assert (name(outcome), outcome.error.charged) == ("InvalidRequestError", "no")
+    assert desk.bodies() == []
+    assert desk.airflow.store == {}
+
+
+def test_an_attached_job_is_asked_for_by_the_connections_own_status_route_also_after_that_changed(desk):
+    desk.connect("pixazo", extra={"status_route": "legacy"})
+    desk.run(desk.submit("pixazo:mochi-v1", {"prompt": "a fox"}, request_id="old-id"), retries=1)
+    assert desk.airflow.xcom("submit")["status_route"] == "legacy"
+    desk.connect("pixazo")
+    desk.run(desk.submit("pixazo:mochi-v1", {"prompt": "a fox"}), try_number=2, retries=1)
+    assert desk.airflow.xcom("submit")["status_route"] == "legacy"
+    assert desk.accepted == 0

@@ -249,3 +249,16 @@ def test_before_airflow_33_a_useless_retry_becomes_a_failure_that_airflow_does_n
     with pytest.raises(AirflowFailException if turned else type(error)) as caught, errors_for_airflow():
         raise error
     assert not turned or (caught.value.__cause__ is error and str(caught.value) == str(error))
+
+
+def test_a_connection_that_does_not_buy_stops_the_hooks_own_calls_too(connect, tmp_path):
+    connect("segmind_default", conn_type="segmind", extra={"submits_enabled": False})
+    hook, script = SegmindHook(), scripted(answer(200, {"status": "QUEUED"}))
+    hook.__dict__["_client"] = script.client("segmind")
+    wanted = request("segmind:mochi-1")
+    for buy in (lambda: hook.submit(wanted), lambda: hook.generate_to_file(wanted, tmp_path / "a.mp4")):
+        with pytest.raises(InvalidRequestError, match="submits_enabled") as caught:
+            buy()
+        assert caught.value.charged == "no"
+    assert script.sent == []
+    assert hook.status(job("segmind")).status == "queued", "what was bought can still be asked for"

@@ -122,3 +122,14 @@ def test_a_request_budget_is_read_as_number_or_text(value, read):
 def test_private_hosts_are_a_list(value):
     with pytest.raises(InvalidRequestError, match=r"allow_private_hosts.*a list of host names"):
         _ = Settings("mine", KEY, extra={"allow_private_hosts": value}).allow_private_hosts
+
+
+@pytest.mark.parametrize("value", [False, "false", "False "])
+def test_buying_can_be_switched_off(value):
+    assert Settings("mine", KEY, extra={"submits_enabled": value}).submits_enabled is False
+
+
+@pytest.mark.parametrize("value", ["maybe", 0, []])
+def test_a_switch_that_is_neither_on_nor_off_is_refused(value):
+    with pytest.raises(InvalidRequestError, match=r"submits_enabled.*true or false"):
+        _ = Settings("mine", KEY, extra={"submits_enabled": value}).submits_enabled

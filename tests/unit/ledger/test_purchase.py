@@ -201,6 +201,24 @@ def test_a_clear_buys_a_finished_job_again_and_logs_the_price(task, vendor, capl
     assert re.search(f"Cleared by a user: job job-1 is {status}; buying again for an unknown price", caplog.text)
 
 
+def test_a_clear_keeps_a_finished_job_that_has_not_reached_its_place(task, vendor):
+    task.run()
+    vendor.finish("job-1")
+    asked = []
+    assert task.clear().run(keeps=lambda job: asked.append(job.status) or True).request_id == "job-1"
+    assert asked == [JobStatus.SUCCEEDED]
+    assert task.clear().run(keeps=lambda job: False).request_id == "job-2"
+
+
+def test_a_lost_output_settles_a_job_and_stays_on_the_list_of_what_never_landed(task):
+    job = task.run()
+    assert not task.ledger.settled(job.request_id)
+    task.ledger.mark_lost(job.request_id)
+    assert task.ledger.settled(job.request_id)
+    if task.ledger.store.shared:
+        assert [attempt.request_id for attempt in task.ledger.unfinished()] == [job.request_id]
+
+
 def test_an_unknown_status_word_is_a_job_that_still_runs(task, vendor):
     task.run()
     vendor.finish("job-1", JobStatus.UNKNOWN)

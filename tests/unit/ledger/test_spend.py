@@ -92,20 +92,11 @@ def test_an_unknown_price_under_a_limit_is_refused_unless_allowed(limit):
     Limits().check(Estimate(), model=MODEL)
 
 
-@pytest.mark.parametrize("value", [False, "false", "False "])
-def test_submits_enabled_false_stops_all_buying(value):
-    with pytest.raises(InvalidRequestError, match="submits_enabled"):
-        Limits.of({"submits_enabled": value}).check(KNOWN, model=MODEL)
-
-
-@pytest.mark.parametrize("value", ["maybe", 0, []])
-def test_a_switch_that_is_neither_is_refused(value):
-    with pytest.raises(InvalidRequestError, match="submits_enabled"):
-        Limits.of({"submits_enabled": value})
-
-
 def test_a_refusal_stores_no_intent_and_a_bought_job_is_kept_when_buying_was_stopped(task, vendor):
-    stopped = Guard(MODEL, KNOWN, Limits(submits_enabled=False))
+    def off():
+        raise InvalidRequestError("Nothing is bought with this connection.")
+
+    stopped = Guard(MODEL, KNOWN, Limits(), switch=off)
     with pytest.raises(InvalidRequestError):
         task.run(allowance=stopped)
     assert task.ledger.attempts(task.identity) == []
