@@ -40,8 +40,16 @@ REQUESTS_PER_SECOND_LOST = 4.0
 #: Each pause is stretched by up to this share, so that jobs submitted together do not stay together.
 JITTER = 0.1
 
+#: An author's own interval cannot be shorter than this, in seconds.
+SHORTEST_INTERVAL = 1.0
+
 _STEPS = [step / 5 for step in range(-23, 24)]
 _ROOT_2 = math.sqrt(2)
+
+
+def own_interval(seconds: float) -> float:
+    """An author's interval between two looks, in seconds, as it is kept to."""
+    return max(seconds, SHORTEST_INTERVAL)
 
 
 class Timing:

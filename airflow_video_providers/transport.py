@@ -37,6 +37,12 @@ def loop_transport(home: httpx.URL) -> httpx.AsyncBaseTransport:
     return kind(limits=LIMITS, **options)
 
 
+def prepare() -> None:
+    """Load what a first look needs, from a thread: imports and authorities would hold up the event loop."""
+    _aiohttp_kind()
+    _trusted()
+
+
 class Lanes(httpx.AsyncBaseTransport):
     """Plain httpx as single connections, the last used first. It returns responses that are read to their end.
 

@@ -24,11 +24,20 @@ if TYPE_CHECKING:
 
 
 class VideoJobSensor(TellsLineage, BaseSensorOperator):
-    """Wait until a video is finished. XCom: the finished job, for ``DownloadVideoOperator``.
+    """Wait until a video is finished.
+
+    ::
+
+        wait = VideoJobSensor(task_id="wait", job=submit.output, timeout=timedelta(minutes=30))
+
+    XCom: the finished job, the fields of :class:`~airflow_video_providers.jobs.VideoJob` as a plain dict with
+    ``outputs``, for ``DownloadVideoOperator``.
 
     A lost answer never ends the wait, and neither does a rate limit: only the vendor's own final word does, a job
     that it no longer knows, or ``timeout``. Deferrable by default; ``deferrable=False`` with ``mode="poke"`` or
-    ``mode="reschedule"`` gives the same result.
+    ``mode="reschedule"`` gives the same result. All arguments of ``BaseSensorOperator`` hold too, except
+    ``silent_fail``, ``exponential_backoff`` and ``max_wait``, which have no effect: lost answers are carried anyway, and
+    looks are timed by what is known of the model.
 
     :param job: The job, ``submit.output``. Templated.
     :param model: With ``request_id``: the model's id, instead of ``job``. Templated.
@@ -41,11 +50,13 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
     :param poke_interval: Seconds between two looks. Unset (the default), looks fall where completion is likely.
     :param start_from_trigger: Start in the triggerer and end there, without any worker, where it goes well or is
         skipped; an error wakes a worker that raises it. Airflow 3.3; before that, and in ``dag.test()``, the wait is
-        the ordinary one. Such a task bypasses pools, ``max_active_tasks``, outlets and lineage. For a mapped
+        the ordinary one. Such a task bypasses pools, ``max_active_tasks`` and its kin, outlets and lineage, and
+        ``execution_timeout`` holds for it. For a mapped
         sensor see :meth:`partial_from_trigger`. Default False.
-    :param soft_fail: Skip instead of failing, for every error that this sensor raises.
-    :param never_fail: The same.
-    :param mode: ``"poke"`` or ``"reschedule"``, where ``deferrable=False``.
+    :param start_trigger_args: Made by :meth:`partial_from_trigger`.
+    :param soft_fail: Skip instead of failing, for every error that this sensor raises. Default False.
+    :param never_fail: The same as ``soft_fail``. Default False.
+    :param mode: ``"poke"`` (default) or ``"reschedule"``, where ``deferrable=False``.
     :raises JobFailedError: the vendor says that it failed.
     :raises JobErroredError: the vendor had an error of its own.
     :raises JobCancelledError: it was cancelled at the vendor.
@@ -101,10 +112,11 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
         job: Any,
         *,
         conn_id: str | None = None,
-        timeout: float = 3600,
-        poke_interval: float | None = None,
+        timeout: timedelta | float = 3600,
+        poke_interval: timedelta | float | None = None,
         soft_fail: bool = False,
         never_fail: bool = False,
+        execution_timeout: timedelta | None = None,
     ) -> dict[str, Any]:
         """Arguments for ``.partial()`` of a mapped sensor that starts in the triggerer.
 
@@ -114,14 +126,24 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
                 job=submit.output
             )
 
-        :param job: The output of a task that is mapped one to one with the sensor. The others as in the class.
+        :param job: The output of a task that is mapped one to one with the sensor.
+        :param conn_id: As in the class, and so are the next ones.
+        :param timeout: Seconds to wait in all, or a timedelta. Default: one hour.
+        :param poke_interval: Seconds between two looks, or a timedelta. Unset, looks fall where completion is likely.
+        :param soft_fail: Skip instead of failing. Default False.
+        :param never_fail: The same as ``soft_fail``. Default False.
+        :param execution_timeout: Airflow's own, which it applies to such a task.
+        :raises InvalidRequestError: ``job`` is not the output of a task.
         """
         from airflow_video_providers.triggers.from_start import start_arguments
 
-        own = {"conn_id": conn_id, "timeout": timeout, "poke_interval": poke_interval}
+        own = {
+            "conn_id": conn_id, "timeout": timeout, "poke_interval": poke_interval, "execution_timeout": execution_timeout,
+        }  # fmt: skip
+        pace = None if poke_interval is None else _seconds(poke_interval)
         arguments = start_arguments(
-            job, model=None, request_id=None, conn_id=conn_id, timeout=timeout, poll_interval=poke_interval,
-            skip=soft_fail or never_fail,
+            job, model=None, request_id=None, conn_id=conn_id, timeout=_seconds(timeout), poll_interval=pace,
+            skip=soft_fail or never_fail, execution_timeout=execution_timeout,
         )  # fmt: skip
         return {
             **{name: value for name, value in own.items() if value is not None},
@@ -152,6 +174,8 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
         try:
             self._waiting = self._waiting or self._begin(context)
             job = self._waiting.look()
+            if job is None and self.reschedule:
+                self._waiting.hook.close()  # the next look comes from another process
             return PokeReturnValue(is_done=job is not None, xcom_value=job and self._finish(job))
         except VideoProviderError as error:
             fail(self, error)
@@ -193,6 +217,7 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
             timeout=self.timeout,
             poll_interval=self.poke_interval if self.own_pace else None,
             skip=self.soft_fail or self.never_fail,
+            execution_timeout=self.execution_timeout,
         )
 
     def _job(self) -> VideoJob:
@@ -241,3 +266,7 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
         if isinstance(late, VideoProviderError):
             fail(self, late)
         fail(self, (self._waiting or self._begin(None)).timed_out())
+
+
+def _seconds(duration: timedelta | float) -> float:
+    return duration if isinstance(duration, int | float) else duration.total_seconds()

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 #: Pauses between two tries to look up a connection: the first, and the longest.
 PATIENCE = 5.0, 60.0
-#: Airflow calls a connection missing also while its API server does not answer, and a worker has seen the
-#: connection before anybody waits: it must be missing so often in a row.
-BELIEVED_MISSING = 4
+#: Airflow calls a connection missing also while its API server or secrets backend does not answer, and a worker has
+#: seen the connection before anybody waits: it must be missing so often in a row, which takes more than two minutes.
+BELIEVED_MISSING = 6
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +63,7 @@ class Line:
         self._one_at_a_time = asyncio.Lock()
         self._failure: VideoProviderError | None = None
         self._failures = 0
+        self._missing = 0
         self._again_at = 0.0
 
     @asynccontextmanager
@@ -109,12 +110,14 @@ class Line:
             try:
                 self._current = await self._connect()
             except InvalidRequestError as error:
-                if error.field == "conn_id" and self._failures + 1 < BELIEVED_MISSING:
+                self._missing = self._missing + 1 if error.field == "conn_id" else 0
+                if 0 < self._missing < BELIEVED_MISSING:
                     raise self._failed(_unreadable(error.what), clock()) from error
                 raise self._failed(error, clock()) from error.__cause__
             except Exception as error:  # secrets backends and the Execution API raise what they like
+                self._missing = 0
                 raise self._failed(_unreadable(type(error).__name__), clock()) from error
-            self._failure, self._failures = None, 0
+            self._failure, self._failures, self._missing = None, 0, 0
             return self._current
 
     def _failed(self, error: VideoProviderError, now: float) -> VideoProviderError:

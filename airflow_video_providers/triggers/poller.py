@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -17,13 +17,15 @@ from airflow_video_providers import metrics
 from airflow_video_providers.exceptions import RateLimitedError, VendorUnavailableError, VideoProviderError
 from airflow_video_providers.jobs import VideoJob
 from airflow_video_providers.polling import after, timed_out
-from airflow_video_providers.timing import TIMING, Timing
+from airflow_video_providers.timing import TIMING, Timing, own_interval
 from airflow_video_providers.triggers.budget import Budget
 from airflow_video_providers.triggers.line import Line
-from airflow_video_providers.triggers.turns import Turns
+from airflow_video_providers.triggers.turns import PLACES, Turns
+from airflow_video_providers.vendors.base import utcnow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
+    from datetime import datetime
 
     from airflow_video_providers.polling import Verdict, Watch
     from airflow_video_providers.triggers.line import Connect, Opened
@@ -38,13 +40,8 @@ LONGEST_LOOK = 60.0
 LAST_CALL = 45.0, 90.0
 #: After so many seconds at most the next look follows one that brought no answer.
 LONGEST_SILENCE = 60.0
-#: An author's own interval cannot be shorter than this.
-SHORTEST_INTERVAL = 1.0
-
-
-def utcnow() -> datetime:
-    """The current time, aware."""
-    return datetime.now(UTC)
+#: Until the connection is read, nobody knows its budget: one look at a time.
+FIRST_PLACES = 1
 
 
 @dataclass(slots=True)
@@ -66,6 +63,7 @@ class _Waiting:
     asked: float
     unfinished: float | None = None
     silent: int = 0
+    news: str = ""
 
     @property
     def model(self) -> str:
@@ -77,6 +75,7 @@ class Poller:
 
     :param connect: Looks the connection up and opens a client.
     :param vendor: Its documented polling bounds and request budget hold until the connection says otherwise.
+    :param budget: What is left from an earlier poller of this connection.
     :param timing: What is known of the models' durations.
     :param now: The wall clock.
     :param on_idle: Told when the last job has left.
@@ -87,6 +86,7 @@ class Poller:
         connect: Connect,
         vendor: type[Vendor],
         *,
+        budget: Budget | None = None,
         timing: Timing = TIMING,
         now: Callable[[], datetime] = utcnow,
         on_idle: Callable[[], object] = lambda: None,
@@ -96,8 +96,8 @@ class Poller:
         self._now = now
         self._on_idle = on_idle
         self._loop = asyncio.get_running_loop()
-        self._budget = Budget(vendor.requests_per_minute)
-        self._turns = Turns(self._budget)
+        self._budget = budget or Budget(vendor.requests_per_minute)
+        self._turns = Turns(self._budget, FIRST_PLACES)
         self._line = Line(connect)
         self.jobs = 0
 
@@ -126,27 +126,15 @@ class Poller:
                 await self._line.close()
 
     async def _wait(self, waiting: _Waiting, on_news: OnNews | None) -> VideoJob:
-        pause = self._first_pause(waiting)
-        known = ""
-        while True:
-            seen, verdict = await self._look(waiting, min(self._loop.time() + pause, waiting.ends))
-            if on_news is not None and (news := _gist(seen)) != known:
-                known = news
-                on_news(seen)
-            if verdict.done is not None:
-                return verdict.done
-            if verdict.error is not None:
-                raise verdict.error
-            pause = self._pause(waiting, verdict)
+        pause: float | None = self._first_pause(waiting)
+        chance = partial(self._chance, waiting)
+        while pause is not None:
+            await self._turns.take(min(self._loop.time() + pause, waiting.ends), chance)
+            pause = await self._look(waiting, on_news)
+        return waiting.watch.job
 
-    async def _look(self, waiting: _Waiting, due: float) -> tuple[VideoJob | VideoProviderError, Verdict]:
-        def chance() -> float:
-            now, born = self._loop.time(), waiting.born
-            if now >= waiting.ends:
-                return 2.0  # its last look comes before all others
-            return self._timing.chance(waiting.model, waiting.asked - born, now - born)
-
-        await self._turns.take(due, chance)
+    async def _look(self, waiting: _Waiting, on_news: OnNews | None) -> float | None:
+        """Seconds until the next look; None where the job is done. What it saw is forgotten while thousands wait."""
         try:
             seen, opened = await self._ask(waiting.watch.job)
             waiting.watch, verdict = after(waiting.watch, seen, self._now())
@@ -155,7 +143,22 @@ class Poller:
         finally:
             self._turns.give_back()
         self._note(waiting, seen, verdict)
-        return seen, verdict
+        if on_news is not None and (news := _gist(seen)) != waiting.news:
+            waiting.news = news
+            on_news(seen)
+        if verdict.error is not None:
+            raise verdict.error
+        if verdict.done is not None:
+            return None
+        if self._loop.time() >= waiting.ends:  # the wall clock may have been set back
+            raise timed_out(waiting.watch)
+        return self._pause(waiting, verdict)
+
+    def _chance(self, waiting: _Waiting) -> float:
+        now, born = self._loop.time(), waiting.born
+        if now >= waiting.ends:
+            return 2.0  # its last look comes before all others
+        return self._timing.chance(waiting.model, waiting.asked - born, now - born)
 
     async def _ask(self, job: VideoJob) -> tuple[VideoJob | VideoProviderError, Opened | None]:
         requests = 0
@@ -169,6 +172,7 @@ class Poller:
         try:
             async with asyncio.timeout(LONGEST_LOOK), self._line.use() as opened:
                 self._budget.per_minute = opened.requests_per_minute
+                self._turns.widen(PLACES)
                 seen = await opened.client.status(job, on_request=count)
         except VideoProviderError as error:
             seen = error
@@ -205,7 +209,7 @@ class Poller:
         if verdict.pause is not None:
             return self._timing.spread(max(verdict.pause, shortest))
         if waiting.interval is not None:
-            return self._timing.spread(max(waiting.interval, SHORTEST_INTERVAL))
+            return self._timing.spread(own_interval(waiting.interval))
         if waiting.silent:
             return self._timing.spread(min(shortest * 2 ** min(waiting.silent, 10), LONGEST_SILENCE))
         return self._timing.next_look(waiting.model, waiting.asked - waiting.born, self._bounds)
@@ -234,6 +238,8 @@ def _gist(seen: VideoJob | VideoProviderError) -> str:
 
 
 _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Poller]] = WeakKeyDictionary()
+#: Outlive the pollers: a vendor that has asked for a pause means the next job, too.
+_budgets: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Budget]] = WeakKeyDictionary()
 
 
 def shared_poller(key: Hashable, connect: Connect, vendor: type[Vendor]) -> Poller:
@@ -250,5 +256,6 @@ def shared_poller(key: Hashable, connect: Connect, vendor: type[Vendor]) -> Poll
             if not known:
                 _pollers.pop(loop, None)
 
-        known[key] = Poller(connect, vendor, on_idle=forget)
+        budget = _budgets.setdefault(loop, {}).setdefault(key, Budget(vendor.requests_per_minute))
+        known[key] = Poller(connect, vendor, budget=budget, on_idle=forget)
     return known[key]

@@ -33,7 +33,7 @@ class Turns:
 
     def __init__(self, budget: Budget, places: int = PLACES) -> None:
         self._budget = budget
-        self._free = places
+        self._places = self._free = places
         self._loop = asyncio.get_running_loop()
         self._numbers = count()
         self._later: list[tuple[float, int, _Waiter]] = []
@@ -66,6 +66,13 @@ class Turns:
         """The look is over: somebody else may look."""
         self._free += 1
         if self._due:
+            self._hand_out()
+
+    def widen(self, places: int) -> None:
+        """From now on so many looks may be under way at the same time."""
+        more, self._places = places - self._places, places
+        self._free += more
+        if more > 0 and self._due:
             self._hand_out()
 
     def close(self) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_video_providers import transport
 from airflow_video_providers.exceptions import (
     JobCancelledError,
     JobErroredError,
     JobFailedError,
     JobTimeoutError,
     OutputMissingError,
+    VendorUnavailableError,
     VideoProviderError,
     describe,
 )
@@ -101,6 +104,7 @@ class VideoJobTrigger(BaseTrigger):
 
         async def connect() -> Opened:
             settings = await hook.aget_settings()
+            await asyncio.to_thread(transport.prepare)  # imports and authorities: a third of a second of CPU
             allowed = settings.requests_per_minute or hook.vendor_class.requests_per_minute
             return Opened(hook.get_async_client(settings), allowed)
 
@@ -199,8 +203,8 @@ def _status(error: VideoProviderError | None) -> str:
 
 
 def own_error(error: Exception, job: VideoJob | None) -> VideoProviderError:
-    """A mistake of ours, as an error that says what it means for the job."""
-    return VideoProviderError(
+    """A mistake of ours, or of what we stand on, as an error that says what it means for the job: nothing, try again."""
+    return VendorUnavailableError(
         f"The wait broke off with an error of its own ({type(error).__name__}: {error}).",
         money="The job is not affected and may still be charged.",
         remedy="Run the sensor again to go on waiting; the triggerer's log has the details.",

@@ -5,34 +5,17 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from airflow.sdk._shared.observability.metrics.base_stats_logger import NoStatsLogger
 from airflow.sdk.observability import stats
 
 from airflow_video_providers import metrics
 from airflow_video_providers.exceptions import AuthenticationError, InvalidRequestError
 from airflow_video_providers.simulator import running
 from tests.support.pipeline import Pipeline
+from tests.support.stats import Backend
+
+pytest_plugins = ["tests.support.stats"]
 
 TAGS = {"vendor": "pixazo", "model": "pixverse-v6-image-to-video"}
-
-
-class Backend(NoStatsLogger):
-    """Airflow's stats backend, in a list."""
-
-    def __init__(self):
-        self.sent = []
-
-    def incr(self, stat, count=1, rate=1, *, tags=None):
-        self.sent.append((stat, count, tags))
-
-    def timing(self, stat, dt, *, tags=None):
-        self.sent.append((stat, dt, tags))
-
-    def of(self, metric):
-        return [(value, tags) for name, value, tags in self.sent if name == metric.name]
-
-    def total(self, metric):
-        return sum(value for value, _ in self.of(metric))
 
 
 @pytest.fixture(scope="module")
@@ -41,76 +24,63 @@ def simulator():
         yield handle
 
 
-@pytest.fixture(autouse=True)
-def _stats_as_before():
-    yield
-    stats.initialize(factory=NoStatsLogger, export_legacy_names=False)
-
-
-@pytest.fixture
-def backend():
-    sent = Backend()
-    stats.initialize(factory=lambda: sent, export_legacy_names=False)
-    return sent
-
-
 @pytest.fixture
 def pipeline(simulator, tmp_path):
     simulator.reset()
     return Pipeline(simulator, tmp_path)
 
 
-def test_a_video_from_submit_to_landing_is_counted_once_in_each_metric(backend, pipeline):
+def test_a_video_from_submit_to_landing_is_counted_once_in_each_metric(recorded, pipeline):
     assert pipeline.run().state == "success"
-    assert backend.of(metrics.SUBMITTED) == [(1, TAGS)]
-    assert backend.of(metrics.ESTIMATED_COST) == [(225_000, TAGS)]  # 5 s of 720p at $0.045
-    assert backend.of(metrics.SUCCEEDED) == [(1, TAGS)]
-    ((waited, tags),) = backend.of(metrics.WAITED)
+    assert recorded.of(metrics.SUBMITTED) == [(1, TAGS)]
+    assert recorded.of(metrics.ESTIMATED_COST) == [(225_000, TAGS)]  # 5 s of 720p at $0.045
+    assert recorded.of(metrics.SUCCEEDED) == [(1, TAGS)]
+    ((waited, tags),) = recorded.of(metrics.WAITED)
     assert (timedelta(0) <= waited < timedelta(seconds=30), tags) == (True, TAGS)
-    assert backend.of(metrics.BYTES_LANDED) == [(pipeline.xcom("land")["outputs"][0]["bytes"], TAGS)]
-    assert backend.total(metrics.POLLS) >= 1
-    assert not backend.of(metrics.FAILED)
+    assert recorded.of(metrics.BYTES_LANDED) == [(pipeline.xcom("land")["outputs"][0]["bytes"], TAGS)]
+    assert recorded.total(metrics.POLLS) >= 1
+    assert not recorded.of(metrics.FAILED)
 
 
-def test_a_retry_that_finds_its_job_counts_no_second_purchase_and_no_second_landing(backend, pipeline):
+def test_a_retry_that_finds_its_job_counts_no_second_purchase_and_no_second_landing(recorded, pipeline):
     pipeline.run()
     pipeline.airflow.run(pipeline.submit, try_number=2, retries=1)
     pipeline.airflow.run(pipeline.land, try_number=2, retries=1)
-    assert backend.total(metrics.SUBMITTED) == 1
-    assert backend.total(metrics.BYTES_LANDED) == pipeline.xcom("land")["outputs"][0]["bytes"]
+    assert recorded.total(metrics.SUBMITTED) == 1
+    assert recorded.total(metrics.BYTES_LANDED) == pipeline.xcom("land")["outputs"][0]["bytes"]
 
 
-def test_an_unknown_price_adds_nothing_rather_than_zero(backend, simulator, tmp_path):
+def test_an_unknown_price_adds_nothing_rather_than_zero(recorded, simulator, tmp_path):
     simulator.reset()
     unpriced = Pipeline(simulator, tmp_path, model="segmind:mochi-1", request={"prompt": "a fox"})
     assert unpriced.airflow.run(unpriced.submit).state == "success"
-    assert backend.total(metrics.SUBMITTED) == 1
-    assert backend.of(metrics.ESTIMATED_COST) == []
+    assert recorded.total(metrics.SUBMITTED) == 1
+    assert recorded.of(metrics.ESTIMATED_COST) == []
 
 
-def test_a_refused_submit_counts_as_failed_by_its_class_and_not_as_submitted(backend, pipeline, simulator):
+def test_a_refused_submit_counts_as_failed_by_its_class_and_not_as_submitted(recorded, pipeline, simulator):
     simulator.fault("error_401", on="submit")
     assert pipeline.airflow.run(pipeline.submit).state != "success"
-    assert backend.of(metrics.FAILED) == [(1, {**TAGS, "error": "AuthenticationError"})]
-    assert backend.of(metrics.SUBMITTED) == []
+    assert recorded.of(metrics.FAILED) == [(1, {**TAGS, "error": "AuthenticationError"})]
+    assert recorded.of(metrics.SUBMITTED) == []
 
 
 @pytest.mark.parametrize("soft_fail", [False, True])
-def test_a_failed_wait_counts_once_however_often_its_error_passes_by(backend, pipeline, simulator, soft_fail):
+def test_a_failed_wait_counts_once_however_often_its_error_passes_by(recorded, pipeline, simulator, soft_fail):
     pipeline.wait.soft_fail = soft_fail
     pipeline.airflow.run(pipeline.submit)
     simulator.fault("error_401", on="status", count=None)
     assert pipeline.airflow.run(pipeline.wait).state != "success"
-    assert backend.of(metrics.FAILED) == [(1, {**TAGS, "error": "AuthenticationError"})]
+    assert recorded.of(metrics.FAILED) == [(1, {**TAGS, "error": "AuthenticationError"})]
 
 
-def test_a_throttled_look_counts_as_a_poll_too(backend, pipeline, simulator):
+def test_a_throttled_look_counts_as_a_poll_too(recorded, pipeline, simulator):
     pipeline.wait._sleep = staticmethod(lambda _: None)
     pipeline.airflow.run(pipeline.submit)
     simulator.fault("error_429:0", on="status")
     assert pipeline.airflow.run(pipeline.wait).state == "success"
-    assert backend.total(metrics.THROTTLED) == 1
-    assert backend.total(metrics.POLLS) >= 2
+    assert recorded.total(metrics.THROTTLED) == 1
+    assert recorded.total(metrics.POLLS) >= 2
 
 
 def test_a_backend_that_breaks_harms_no_task(pipeline):
@@ -125,17 +95,17 @@ def test_a_backend_that_breaks_harms_no_task(pipeline):
     assert pipeline.run().state == "success"
 
 
-def test_an_error_without_a_model_still_counts(backend):
+def test_an_error_without_a_model_still_counts(recorded):
     metrics.failed(InvalidRequestError("No such model."))
     metrics.failed(AuthenticationError("No.", vendor="segmind"))
-    assert [tags["vendor"] for _, tags in backend.of(metrics.FAILED)] == ["none", "segmind"]
+    assert [tags["vendor"] for _, tags in recorded.of(metrics.FAILED)] == ["none", "segmind"]
 
 
-def test_every_metric_that_is_sent_is_listed_with_its_tags(backend, pipeline, simulator):
+def test_every_metric_that_is_sent_is_listed_with_its_tags(recorded, pipeline, simulator):
     pipeline.run()
     simulator.fault("error_401", on="submit")
     pipeline.airflow.run(pipeline.generate)
     listed = {metric.name: set(metric.tags) for metric in metrics.METRICS}
-    ours = [(name, set(tags)) for name, _, tags in backend.sent if name.startswith("video_provider")]
+    ours = [(name, set(tags)) for name, _, tags in recorded.sent if name.startswith("video_provider")]
     assert {name for name, _ in ours} <= set(listed)
     assert [(name, tags) for name, tags in ours if tags != listed[name]] == []

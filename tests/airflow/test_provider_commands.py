@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -14,6 +15,9 @@ from airflow_video_providers.get_provider_info import get_provider_info
 pytestmark = pytest.mark.slow
 
 INFO = get_provider_info()
+#: Airflow 3.1 asks no provider for commands, and lists widgets only beside the form library of its old interface; the
+#: form itself is tested on every version in test_connection_form.py.
+since_3_2 = pytest.mark.skipif(find_spec("airflow.sdk.serde") is None, reason="Airflow 3.1 has no such command")
 SCRIPT = """
 import contextlib, io, json, sys
 from airflow.cli import cli_parser
@@ -30,10 +34,14 @@ for arguments in (["config", "get-value", "video_providers", "on_clear"], ["conf
     with contextlib.redirect_stdout(io.StringIO()) as out:
         args.func(args)
     shown[" ".join(arguments[:4])] = out.getvalue().strip()
-args = cli_parser.get_parser().parse_args(["video-ledger", "list"])
-with contextlib.redirect_stdout(io.StringIO()) as out:
-    args.func(args)
-shown["video-ledger"] = out.getvalue()
+try:
+    args = cli_parser.get_parser().parse_args(["video-ledger", "list"])
+except SystemExit:  # Airflow 3.1 asks no provider for commands
+    shown["video-ledger"] = None
+else:
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        args.func(args)
+    shown["video-ledger"] = out.getvalue()
 print(">", json.dumps(shown))
 """
 
@@ -66,6 +74,7 @@ def test_the_triggers_are_there(shown):
     assert "airflow_video_providers.triggers.video" in json.dumps(shown["triggers"])
 
 
+@since_3_2
 def test_the_form_has_every_field_of_every_connection_type(shown):
     assert {row["connection_parameter_name"] for row in shown["widgets"]} == {
         f"extra__{entry['connection-type']}__{name}"
@@ -74,6 +83,7 @@ def test_the_form_has_every_field_of_every_connection_type(shown):
     }
 
 
+@since_3_2
 def test_each_connection_type_has_its_behaviour(shown):
     assert {row["field_behaviours"] for row in shown["behaviours"]} >= {"pixazo", "appypie", "segmind"}
 
@@ -84,5 +94,6 @@ def test_the_options_are_there_with_their_defaults(shown):
     assert shown["config get-value video_providers ledger_path"].endswith("/ledger")
 
 
+@since_3_2
 def test_the_ledger_is_a_command_of_airflows(shown):
     assert shown["video-ledger"].strip() == "0 open, 0 bought and not landed."

@@ -9,12 +9,12 @@ import sys
 
 import pytest
 from airflow.sdk import DAG, task_group
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_video_providers.links.video import LandedVideoLink, ManifestLink, ModelDocumentationLink
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 from airflow_video_providers.vendors.pixazo import PixverseV6TextToVideo
+from tests.support.versions import DagSerialization
 
 MODEL = "pixazo:pixverse-v6-text-to-video"
 TYPED = PixverseV6TextToVideo(prompt="{{ params.prompt }}", duration=5)
@@ -95,8 +95,8 @@ def test_a_typed_request_of_a_mapped_task_is_stored_as_text():
 def test_two_processes_store_the_same():
     code = (
         "import json, sys; sys.path.insert(0, '.');"
-        "from tests.airflow import test_serialization as t; from airflow.serialization.serialized_objects import"
-        " DagSerialization as S; [print('>', json.dumps(S.to_dict(make()), sort_keys=True)) for make in t.DAGS]"
+        "from tests.airflow import test_serialization as t;"
+        "[print('>', json.dumps(t.DagSerialization.to_dict(make()), sort_keys=True)) for make in t.DAGS]"
     )
 
     def stored(seed):

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
 from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent
 
-from airflow_video_providers import polling
+from airflow_video_providers import polling, timing
 from airflow_video_providers.operators.video import GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 from airflow_video_providers.simulator import running
-from airflow_video_providers.triggers import from_start, poller
+from airflow_video_providers.triggers import poller
 from airflow_video_providers.vendors.pixazo import Pixazo
 from tests.support.airflow import MemoryAirflow, Outcome
 
@@ -66,7 +65,7 @@ def _impatient(monkeypatch, simulator):
              for name, limit in polling.TROUBLES.items()}  # fmt: skip
     monkeypatch.setattr(polling, "TROUBLES", brief)
     monkeypatch.setattr(Pixazo, "poll_seconds", (0.01, 0.05))
-    monkeypatch.setattr(poller, "SHORTEST_INTERVAL", 0.01)
+    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.01)
     monkeypatch.setattr(poller, "LONGEST_SILENCE", 0.02)
 
 
@@ -121,11 +120,7 @@ def start_from_trigger(bench: Bench) -> Outcome:
             task_id="wait", job=submit.output, timeout=bench.timeout, poke_interval=0.02, start_from_trigger=True,
             **bench.how,
         )  # fmt: skip
-    started = task.start_trigger_args
-    trigger = from_start.VideoJobStartTrigger(**started.trigger_kwargs)
-    trigger.task_instance = SimpleNamespace(dag_id="dag", run_id="run-1", task_id="wait", map_index=-1)
-    trigger.timeout_after = datetime.now(UTC) + started.timeout
-    event = bench.airflow.first_event(trigger)
+    event = bench.airflow.start_in_trigger(task)
     if isinstance(event, TaskSuccessEvent):
         return Outcome("success", None, None)
     if isinstance(event, TaskSkippedEvent):

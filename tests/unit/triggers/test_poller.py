@@ -25,6 +25,7 @@ from airflow_video_providers.exceptions import (
     VideoProviderError,
 )
 from airflow_video_providers.jobs import JobStatus, VideoJob
+from airflow_video_providers.triggers.line import Opened
 from airflow_video_providers.triggers.poller import LAST_CALL, Poller, _pollers, shared_poller
 from tests.unit.triggers.virtual import (
     FakeClient,
@@ -241,7 +242,7 @@ def test_a_key_that_stays_refused_ends_each_wait() -> None:
     assert {type(error) for error in found} == {AuthenticationError}
 
 
-@pytest.mark.parametrize(("field", "look_ups", "within"), [("password", 1, 30.0), ("conn_id", 4, 90.0)])
+@pytest.mark.parametrize(("field", "look_ups", "within"), [("password", 1, 30.0), ("conn_id", 6, 240.0)])
 def test_a_wrong_connection_ends_all_waits_and_a_missing_one_must_be_missing_for_a_while(
     field: str, look_ups: int, within: float
 ) -> None:
@@ -256,6 +257,71 @@ def test_a_wrong_connection_ends_all_waits_and_a_missing_one_must_be_missing_for
     assert {type(error) for error in found} == {InvalidRequestError}
     assert len(calls) == look_ups
     assert ended[0] < within
+
+
+def test_a_connection_that_is_missing_between_other_failures_is_not_believed_to_be_missing() -> None:
+    calls: list[float] = []
+
+    async def connect() -> FakeClient:
+        calls.append(elapsed())
+        if len(calls) > 12:
+            return FakeClient(done_after=lambda _: 0.0)
+        if len(calls) % 5 == 0:
+            raise ConnectionError("the API server is down")
+        raise InvalidRequestError("It is missing.", field="conn_id")
+
+    assert all(job.status is S.SUCCEEDED for job in many(connect, 10))
+
+
+def test_until_the_connection_is_read_no_requests_pile_up() -> None:
+    client = FakeClient(done_after=lambda _: 3000.0)
+
+    async def connect() -> FakeClient:
+        await asyncio.sleep(120.0)
+        return client
+
+    many(connect, 100, per_minute=6.0)
+    first_minute = [moment for moment, _ in client.looks if moment < client.looks[0][0] + 60.0]
+    assert len(first_minute) <= 7
+
+
+def test_a_vendors_pause_outlives_the_job_that_met_it() -> None:
+    async def main() -> list[float]:
+        client = FakeClient({"r1": [busy(RateLimitedError, retry_after=300.0)]}, done_after=None)
+
+        async def connect() -> Opened:
+            return Opened(client, 60.0)
+
+        def shared() -> Poller:
+            poller = shared_poller("k", connect, Pixel)
+            poller._now, poller._timing = wall_clock, new_timing()
+            return poller
+
+        first = asyncio.create_task(shared().wait(watch(new_job("r1", submitted_at=None))))
+        await asyncio.sleep(1.0)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        client.script["r2"] = [S.SUCCEEDED]
+        await shared().wait(watch(new_job("r2", submitted_at=None)))
+        return [moment for moment, _ in client.looks]
+
+    refused, next_one = run_virtually(main())
+    assert next_one - refused >= 300.0
+
+
+def test_a_wall_clock_that_is_set_back_does_not_make_the_last_looks_a_storm() -> None:
+    async def main() -> tuple[Any, int]:
+        client = FakeClient()
+        poller = new_poller(client)
+        job = watch(new_job(), 100.0)
+        wait = asyncio.create_task(poller.wait(job, interval=20.0))
+        await asyncio.sleep(50.0)
+        poller._now = lambda: wall_clock() - timedelta(hours=2)
+        return (await asyncio.gather(wait, return_exceptions=True))[0], len(client.looks)
+
+    error, looks = run_virtually(main())
+    assert isinstance(error, JobTimeoutError)
+    assert looks < 10
 
 
 def test_a_failing_look_up_is_tried_again_with_patience() -> None:
