@@ -67,7 +67,8 @@ def parameters(of: type) -> Callable[[], str]:
     def written() -> str:
         text = inspect.cleandoc(of.__doc__ or "")
         found = re.findall(r"^:param (\w+): (.+?)(?=^:|\Z)", text, re.DOTALL | re.MULTILINE)
-        rows = ((f"`{name}`", " ".join(words.split()).replace("``", "`")) for name, words in found)
+        rows = ((f"`{name}`", re.sub(r":\w+:`(\w+)`", r"`\1`", " ".join(words.split()).replace("``", "`")))
+                for name, words in found)  # fmt: skip
         return table(("parameter", "meaning"), *rows)
 
     return written

@@ -43,13 +43,13 @@ def main() -> None:
     certificate()
     from tests.benchmarks import bench_polling_cpu, bench_polling_detection, bench_polling_size
 
-    parts = chosen.parts or ["detection", "cpu", "size"]
+    parts = chosen.parts or ["detection", "size", "cpu"]
     if "detection" in parts:
         bench_polling_detection.main()
-    if "cpu" in parts:
-        bench_polling_cpu.main(chosen.rounds)
     if "size" in parts:
         bench_polling_size.main(chosen.rounds)
+    if "cpu" in parts:
+        bench_polling_cpu.main(chosen.rounds)
     sys.stdout.flush()
 
 

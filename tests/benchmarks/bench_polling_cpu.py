@@ -183,6 +183,9 @@ def measure(jobs: int, seconds: int, window: float, rounds: int) -> dict[str, li
 
 def show(found: dict[str, list[Measured]]) -> None:
     """Medians, and how much of each peer's cost is this package's: paired within a round, median of the rounds."""
+    print(
+        "  start: until a trigger waits; the peers ask before they wait, this package without an author's interval does not"
+    )
     print(f"  {'':34} ms/poll  ms/start and look  ms/start  connections/poll  most open  look-ups")
     for name, rounds in found.items():
         print(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import time
 import uuid
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
 from airflow.executors.workloads.task import TaskInstanceDTO
 from airflow.executors.workloads.trigger import RunTrigger
 from airflow.jobs.triggerer_job_runner import TriggerRunner, messages
@@ -18,10 +18,9 @@ from airflow.sdk.execution_time.comms import ConnectionResult, GetConnection
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
-#: How many new triggers a real triggerer hands over in one round.
-PER_ROUND = 50
+    import aiohttp
 
 
 class Runner(TriggerRunner):
@@ -40,7 +39,7 @@ class Runner(TriggerRunner):
         self.comms_decoder = task_runner.SUPERVISOR_COMMS = self.supervisor = _Supervisor(self._connections)
 
     async def asend(self, msg: Any) -> Any:
-        wanted, self._wanted = self._wanted[:PER_ROUND], self._wanted[PER_ROUND:]
+        wanted, self._wanted = self._wanted, []
         unwanted, self._unwanted = self._unwanted, set()
         return messages.TriggerStateSync(to_create=wanted, to_cancel=unwanted)
 
@@ -64,15 +63,22 @@ class Runner(TriggerRunner):
         self._wanted.append(workload)
 
     async def hand_over(self) -> None:
-        """All that are wanted, now: the real runner would take a second for each fifty."""
-        while self._wanted:
-            await self.sync_state_to_supervisor([])
-            await self.create_triggers()
+        """All that are wanted, with the runner's next round: a real one would take fifty a round."""
+        await self._until(lambda: not self._wanted)
 
     async def drop_all(self) -> None:
         self._unwanted = set(self.triggers)
-        while self.triggers:  # noqa: ASYNC110 # the runner has no event for it
-            await asyncio.sleep(0.05)
+        await self._until(lambda: not self.triggers)
+
+    async def _until(self, reached: Callable[[], bool]) -> None:
+        while not reached():
+            if self.ended is not None and self.ended.done():
+                await self.ended
+                raise RuntimeError("the runner has stopped")
+            await asyncio.sleep(0.02)
+
+    #: The runner's own loop, set by whoever started it.
+    ended: asyncio.Task[None] | None = None
 
 
 class _Supervisor:
@@ -102,7 +108,7 @@ async def running(connections: dict[str, dict[str, Any]]) -> AsyncIterator[Runne
     """
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "client"  # what runs triggers asks its supervisor, not the database
     runner = Runner(connections)
-    task = asyncio.create_task(runner.arun())
+    task = runner.ended = asyncio.create_task(runner.arun())
     while not hasattr(runner, "comms_decoder"):  # noqa: ASYNC110 # the runner has no event for it
         await asyncio.sleep(0.01)
     try:
@@ -136,6 +142,8 @@ class BareTrigger(BaseTrigger):
         return f"{__name__}.BareTrigger", {"url": self.url, "seconds": self.seconds}
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
+        import aiohttp  # here, because what else imports it is measured too
+
         own = type(self)
         if own.session is None:
             own.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=16))
@@ -154,18 +162,35 @@ class BareTrigger(BaseTrigger):
 
 
 class LoopWatch:
-    """The longest piece of CPU time after which the event loop came back."""
+    """The longest piece of CPU time after which the event loop came back.
+
+    The interpreter's own full garbage collections are timed apart: they go over all that Airflow has imported, whoever
+    waits and however.
+    """
 
     def __init__(self) -> None:
-        self.longest = 0.0
+        self.longest = self.longest_collection = 0.0
+        self._collecting = 0.0
+        self._began = 0.0
+        gc.callbacks.append(self._collected)
         self._task = asyncio.create_task(self._watch())
 
     async def _watch(self) -> None:
         while True:
-            before = time.thread_time()
+            before, collecting = time.thread_time(), self._collecting
             await asyncio.sleep(0.005)
-            self.longest = max(self.longest, time.thread_time() - before)
+            spent = time.thread_time() - before - (self._collecting - collecting)
+            self.longest = max(self.longest, spent)
 
-    def stop(self) -> float:
+    def _collected(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self._began = time.thread_time()
+        elif info["generation"] == 2:
+            took = time.thread_time() - self._began
+            self._collecting += took
+            self.longest_collection = max(self.longest_collection, took)
+
+    def stop(self) -> LoopWatch:
         self._task.cancel()
-        return self.longest
+        gc.callbacks.remove(self._collected)
+        return self

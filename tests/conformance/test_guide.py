@@ -23,6 +23,12 @@ def test_every_block_of_code_says_where_it_comes_from():
     assert {block["language"] for block in BLOCKS if not block["what"]} == {"console"}
 
 
+def test_the_whole_files_are_there():
+    named = re.findall(r"\]\(\.\./([^)]+)\)", GUIDE)
+    assert {block["path"].removesuffix("/entry_points.txt") for block in BLOCKS if block["path"]} <= set(named)
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 @pytest.mark.parametrize(
     "block", [block for block in BLOCKS if block["what"] == "from"], ids=lambda block: block["path"]
 )

@@ -47,7 +47,7 @@ def videos(tmp_path_factory):
 @pytest.fixture(scope="session")
 def run(tmp_path_factory, videos):
     home, ledger = tmp_path_factory.mktemp("airflow"), tmp_path_factory.mktemp("ledger")
-    wanted = ["three_tasks", "one_task", f"lost_after_buying@{ledger}", "lost_after_buying", "refused"]
+    wanted = ["three_tasks", "from_trigger", "one_task", f"lost_after_buying@{ledger}", "lost_after_buying", "refused"]
     with running(queue_seconds=(0.1, 0.1), run_seconds=(0.5, 0.5)) as simulator:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")} | {
             "AIRFLOW_HOME": str(home),
@@ -55,11 +55,13 @@ def run(tmp_path_factory, videos):
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW_CONN_PIXAZO_BAD_KEY": json.dumps(simulator.connection("pixazo", key="bad-key")),
             "PYTHONPATH": str(HERE / "dags"),
+            "TESTED_PATH": (videos / "tested").as_uri(),
             **simulator.environment(),
         }
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # every process would compile all of Airflow
         python(environment, "-m", "airflow", "db", "migrate")
         said = python(environment, str(HERE / "run_dags.py"), videos.as_uri(), *wanted)
+        python(environment, "-m", "airflow", "tasks", "test", "tested", "generate")
         submits = [entry for entry in simulator.requests("pixazo") if entry["method"] == "POST"]
     runs = {}
     for name, (log, told) in zip(wanted, re.findall(r"(.*?)\nOUTCOME (.*?)\n", said, re.DOTALL), strict=True):
@@ -83,7 +85,7 @@ def python(environment, *arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["three_tasks", "one_task"])
+@pytest.mark.parametrize("name", ["three_tasks", "from_trigger", "one_task"])
 def test_a_video_is_bought_once_waited_for_and_landed(run, videos, name):
     found = run(name)
     assert (found.state, found.submits) == ("success", [202])
@@ -96,6 +98,20 @@ def test_a_video_is_bought_once_waited_for_and_landed(run, videos, name):
 @pytest.mark.slow
 def test_a_wait_without_a_worker_defers(run):
     assert "DEFERRED" in run("three_tasks").log
+
+
+@pytest.mark.slow
+def test_where_airflow_cannot_start_a_wait_in_the_triggerer_it_is_the_ordinary_one_and_says_so(run):
+    log = run("from_trigger").log
+    assert "waiting the ordinary way" in log
+    assert "DEFERRED" in log
+    assert "waiting the ordinary way" not in run("three_tasks").log
+
+
+@pytest.mark.slow
+def test_airflow_tasks_test_runs_a_task_to_its_end(run, videos):
+    (manifest,) = (videos / "tested").rglob("manifest.json")
+    assert json.loads(manifest.read_text())["outputs"]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What a user may rely on. A name that goes missing here breaks somebody's DAG: see the changelog's promise."""
+"""What a user may rely on. A name that goes missing here breaks somebody's DAG: see "Versions" in the README."""
 
 from __future__ import annotations
 
@@ -12,13 +12,22 @@ EXPORTED = {
     "operators.video": {"SubmitVideoOperator", "DownloadVideoOperator", "GenerateVideoOperator"},
     "sensors.video": {"VideoJobSensor"},
     "triggers.video": {"VideoJobTrigger"},
+    "triggers.from_start": {"VideoJobStartTrigger"},
     "hooks.base": {"VideoHook"},
+    "hooks.form": {"connection_type", "FIELDS"},
     "hooks.pixazo": {"PixazoHook"},
     "hooks.appypie": {"AppyPieHook"},
     "hooks.segmind": {"SegmindHook"},
-    "jobs": {"VideoJob", "VideoOutput", "JobStatus", "read_job"},
+    "jobs": {"VideoJob", "VideoOutput", "JobStatus", "read_job", "public_text"},
     "models": {"VideoModel", "Price", "Text", "HttpUrl", "Number", "WholeNumber", "optional", "required"},
-    "catalogue": {"find", "models", "vendors", "vendor_of", "ENTRY_POINT_GROUP"},
+    "catalogue": {"find", "models", "vendors", "vendor_of", "ENTRY_POINT_GROUP", "MODELS_GROUP"},
+    "conformance": {"CHECKS", "Check", "Subject"},
+    "simulator": {"running", "SimulatorHandle"},
+    "simulator.pytest_plugin": {"video_simulator"},
+    "simulator.gateway": {"Gateway", "Route"},
+    "simulator.schema": {"Field", "Model"},
+    "simulator.wire": {"Answer", "Call"},
+    "simulator.clip": {"ClipSpec"},
     "client": {"VideoClient", "AsyncVideoClient"},
     "polling": {"after", "timed_out", "Watch", "Verdict", "Trouble", "TROUBLES", "GRACE"},
     "settings": {"Settings", "read_settings", "ConnectionLike"},

@@ -1,7 +1,8 @@
-"""Four small DAGs, each about one thing that differs between versions of Airflow."""
+"""Small DAGs, each about one thing that differs between versions of Airflow."""
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 
 from airflow.sdk import DAG
@@ -31,6 +32,11 @@ with DAG("three_tasks", schedule=None) as three_tasks:
     wait = VideoJobSensor(task_id="wait", job=submit.output, poke_interval=0.5, timeout=60)
     DownloadVideoOperator(task_id="land", job=wait.output, output_path=OUTPUT_PATH)
 
+with DAG("from_trigger", schedule=None) as from_trigger:
+    submit = SubmitVideoOperator(task_id="submit", model=MODEL, request=REQUEST)
+    wait = VideoJobSensor(task_id="wait", job=submit.output, poke_interval=0.5, timeout=60, start_from_trigger=True)
+    DownloadVideoOperator(task_id="land", job=wait.output, output_path=OUTPUT_PATH)
+
 with DAG("one_task", schedule=None) as one_task:
     GenerateVideoOperator(
         task_id="generate",
@@ -46,3 +52,9 @@ with DAG("lost_after_buying", schedule=None) as lost_after_buying:
 
 with DAG("refused", schedule=None) as refused:
     SubmitVideoOperator(task_id="submit", model=MODEL, request=REQUEST, conn_id="pixazo_bad_key", **RETRIED)
+
+with DAG("tested", schedule=None) as tested:
+    GenerateVideoOperator(
+        task_id="generate", model=MODEL, request=REQUEST, output_path=os.environ.get("TESTED_PATH", ""),
+        poll_interval=0.5,
+    )  # fmt: skip
