@@ -199,11 +199,16 @@ class AsyncVideoClient(Session):
             if on_request is not None:
                 on_request()
             self._sign(call, _READ_TIMEOUT)
-            response = await self._transport.handle_async_request(call)
             try:
-                await response.aread()
-            finally:
-                await response.aclose()
+                response = await self._transport.handle_async_request(call)
+                try:
+                    await response.aread()
+                finally:
+                    await response.aclose()
+            except httpx.HTTPError:
+                raise
+            except Exception as error:  # httpx-aiohttp lets aiohttp's own through, for a malformed answer for example
+                raise httpx.RemoteProtocolError(f"{type(error).__name__}: {error}") from error
             return self._without_key(response)
 
         return await _arun(self.vendor.status(job), send)

@@ -63,6 +63,10 @@ class Server:
                 name = path.split("/")[3]
                 queue = self.answers.get(name, [self.default])
                 status, body = queue.pop(0) if len(queue) > 1 else queue[0]
+                if status == 0:
+                    writer.write(body["raw"].encode())
+                    await writer.drain()
+                    return
                 content = json.dumps(body).encode()
                 extra = "Retry-After: 1\r\n" if status == 429 else ""
                 writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: {len(content)}\r\n{extra}\r\n".encode() + content)
@@ -121,6 +125,19 @@ def run(main: Callable[[Server], Awaitable[Any]], server: Server) -> Any:
             return await main(server)
 
     return asyncio.run(all_of_it())
+
+
+@pytest.mark.parametrize("raw", ["garbage\r\n\r\n", "HTTP/1.1 200 OK\r\nX: " + "y" * 200_000 + "\r\n\r\n", ""])
+def test_an_answer_that_is_not_http_is_a_lost_answer(
+    connect: Callable[..., None], raw: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Segmind, "poll_seconds", (0.05, 0.1))
+
+    async def main(server: Server) -> dict[str, Any]:
+        connect(server)
+        return await event(trigger("a"))
+
+    assert run(main, Server({"a": [(0, {"raw": raw}), DONE]}))["status"] == "success"
 
 
 def test_a_job_is_waited_for_until_it_is_done(connect: Callable[..., None]) -> None:
