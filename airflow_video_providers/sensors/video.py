@@ -265,7 +265,9 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
     def _time_out(self, late: AirflowSensorTimeout) -> NoReturn:
         if isinstance(late, VideoProviderError):
             fail(self, late)
-        fail(self, (self._waiting or self._begin(None)).timed_out())
+        waiting = self._waiting or self._begin(None)
+        waiting.hook.close()
+        fail(self, waiting.timed_out())
 
 
 def _seconds(duration: timedelta | float) -> float:
