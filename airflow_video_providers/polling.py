@@ -157,7 +157,7 @@ def _given_up(job: VideoJob, watch: Watch) -> JobError:
             job=job,
         )
     hint = ""
-    if job.vendor == "pixazo" and job.status_route == "default":
+    if job.model == "pixazo:mochi-v1" and job.status_route == "default":
         hint = (
             " If the id came from Pixazo's older status call, attach it with request_id and a connection whose extra says "
             "status_route=legacy."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from tests.support.versions import needs_state_store
 pytestmark = [pytest.mark.slow, needs_state_store]
 
 DAG = "starts_in_the_triggerer"
+LIMITED = "limits_in_flight"
 SLOW_WAITS = ("wait_slow", "wait_slow_deferred")
 UNTIL = re.compile(r"until (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC")
 
@@ -38,32 +40,41 @@ def videos(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def simulators():
-    with running(queue_seconds=(0.1, 0.2), run_seconds=(0.3, 0.8)) as fast, running(frozen_clock=True) as slow:
-        yield fast, slow
+    with (
+        running(queue_seconds=(0.1, 0.2), run_seconds=(0.3, 0.8)) as fast,
+        running(frozen_clock=True) as slow,
+        running(frozen_clock=True) as limited,
+    ):
+        yield fast, slow, limited
 
 
 @pytest.fixture(scope="module")
-def seen(tmp_path_factory, simulators, videos):
-    """One run; while it waits for a job that does not end, the triggerer is killed and another one started."""
-    fast, slow = simulators
+def cluster(tmp_path_factory, simulators):
+    names = ("PIXAZO_DEFAULT", "PIXAZO_SLOW", "PIXAZO_LIMITED")
     connections = {
-        "AIRFLOW_CONN_PIXAZO_DEFAULT": json.dumps(fast.connection("pixazo")),
-        "AIRFLOW_CONN_PIXAZO_SLOW": json.dumps(slow.connection("pixazo")),
+        f"AIRFLOW_CONN_{name}": json.dumps(simulator.connection("pixazo"))
+        for name, simulator in zip(names, simulators, strict=True)
     }
     with airflow_cluster(new_home(tmp_path_factory), Path(__file__).parent / "dags", connections) as cluster:
-        cluster.ready(DAG)
-        run_id = cluster.trigger(DAG, output_path=videos.as_uri())
+        cluster.ready(DAG, LIMITED)
+        yield cluster
 
-        def looked_at(times):
-            """Each triggerer tells what the first look of each wait brought."""
-            return all(cluster.task_log(DAG, run_id, wait).count(": queued (QUEUED)") >= times for wait in SLOW_WAITS)
 
-        cluster.wait_for("both waits for the slow job", lambda: looked_at(1))
-        cluster.kill("triggerer")
-        cluster.start("triggerer", "--skip-serve-logs")
-        cluster.wait_for("both waits in another triggerer", lambda: looked_at(2))
-        slow.advance(3600)
-        yield Seen(cluster, run_id)
+@pytest.fixture(scope="module")
+def seen(cluster, simulators, videos):
+    """One run; while it waits for a job that does not end, the triggerer is killed and another one started."""
+    run_id = cluster.trigger(DAG, output_path=videos.as_uri())
+
+    def looked_at(times):
+        """Each triggerer tells what the first look of each wait brought."""
+        return all(cluster.task_log(DAG, run_id, wait).count(": queued (QUEUED)") >= times for wait in SLOW_WAITS)
+
+    cluster.wait_for("both waits for the slow job", lambda: looked_at(1))
+    cluster.kill("triggerer")
+    cluster.start("triggerer", "--skip-serve-logs")
+    cluster.wait_for("both waits in another triggerer", lambda: looked_at(2))
+    simulators[1].advance(3600)
+    return Seen(cluster, run_id)
 
 
 def test_the_run_ends_as_its_tasks_do(seen):
@@ -122,7 +133,7 @@ def test_a_skipped_wait_says_why_and_pushes_no_job(seen):
 
 
 def test_a_killed_triggerer_loses_no_wait_and_buys_nothing(seen, simulators):
-    fast, slow = simulators
+    fast, slow, _ = simulators
     assert slow.ledger()["accepted"] == 1
     assert fast.ledger()["accepted"] == 4
     assert fast.violations() == slow.violations() == []
@@ -132,3 +143,21 @@ def test_a_wait_that_starts_in_the_triggerer_keeps_its_deadline_when_another_tri
     told = UNTIL.findall(seen.log("wait_slow"))
     assert len(told) == 2
     assert told[0] == told[1]
+
+
+def test_a_limit_on_a_mapped_task_limits_the_videos_in_the_making_while_they_wait_too(cluster, simulators, videos):
+    limited = simulators[2]
+    run_id = cluster.trigger(LIMITED, output_path=videos.as_uri())
+
+    def bought_and_put_aside(number):
+        aside = sum(task.state == "deferred" for task in cluster.tasks(LIMITED, run_id).values())
+        return limited.ledger()["accepted"] == number and aside == 2
+
+    cluster.wait_for("two videos in the making", lambda: bought_and_put_aside(2))
+    time.sleep(5)  # rounds of the scheduler, in which the others would have been started
+    assert bought_and_put_aside(2)
+    limited.advance(3600)
+    cluster.wait_for("the other two in the making", lambda: bought_and_put_aside(4))
+    limited.advance(3600)
+    assert cluster.finished(LIMITED, run_id) == "success"
+    assert limited.ledger()["charges"] == 4

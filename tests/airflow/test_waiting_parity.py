@@ -40,7 +40,7 @@ CASES = [
     Case("success", None, "yes"),
     Case("failed", "JobFailedError", "unknown", prompt="[[fault:job_failed]]", remedy="vendor's reason"),
     Case("error", "JobErroredError", "no", prompt="[[fault:job_error]]", remedy="Clear the submit task"),
-    Case("expired", "JobExpiredError", status_fault=("not_found", 1000), remedy="status_route=legacy"),
+    Case("expired", "JobExpiredError", status_fault=("not_found", 1000), remedy="in the vendor's console"),
     Case("unknown word", "JobUnknownError", status_fault=("unknown_status", 1000), remedy="vendor's console"),
     Case("no output", "OutputMissingError", "yes", status_fault=("completed_without_url", 1000), remedy="again later"),
     Case("key refused", "AuthenticationError", status_fault=("error_401", 1000), remedy="Check the API key"),
