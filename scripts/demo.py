@@ -121,14 +121,20 @@ class Demo:
         elif found := BOUGHT.search(line):
             self.tell("", f"bought as {found['request_id']}")
         elif found := WAITING.search(line):
-            self._models[found["request_id"]] = found["model"]
-            self.tell("wait", f"{found['model']}, in a trigger")
+            self.wait_begins(found["request_id"], found["model"])
         elif found := FINISHED.search(line):
+            self.wait_begins(found["request_id"], found["model"])  # a job that is done already is not put aside
             self.waited[found["request_id"]] = found["seconds"]
             self.tell("", f"finished {found['seconds']} s after its submit")
         elif found := LANDED.search(line):
             (model,) = [model for request_id, model in self._models.items() if request_id in found["manifest"]]
             self.tell("land", f"{model}, verified")
+
+    def wait_begins(self, request_id: str, model: str) -> None:
+        """Tell of each wait once."""
+        if request_id not in self._models:
+            self._models[request_id] = model
+            self.tell("wait", model)
 
     def tell(self, step: str, what: str) -> None:
         """One line: seconds since the start, the step, what happened."""
