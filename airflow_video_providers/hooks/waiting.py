@@ -97,10 +97,9 @@ class Waiting:
         A trigger would end at once, and Airflow fails a task whose trigger ends before the scheduler has heard that
         the task was put aside (3.3.2, on a busy machine).
         """
-        job = self.job
-        long_ago = job.status.terminal or job.submitted_at is None
+        long_ago = self.job.status.terminal or self.job.submitted_at is None
         try:
-            return self.look() if long_ago or TIMING.first_look(job.model, self._age(None)) == 0.0 else None
+            return self.look() if long_ago else None
         finally:
             self.hook.close()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
 from airflow.sdk import DAG
 
@@ -68,11 +66,3 @@ def test_a_job_of_unknown_age_that_still_runs_is_put_aside(airflow):
 def test_a_job_that_was_just_bought_is_put_aside_without_a_look(airflow, simulator):
     assert airflow.run(by_job(airflow)).state == "deferred"
     assert looks(simulator) == 0
-
-
-def test_a_job_that_may_be_done_by_its_age_is_looked_at_once_before_it_is_put_aside(airflow, simulator):
-    long_ago = (datetime.now(UTC) - timedelta(hours=1)).isoformat()
-    assert airflow.run(by_job(airflow, submitted_at=long_ago)).state == "deferred"
-    assert looks(simulator) == 1
-    simulator.advance(3600)
-    assert airflow.run(by_job(airflow, submitted_at=long_ago)).state == "success"

@@ -11,6 +11,7 @@ from airflow.sdk import DAG
 from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent
 
 from airflow_video_providers import polling, timing
+from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.operators.video import GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 from airflow_video_providers.simulator import running
@@ -197,3 +198,13 @@ def test_an_outcome_is_the_same_in_every_mode(mode, bench, simulator):
 )
 def test_soft_fail_and_never_fail_skip_in_every_mode(mode, bench):
     assert mode(bench).state == "skipped"
+
+
+@pytest.mark.parametrize("how", [{"mode": "reschedule"}, {"mode": "poke", "timeout": 0.3}], ids=["reschedule", "poke"])
+@pytest.mark.parametrize("bench", [(CASES[-1], {})], ids=["runs for ever"], indirect=True)
+def test_a_worker_that_stops_looking_keeps_no_connection_open(bench, how, mocker):
+    with DAG("dag", schedule=None):
+        wait = VideoJobSensor(task_id="wait", job=bench.submitted(), deferrable=False, poke_interval=0.02, **how)
+    closed = mocker.spy(VideoHook, "close")
+    bench.airflow.run(wait)
+    assert closed.called
