@@ -92,8 +92,7 @@ class VideoJobStartTrigger(VideoJobTrigger):
         job: VideoJob | None = None
         try:
             self._set_limits()
-            # Airflow clears XComs when a worker starts, and here none does: a skip must not leave an earlier try's job.
-            await _aside(XCom.delete, key="return_value", **self._task(own_index=True))
+            await self._forget_earlier_tries()
             job = await self.find_job()
             await self._push_link(job)
             until = self._deadline(datetime.fromtimestamp(self.started_at, UTC))
@@ -138,6 +137,11 @@ class VideoJobStartTrigger(VideoJobTrigger):
         began = limit.timestamp() - whole
         self.started_at = min(self.started_at, began)
         self.end_time = began + ours
+
+    async def _forget_earlier_tries(self) -> None:
+        """Airflow clears XComs when a worker starts, and here none does: a skip must not leave an earlier try's job."""
+        if getattr(self.task_instance, "try_number", 1) > 1:
+            await _aside(XCom.delete, key="return_value", **self._task(own_index=True))
 
     async def _push(self, key: str, value: Any) -> None:
         await _aside(XCom.set, key=key, value=value, **self._task(own_index=True))
