@@ -156,8 +156,10 @@ def test_a_limit_on_a_mapped_task_limits_the_videos_in_the_making_while_they_wai
     cluster.wait_for("two videos in the making", lambda: bought_and_put_aside(2))
     time.sleep(5)  # rounds of the scheduler, in which the others would have been started
     assert bought_and_put_aside(2)
+    cluster.settle()
     limited.advance(3600)
     cluster.wait_for("the other two in the making", lambda: bought_and_put_aside(4))
+    cluster.settle()
     limited.advance(3600)
     assert cluster.finished(LIMITED, run_id) == "success"
     assert limited.ledger()["charges"] == 4

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from airflow.sdk import dag
 
 from airflow_video_providers.operators.video import GenerateVideoOperator
 
 
-@dag(schedule=None, params={"output_path": ""})
+# with retries, because Airflow 3.3.2 fails a task whose trigger ends before the scheduler has heard of its deferral
+@dag(schedule=None, params={"output_path": ""}, default_args={"retries": 2, "retry_delay": timedelta(seconds=1)})
 def limits_in_flight():
     GenerateVideoOperator.partial(
         task_id="video",
