@@ -64,11 +64,13 @@ def buy(
     context: Context,
     *,
     into: Path | None = None,
+    check: Callable[[], None] | None = None,
     keeps: Callable[[VideoJob], bool] | None = None,
 ) -> VideoJob:
     """The job that this task instance bought, now or in an earlier try.
 
     :param into: Buy on the route that answers with the video itself, and stream it to this file.
+    :param check: Raises InvalidRequestError where nothing may be bought for a reason of the caller's.
     :param keeps: Which finished jobs a Clear keeps instead of buying again; none by default.
     """
     hook = VideoHook.for_model(task.model, task.conn_id)
@@ -77,8 +79,10 @@ def buy(
     identity, ledger, ti = identity_of(context), open_ledger(context), context["ti"]
     try:
         order = _order(task, settings.extra)
+        if check is not None and not task.request_id:
+            check()
     except InvalidRequestError as wrong:
-        # What is bought already is returned even if the request has drifted into nonsense since.
+        # What is bought already is returned even if the task has drifted into nonsense since.
         if ledger is None or not any(attempt.request_id for attempt in ledger.attempts(identity)):
             raise
         order = _Order(wrong=wrong)

@@ -49,14 +49,20 @@ def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | N
     return manifest
 
 
-def check_delivery(task: LandsVideo) -> None:
-    """What can be wrong about the landing must show before anything is bought.
+def check_delivery(task: LandsVideo, job: VideoJob | None = None) -> None:
+    """What can be wrong about the landing must show before anything is bought, and before anybody waits.
 
+    :param job: The job that would land, where it is bought already.
     :raises InvalidRequestError: an option is wrong, or the worker lacks what it needs.
     """
-    _landing(task)
-    if task.poster or task.verify == "decode":
-        require_av()
+    try:
+        _landing(task)
+        if task.poster or task.verify == "decode":
+            require_av()
+    except InvalidRequestError as wrong:
+        if job is not None:
+            wrong.about(job)
+        raise
 
 
 def _landing(task: LandsVideo) -> Landing:

@@ -105,13 +105,13 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         from airflow_video_providers.operators.delivery import check_delivery
 
         try:
-            check_delivery(self)
             if self.synchronous:
                 from airflow_video_providers.operators.synchronous import generate_now
 
                 return generate_now(self, context)
-            job = buy(self, context, keeps=not_landed(context))
+            job = buy(self, context, check=lambda: check_delivery(self), keeps=not_landed(context))
             context["ti"].xcom_push(key="request_id", value=job.request_id)
+            check_delivery(self, job)  # it may be an earlier try's, which no check has held back
             waiting = Waiting(job, timeout=self.timeout, pace=self.poll_interval, log=self.log, sleep=self._sleep)
             done = waiting.done_before() if self.deferrable else waiting.until_done()
             if done is None:
