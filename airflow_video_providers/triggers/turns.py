@@ -38,6 +38,7 @@ class Turns:
         self._numbers = count()
         self._later: list[tuple[float, int, _Waiter]] = []
         self._due: list[tuple[float, int, _Waiter]] = []
+        self._unranked: list[tuple[float, int, _Waiter]] = []
         self._ranked_at = 0.0
         self._gone = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -66,14 +67,14 @@ class Turns:
         """The look is over: somebody else may look."""
         self._free += 1
         if self._due:
-            self._hand_out()
+            self._hand_out(self._loop.time())
 
     def widen(self, places: int) -> None:
         """From now on so many looks may be under way at the same time."""
         more, self._places = places - self._places, places
         self._free += more
         if more > 0 and self._due:
-            self._hand_out()
+            self._hand_out(self._loop.time())
 
     def close(self) -> None:
         """Nobody waits any more."""
@@ -86,22 +87,27 @@ class Turns:
         self._timer = self._loop.call_at(when, self._wake)
 
     def _wake(self) -> None:
+        """Put in order who has come due, and hand out turns. Nothing else puts in order: once in a round of the loop."""
         self._timer = None
-        self._hand_out()
-
-    def _hand_out(self) -> None:
         now = self._loop.time()
         self._collect(now)
         self._rank(now)
-        while self._due and self._free and self._budget.next_at() <= now:
+        self._hand_out(now)
+
+    def _hand_out(self, now: float) -> None:
+        while self._due and self._free and not self._unranked and self._budget.next_at() <= now:
             waiter = heappop(self._due)[2]
             if waiter.turn.done():
                 self._gone -= 1
                 continue
             self._grant(waiter, now)
         wakes = [self._later[0][0]] if self._later else []
-        if self._due and self._free:  # without a free place, giving one back wakes the next
-            wakes.append(self._budget.next_at())
+        if self._unranked:
+            wakes.append(now)
+        elif self._due:
+            wakes.append(self._next_ranking())
+            if self._free:  # without a free place, giving one back wakes the next
+                wakes.append(self._budget.next_at())
         if wakes and (self._timer is None or min(wakes) < self._timer.when()):
             self._wake_at(min(wakes))
 
@@ -118,27 +124,32 @@ class Turns:
             _, number, waiter = heappop(self._later)
             if waiter.turn.done():
                 self._gone -= 1
-            elif self._free and not self._due and self._budget.next_at() <= now:
+            elif self._free and not self._due and not self._unranked and self._budget.next_at() <= now:
                 self._grant(waiter, now)
             else:
                 heappush(self._due, (-waiter.chance(), number, waiter))
 
     def _rank(self, now: float) -> None:
-        if now - self._ranked_at < RANKED_FOR + RANKED_FOR_EACH * len(self._due):
-            return
-        self._ranked_at = now
-        waiting = [(-waiter.chance(), number, waiter) for _, number, waiter in self._due if not waiter.turn.done()]
-        self._gone -= len(self._due) - len(waiting)
-        heapify(waiting)
-        self._due = waiting
+        """Ask all that are due for their chance anew, from time to time: a batch, then the event loop has its turn."""
+        if not self._unranked and now >= self._next_ranking():
+            self._ranked_at = now
+            self._unranked, self._due = self._due, []
+        for _ in range(min(BATCH, len(self._unranked))):
+            _, number, waiter = self._unranked.pop()
+            if waiter.turn.done():
+                self._gone -= 1
+            else:
+                heappush(self._due, (-waiter.chance(), number, waiter))
+
+    def _next_ranking(self) -> float:
+        return self._ranked_at + RANKED_FOR + RANKED_FOR_EACH * len(self._due)
 
     def _sweep(self) -> None:
-        if self._gone < 64 or 2 * self._gone < len(self._later) + len(self._due):
+        if self._gone < 64 or 2 * self._gone < len(self._later) + len(self._due) + len(self._unranked):
             return
-        self._later = [entry for entry in self._later if not entry[2].turn.done()]
-        self._due = [entry for entry in self._due if not entry[2].turn.done()]
-        heapify(self._later)
-        heapify(self._due)
+        for entries in (self._later, self._due, self._unranked):
+            entries[:] = [entry for entry in entries if not entry[2].turn.done()]
+            heapify(entries)
         self._gone = 0
 
 

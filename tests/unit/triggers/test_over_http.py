@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import logging
+import threading
 import tracemalloc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ import psutil
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-from airflow_video_providers import transport
+from airflow_video_providers import metrics, transport
 from airflow_video_providers.hooks.segmind import SegmindHook
 from airflow_video_providers.jobs import VideoJob
 from airflow_video_providers.triggers import line
@@ -205,6 +206,32 @@ def test_a_missing_connection_is_an_event_once_it_is_believed(monkeypatch: pytes
     assert payload["error"]["type"] == "InvalidRequestError"
     assert "no connection" in payload["message"]
     assert len(look_ups) == line.BELIEVED_MISSING
+
+
+def test_what_a_first_look_loads_is_loaded_in_a_thread(
+    connect: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: dict[str, int] = {}
+
+    def first_call_of(module: Any, name: str) -> None:
+        called = getattr(module, name)
+
+        def noted(*args: Any) -> Any:
+            threads.setdefault(name, threading.get_ident())
+            return called(*args)
+
+        monkeypatch.setattr(module, name, noted)
+
+    for module, name in ((transport, "_aiohttp_kind"), (transport, "_trusted"), (metrics, "_send")):
+        first_call_of(module, name)
+
+    async def main(server: Server) -> dict[str, Any]:
+        connect(server)
+        return await event(trigger("a"))
+
+    assert run(main, Server(default=DONE))["status"] == "success"
+    assert len(threads) == 3
+    assert threading.get_ident() not in threads.values()
 
 
 def test_a_hundred_jobs_use_a_few_connections(connect: Callable[..., None]) -> None:

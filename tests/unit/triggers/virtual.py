@@ -24,8 +24,10 @@ class _Jump(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.jumped = 0.0
+        self.rounds = 0
 
     def select(self, timeout: float | None = None) -> Any:
+        self.rounds += 1
         ready = super().select(0)
         if not ready and timeout:
             self.jumped += timeout
@@ -41,6 +43,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return 1000.0 + self._jump.jumped
+
+    @property
+    def round(self) -> int:
+        """How often it has come round: what happens in one round holds up everything else."""
+        return self._jump.rounds
 
 
 def run_virtually(main: Coroutine[Any, Any, T]) -> T:
