@@ -17,6 +17,8 @@ from airflow.models.trigger import Trigger  # noqa: TID251 # the runner's own si
 from airflow.sdk.execution_time.comms import ConnectionResult, GetConnection
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_video_providers import metrics
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
@@ -107,6 +109,7 @@ async def running(connections: dict[str, dict[str, Any]]) -> AsyncIterator[Runne
     :param connections: What the Execution API would know.
     """
     os.environ["_AIRFLOW_PROCESS_CONTEXT"] = "client"  # what runs triggers asks its supervisor, not the database
+    metrics.prepare()  # Airflow's own runner sends some, too, and is not measured
     runner = Runner(connections)
     task = runner.ended = asyncio.create_task(runner.arun())
     while not hasattr(runner, "comms_decoder"):  # noqa: ASYNC110 # the runner has no event for it
