@@ -48,8 +48,8 @@ test-lowest:  ## The oldest supported Airflow with the Python at hand, in an env
 test-matrix:  ## Every supported Airflow and Python
 	@$(PYTHON) scripts/matrix.py
 
-test: lint  ## Everything on the newest Airflow
-	$(BIN)/pytest -q -n 2 tests
+test: lint  ## Everything on the newest Airflow; three processes, because some wait for a scheduler more than they compute
+	$(BIN)/pytest -q -n 3 tests
 
 clean:
 	rm -rf $(VENV) .demo build dist
