@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers import transport
 from airflow_video_providers.triggers.poller import _pollers
+from tests.benchmarks.speed import Meter
 from tests.benchmarks.status_server import Counts, status_server
 from tests.benchmarks.trigger_runner import Runner, quiet_logs, running
 
@@ -99,7 +100,7 @@ def _connections(port: int) -> dict[str, dict[str, Any]]:
 
 @dataclass
 class Measured:
-    """One contender in one round. Times are CPU seconds of the process.
+    """One contender in one round. Times are CPU seconds of the process, at one speed of the machine.
 
     :param per_start: Until it has asked once.
     :param per_quiet_start: Until it waits, where it does not ask at once: this package without an author's interval.
@@ -120,16 +121,16 @@ async def _measure(
     look_ups = runner.supervisor.look_ups
     for number in range(jobs):
         runner.want(contender.classpath, contender.kwargs(number, seconds))
-    begun, polled = time.process_time(), counts.requests
+    meter, polled = Meter(), counts.requests
     await runner.hand_over()
     async with asyncio.timeout(300):
         while counts.requests - polled < jobs:  # noqa: ASYNC110 # another process counts
             await asyncio.sleep(0.05)
-    per_start = (time.process_time() - begun) / jobs
+    per_start = meter.read() / jobs
     await asyncio.sleep(seconds)  # until all are at their own pace
-    begun, polled, opened = time.process_time(), counts.requests, counts.connections
+    meter, polled, opened = Meter(), counts.requests, counts.connections
     await asyncio.sleep(window)
-    spent, polls = time.process_time() - begun, counts.requests - polled
+    spent, polls = meter.read(), counts.requests - polled
     measured = Measured(
         spent / polls,
         per_start,
@@ -147,11 +148,11 @@ async def _measure(
 async def _quiet_start(runner: Runner, contender: Contender, jobs: int) -> float:
     for number in range(jobs):
         runner.want(contender.classpath, contender.kwargs(number, 1) | {"poll_interval": None})
-    begun = time.process_time()
+    meter = Meter()
     await runner.hand_over()
     while sum(one.jobs for known in _pollers.values() for one in known.values()) < jobs:  # noqa: ASYNC110 # in a benchmark
         await asyncio.sleep(0.01)
-    spent = time.process_time() - begun
+    spent = meter.read()
     await runner.drop_all()
     return spent / jobs
 

@@ -22,6 +22,7 @@ from airflow_video_providers.triggers.line import Opened
 from airflow_video_providers.triggers.poller import Poller
 from airflow_video_providers.vendors.segmind import Segmind
 from tests.benchmarks.bench_polling_cpu import CONTENDERS, Contender, _connections
+from tests.benchmarks.speed import Meter
 from tests.benchmarks.status_server import Counts, status_server
 from tests.benchmarks.trigger_runner import LoopWatch, Runner, quiet_logs, running
 
@@ -60,9 +61,9 @@ async def _per_poll(port: int, counts: Counts, jobs: int, rate: float, window: f
     interval = jobs / rate
     tasks = await _jobs(_poller(port), jobs, interval)
     await asyncio.sleep(JITTER * interval + 0.5)  # until the first round's last have come round
-    begun, polled = time.process_time(), counts.requests
+    meter, polled = Meter(), counts.requests
     await asyncio.sleep(window)
-    spent, polls = time.process_time() - begun, counts.requests - polled
+    spent, polls = meter.read(), counts.requests - polled
     await _drop(tasks)
     return spent / polls
 

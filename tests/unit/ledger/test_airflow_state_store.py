@@ -74,6 +74,7 @@ print("AGAIN"); main(["list"])
 """
 
 
+@pytest.mark.slow  # a real Airflow with a database
 def test_a_command_lists_and_answers_what_tasks_wrote(tmp_path):
     pytest.importorskip("airflow.models.task_state_store", reason="Airflow's task state store came with 3.3")
     (tmp_path / "dags").mkdir()
