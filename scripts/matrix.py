@@ -20,10 +20,11 @@ CONSTRAINTS = {"3.1": "constraints/airflow-3.1.txt", "3.2": "constraints/airflow
 PYTHONS = ("3.11", "3.12", "3.13")
 #: What Airflow makes of the provider, beside the pipelines of tests/matrix.
 OF_AIRFLOW = ("provider", "provider_commands", "provider_connection", "connection_form", "serialization")
-#: What runs everywhere, on two processes. Emulators and the DAG engine in memory belong to the newest Airflow alone.
+#: What runs everywhere; the second row waits for schedulers more than it computes. Emulators and the DAG engine in
+#: memory belong to the newest Airflow alone.
 TESTS = (
     ("-m", "not slow", "-n", "2", "tests/unit", "tests/contract", "tests/conformance"),
-    ("-n", "2", "--dist", "loadfile", "tests/matrix", *(f"tests/airflow/test_{name}.py" for name in OF_AIRFLOW)),
+    ("-n", "3", "--dist", "loadfile", "tests/matrix", *(f"tests/airflow/test_{name}.py" for name in OF_AIRFLOW)),
 )
 #: Tests that take longer hang.
 LONGEST_SECONDS = 900
