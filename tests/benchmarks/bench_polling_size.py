@@ -99,7 +99,6 @@ def memory(port: int, jobs: int = 5000) -> None:
 
 
 def _memory(port: int, jobs: int) -> None:
-
     async def main() -> float:
         warm = await _jobs(_poller(port), 200, 1.0)
         await asyncio.sleep(0.5)

@@ -46,10 +46,13 @@ class Meter:
 
 def _yardstick() -> float:
     """CPU seconds of the same work, the caches filled: how much this process has put out of them is its own cost."""
-    total = 0
-    for turn in range(2):
-        if turn:
-            began = time.thread_time()
-        for place in _WALK:
-            total += _TABLE[place]
+    _walk()
+    began = time.thread_time()
+    _walk()
     return time.thread_time() - began
+
+
+def _walk() -> None:
+    total = 0
+    for place in _WALK:
+        total += _TABLE[place]
