@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -116,8 +117,13 @@ def _count(metric: Metric, count: int, tags: dict[str, str]) -> None:
 
 def _send(metric: Metric, send: Callable[[Any], object]) -> None:
     try:
-        from airflow.providers.common.compat.sdk import Stats
-
-        send(Stats)
+        send(_stats())
     except Exception:  # whatever is wrong with the backend, the task is worth more
         log.debug("The metric %s could not be sent.", metric.name, exc_info=True)
+
+
+@cache  # the import alone takes longer than a count
+def _stats() -> Any:
+    from airflow.providers.common.compat.sdk import Stats
+
+    return Stats

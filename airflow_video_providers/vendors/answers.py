@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -50,7 +51,7 @@ class Answer:
         """Is it a 2xx?"""
         return 200 <= self.status < 300
 
-    @property
+    @cached_property
     def body(self) -> dict[str, Any] | None:
         """The JSON object it holds; None for anything else."""
         try:

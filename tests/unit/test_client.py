@@ -305,6 +305,26 @@ ANSWERS = [
 ]
 
 
+async def test_the_address_of_a_job_is_read_once_for_all_its_looks(mocker):
+    known, script = vendor_of("pixazo"), scripted(answer(200, {"status": "QUEUED"}))
+    read = mocker.spy(httpx._urls, "urlparse")
+    async with AsyncVideoClient(known, KEY, transport=httpx.MockTransport(script)) as client:
+        for _ in range(3):
+            await client.status(job("pixazo"))
+    addresses = [call.args[0] for call in read.call_args_list]
+    assert [addresses.count(str(call.url)) for call in script.sent] == [1, 1, 1]
+
+
+async def test_a_key_stays_with_its_own_request():
+    known, script = vendor_of("pixazo"), scripted(answer(200, {"status": "QUEUED"}))
+    keys = [KEY, "another-key-0123456789"]
+    for key in keys:
+        async with AsyncVideoClient(known, key, transport=httpx.MockTransport(script)) as client:
+            await client.status(job("pixazo"))
+    assert [call.headers["ocp-apim-subscription-key"] for call in script.sent] == keys
+    assert "ocp-apim-subscription-key" not in known.status_call(job("pixazo")).headers
+
+
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("number", range(len(ANSWERS)))
 async def test_a_look_in_an_event_loop_ends_as_one_in_a_worker(vendor, number):
