@@ -1,4 +1,4 @@
-"""Benchmarks of the waiting: ``python -m tests.benchmarks.bench_polling [detection] [cpu] [size] [--rounds N]``.
+"""Benchmarks of the waiting: ``python -m tests.benchmarks.bench_polling [detection] [size] [cpu] [--rounds N]``.
 
 Ratios within one run, rounds interleaved, medians. Needs the peers' providers (dependency group ``bench``).
 """
