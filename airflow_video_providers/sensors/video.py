@@ -48,12 +48,6 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
     :param timeout: Seconds to wait in all, or a timedelta. Default: one hour (Airflow's own is seven days). The
         job goes on at the vendor all the same; running the sensor again waits for it again.
     :param poke_interval: Seconds between two looks. Unset (the default), looks fall where completion is likely.
-    :param start_from_trigger: Start in the triggerer and end there, without any worker, where it goes well or is
-        skipped; an error wakes a worker that raises it. Airflow 3.3; before that, and in ``dag.test()``, the wait is
-        the ordinary one. Such a task bypasses pools, ``max_active_tasks`` and its kin, outlets and lineage, and
-        ``execution_timeout`` holds for it. For a mapped
-        sensor see :meth:`partial_from_trigger`. Default False.
-    :param start_trigger_args: Made by :meth:`partial_from_trigger`.
     :param soft_fail: Skip instead of failing, for every error that this sensor raises. Default False.
     :param never_fail: The same as ``soft_fail``. Default False.
     :param mode: ``"poke"`` (default) or ``"reschedule"``, where ``deferrable=False``.
@@ -82,8 +76,6 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
         deferrable: bool = True,
         timeout: timedelta | float = 3600,
         poke_interval: timedelta | float | None = None,
-        start_from_trigger: bool = False,
-        start_trigger_args: Any = None,
         **kwargs: Any,
     ) -> None:
         if poke_interval is not None:
@@ -96,9 +88,6 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
         self.deferrable = deferrable
         self.own_pace = poke_interval is not None
         self.silent_fail = False  # it would hide a job's end until the time-out; lost answers are carried anyway
-        self.start_from_trigger = start_from_trigger
-        if start_from_trigger:
-            self.start_trigger_args = start_trigger_args or self._start_arguments()
         if made_while_running(self):
             return
         from airflow_video_providers.operators.literals import check_model
@@ -107,56 +96,8 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
         if job is None and (model is None or request_id is None):
             raise InvalidRequestError("The sensor needs a job, or a model and a request_id.", field="job")
 
-    @staticmethod
-    def partial_from_trigger(
-        job: Any,
-        *,
-        conn_id: str | None = None,
-        timeout: timedelta | float = 3600,
-        poke_interval: timedelta | float | None = None,
-        soft_fail: bool = False,
-        never_fail: bool = False,
-        execution_timeout: timedelta | None = None,
-    ) -> dict[str, Any]:
-        """Arguments for ``.partial()`` of a mapped sensor that starts in the triggerer.
-
-        Airflow does not map a trigger's arguments, so the trigger reads the job of its own map index itself::
-
-            VideoJobSensor.partial(task_id="wait", **VideoJobSensor.partial_from_trigger(submit.output)).expand(
-                job=submit.output
-            )
-
-        :param job: The output of a task that is mapped one to one with the sensor.
-        :param conn_id: As in the class, and so are the next ones.
-        :param timeout: Seconds to wait in all, or a timedelta. Default: one hour.
-        :param poke_interval: Seconds between two looks, or a timedelta. Unset, looks fall where completion is likely.
-        :param soft_fail: Skip instead of failing. Default False.
-        :param never_fail: The same as ``soft_fail``. Default False.
-        :param execution_timeout: Airflow's own, which it applies to such a task.
-        :raises InvalidRequestError: ``job`` is not the output of a task.
-        """
-        from airflow_video_providers.triggers.from_start import start_arguments
-
-        own = {
-            "conn_id": conn_id, "timeout": timeout, "poke_interval": poke_interval, "execution_timeout": execution_timeout,
-        }  # fmt: skip
-        pace = None if poke_interval is None else _seconds(poke_interval)
-        arguments = start_arguments(
-            job, model=None, request_id=None, conn_id=conn_id, timeout=_seconds(timeout), poll_interval=pace,
-            skip=soft_fail or never_fail, execution_timeout=execution_timeout,
-        )  # fmt: skip
-        return {
-            **{name: value for name, value in own.items() if value is not None},
-            "soft_fail": soft_fail,
-            "never_fail": never_fail,
-            "start_from_trigger": True,
-            "start_trigger_args": arguments,
-        }
-
     def execute(self, context: Context) -> Any:
         """Defer, or wait here."""
-        if self.start_from_trigger:
-            self.log.info("This Airflow does not start the wait in the triggerer; waiting the ordinary way.")
         try:
             if self.deferrable:
                 waiting = self._begin(context)
@@ -206,20 +147,6 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
     _waiting: Waiting | None = None
     _sleep: Callable[[float], None] = staticmethod(time.sleep)
 
-    def _start_arguments(self) -> Any:
-        from airflow_video_providers.triggers.from_start import start_arguments
-
-        return start_arguments(
-            self.job,
-            model=self.model,
-            request_id=self.request_id,
-            conn_id=self.conn_id,
-            timeout=self.timeout,
-            poll_interval=self.poke_interval if self.own_pace else None,
-            skip=self.soft_fail or self.never_fail,
-            execution_timeout=self.execution_timeout,
-        )
-
     def _job(self) -> VideoJob:
         from airflow_video_providers.hooks.waiting import job_to_wait_for
 
@@ -268,7 +195,3 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
         waiting = self._waiting or self._begin(None)
         waiting.hook.close()
         fail(self, waiting.timed_out())
-
-
-def _seconds(duration: timedelta | float) -> float:
-    return duration if isinstance(duration, int | float) else duration.total_seconds()

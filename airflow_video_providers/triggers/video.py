@@ -81,7 +81,7 @@ class VideoJobTrigger(BaseTrigger):
         """Wait, and fire one event, whatever happens."""
         job: VideoJob | None = None
         try:
-            job = await self.find_job()
+            job = read_job(self.job)
             job = await self.wait_for(job)
         except VideoProviderError as error:
             yield event_of(getattr(error, "job", None) or job, error)
@@ -90,10 +90,6 @@ class VideoJobTrigger(BaseTrigger):
             yield event_of(job, own_error(error, job))
         else:
             yield event_of(job, None)
-
-    async def find_job(self) -> VideoJob:
-        """The job to wait for."""
-        return read_job(self.job)
 
     async def wait_for(self, job: VideoJob) -> VideoJob:
         """The job when it is done, with its outputs.
@@ -147,7 +143,7 @@ class VideoJobTrigger(BaseTrigger):
             self.log.info("Another triggerer has taken over this wait; the job is not affected.")
             return
         try:
-            job = await self.find_job()
+            job = read_job(self.job)
         except ValueError:
             return
         self.log.warning(
@@ -187,17 +183,13 @@ def _prepare() -> None:
 
 def event_of(job: VideoJob | None, error: VideoProviderError | None) -> TriggerEvent:
     """The one event that ends a wait."""
-    return TriggerEvent(ended(job, error))  # type: ignore[no-untyped-call] # Airflow's is untyped
-
-
-def ended(job: VideoJob | None, error: VideoProviderError | None) -> dict[str, Any]:
-    """The payload of the one event that ends a wait."""
-    return {
+    payload = {
         "status": _status(error),
         "message": str(error) if error else f"The job {job.request_id if job else ''} is finished.",
         "job": job.but(outputs=()).to_dict() if job else {},
         "error": describe(error) if error else None,
     }
+    return TriggerEvent(payload)  # type: ignore[no-untyped-call] # Airflow's is untyped
 
 
 def _status(error: VideoProviderError | None) -> str:

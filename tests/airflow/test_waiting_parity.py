@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.triggers.base import TaskSkippedEvent, TaskSuccessEvent
 
 from airflow_video_providers import polling, timing
 from airflow_video_providers.hooks.base import VideoHook
@@ -113,25 +112,6 @@ def reschedule(bench: Bench) -> Outcome:
             return outcome
 
 
-def start_from_trigger(bench: Bench) -> Outcome:
-    bench.submitted()
-    with DAG("dag", schedule=None):
-        submit = SubmitVideoOperator(task_id="submit", model=MODEL, request=bench.request())
-        task = VideoJobSensor(
-            task_id="wait", job=submit.output, timeout=bench.timeout, poke_interval=0.02, start_from_trigger=True,
-            **bench.how,
-        )  # fmt: skip
-    event = bench.airflow.start_in_trigger(task)
-    if isinstance(event, TaskSuccessEvent):
-        return Outcome("success", None, None)
-    if isinstance(event, TaskSkippedEvent):
-        return Outcome("skipped", None, None)
-    with DAG("dag", schedule=None):
-        awake = VideoJobSensor(task_id="wait", job=bench.airflow.xcom("submit"), **bench.how)
-    bench.airflow.resume_with("execute_complete", event.payload)
-    return bench.airflow.run(awake)
-
-
 def one_task(bench: Bench, **how: Any) -> Outcome:
     with DAG("dag", schedule=None):
         task = GenerateVideoOperator(
@@ -149,7 +129,7 @@ def one_task_in_worker(bench: Bench) -> Outcome:
     return one_task(bench, deferrable=False)
 
 
-MODES = [deferrable, poke, reschedule, start_from_trigger, one_task, one_task_in_worker]
+MODES = [deferrable, poke, reschedule, one_task, one_task_in_worker]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.bench_worker_starts
 
-The same videos as three tasks, with a wait that starts in the triggerer, and in one task; in turns, so that a busy
+The same videos as three tasks and in one task; in turns, so that a busy
 machine slows all alike; the median of five rounds after one that warms up. CPU is that of the processes themselves,
 less what each burns when idle for as long. Nothing is asserted by time.
 """
@@ -24,7 +24,6 @@ from tests.support.home import copy_of, original
 
 DAGS = {
     "three_tasks": "three tasks",
-    "start_from_trigger": "start_from_trigger",
     "one_task": "one task (GenerateVideoOperator)",
 }
 VIDEOS = 4

@@ -47,7 +47,7 @@ def videos(tmp_path_factory):
 @pytest.fixture(scope="session")
 def run(tmp_path_factory, videos):
     home, ledger = tmp_path_factory.mktemp("airflow"), tmp_path_factory.mktemp("ledger")
-    wanted = ["three_tasks", "from_trigger", "one_task", f"lost_after_buying@{ledger}", "lost_after_buying", "refused"]
+    wanted = ["three_tasks", "one_task", f"lost_after_buying@{ledger}", "lost_after_buying", "refused"]
     with running(queue_seconds=(0.1, 0.1), run_seconds=(0.5, 0.5)) as simulator:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")} | {
             "AIRFLOW_HOME": str(home),
@@ -85,7 +85,7 @@ def python(environment, *arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["three_tasks", "from_trigger", "one_task"])
+@pytest.mark.parametrize("name", ["three_tasks", "one_task"])
 def test_a_video_is_bought_once_waited_for_and_landed(run, videos, name):
     found = run(name)
     assert (found.state, found.submits) == ("success", [202])
@@ -98,14 +98,6 @@ def test_a_video_is_bought_once_waited_for_and_landed(run, videos, name):
 @pytest.mark.slow
 def test_a_wait_without_a_worker_defers(run):
     assert "DEFERRED" in run("three_tasks").log
-
-
-@pytest.mark.slow
-def test_where_airflow_cannot_start_a_wait_in_the_triggerer_it_is_the_ordinary_one_and_says_so(run):
-    log = run("from_trigger").log
-    assert "waiting the ordinary way" in log
-    assert "DEFERRED" in log
-    assert "waiting the ordinary way" not in run("three_tasks").log
 
 
 @pytest.mark.slow

@@ -10,9 +10,7 @@ import json
 import os
 import uuid
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
@@ -151,19 +149,6 @@ class MemoryAirflow:
         event = self.first_event(import_string(message.classpath)(**kwargs), timeout=timeout)
         self.resume_with(message.next_method, event.payload, message.next_kwargs)
         return event
-
-    def start_in_trigger(self, task: Any, *, ago: float = 0.0, try_number: int = 1) -> Any:
-        """What the triggerer does with a task that starts there, up to the first event.
-
-        :param ago: How many seconds ago Airflow put the task aside: more than 0 after a restart of the triggerer.
-        """
-        started = task.start_trigger_args
-        trigger = import_string(started.trigger_cls)(**json.loads(json.dumps(started.trigger_kwargs)))
-        trigger.task_instance = SimpleNamespace(
-            dag_id=task.dag_id, run_id=self.run_id, task_id=task.task_id, map_index=-1, try_number=try_number
-        )
-        trigger.timeout_after = datetime.now(UTC) + started.timeout - timedelta(seconds=ago)
-        return self.first_event(trigger)
 
     def first_event(self, trigger: Any, *, timeout: float = 20.0) -> Any:
         """Run a trigger up to its first event."""

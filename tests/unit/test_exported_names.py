@@ -12,7 +12,6 @@ EXPORTED = {
     "operators.video": {"SubmitVideoOperator", "DownloadVideoOperator", "GenerateVideoOperator"},
     "sensors.video": {"VideoJobSensor"},
     "triggers.video": {"VideoJobTrigger"},
-    "triggers.from_start": {"VideoJobStartTrigger"},
     "hooks.base": {"VideoHook"},
     "hooks.form": {"connection_type", "FIELDS"},
     "hooks.pixazo": {"PixazoHook"},

@@ -1,4 +1,4 @@
-"""The same videos in three ways, for ``bench_worker_starts.py``."""
+"""The same videos in two ways, for ``bench_worker_starts.py``."""
 
 from __future__ import annotations
 
@@ -26,15 +26,6 @@ def three_tasks():
 
 
 @dag(schedule=None, params=PARAMS)
-def start_from_trigger():
-    submit = SubmitVideoOperator.partial(task_id="submit", model=MODEL).expand(request=REQUESTS)
-    wait = VideoJobSensor.partial(
-        task_id="wait", **VideoJobSensor.partial_from_trigger(submit.output, poke_interval=PACE)
-    ).expand(job=submit.output)
-    DownloadVideoOperator.partial(task_id="land", output_path=OUTPUT_PATH).expand(job=wait.output)
-
-
-@dag(schedule=None, params=PARAMS)
 def one_task():
     GenerateVideoOperator.partial(task_id="generate", model=MODEL, poll_interval=PACE, output_path=OUTPUT_PATH).expand(
         request=REQUESTS
@@ -42,5 +33,4 @@ def one_task():
 
 
 three_tasks()
-start_from_trigger()
 one_task()

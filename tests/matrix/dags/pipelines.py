@@ -32,11 +32,6 @@ with DAG("three_tasks", schedule=None) as three_tasks:
     wait = VideoJobSensor(task_id="wait", job=submit.output, poke_interval=0.5, timeout=60)
     DownloadVideoOperator(task_id="land", job=wait.output, output_path=OUTPUT_PATH)
 
-with DAG("from_trigger", schedule=None) as from_trigger:
-    submit = SubmitVideoOperator(task_id="submit", model=MODEL, request=REQUEST)
-    wait = VideoJobSensor(task_id="wait", job=submit.output, poke_interval=0.5, timeout=60, start_from_trigger=True)
-    DownloadVideoOperator(task_id="land", job=wait.output, output_path=OUTPUT_PATH)
-
 with DAG("one_task", schedule=None) as one_task:
     GenerateVideoOperator(
         task_id="generate",

@@ -26,7 +26,7 @@ from airflow_video_providers.exceptions import (
     VideoProviderError,
     rebuild,
 )
-from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput, read_job
 from airflow_video_providers.triggers import video
 from airflow_video_providers.triggers.video import VideoJobTrigger
 from tests.support.versions import calls_on_kill, deserialize, import_string, serialize
@@ -161,7 +161,7 @@ def test_arguments_of_other_versions_load(stored: dict[str, Any]) -> None:
 
 def test_a_stored_job_of_a_newer_version_loads() -> None:
     job = {**JOB.to_dict(), "added_later": {"x": 1}, "v": 2}
-    assert asyncio.run(VideoJobTrigger(json.dumps(job)).find_job()).request_id == "r1"
+    assert read_job(VideoJobTrigger(json.dumps(job)).job).request_id == "r1"
 
 
 def test_arguments_hold_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -256,3 +256,15 @@ def test_a_kill_without_knowledge_of_the_task_still_says_it(monkeypatch: Any, ca
 def test_a_kill_asks_no_vendor_for_anything(monkeypatch: Any, caplog: Any) -> None:
     monkeypatch.setattr(video, "VideoHook", None)
     killed(monkeypatch, caplog, "failed")
+
+
+def test_a_wait_that_an_older_version_started_in_the_triggerer_ends_with_an_error_that_a_retry_clears() -> None:
+    stored = {"source_task_id": "submit", "skip": True, "timeout": 3600.0, "poll_interval": None, "of_any_version": 1}
+    trigger = import_string("airflow_video_providers.triggers.from_start.VideoJobStartTrigger")(**stored)
+    (payload,) = events(trigger)
+    error = rebuild(payload["error"])
+    assert error.retryable
+    assert "older version" in str(error)
+    assert "The job is not affected." in str(error)
+    path, arguments = trigger.serialize()
+    assert import_string(path)(**arguments).serialize() == (path, {})
