@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--pixazo-submit-status", type=int, choices=(200, 202), help="as the code table says, or 200 (202)")
     add("--no-charge-failed", dest="charge_failed", action="store_false", help="FAILED is free at Pixazo and Appy Pie")
     add("--appypie-dead-prefix", choices=("none", "plain", "polling"), help="the getStatus prefix that answers 404")
+    add("--segmind-result", choices=("json", "video"), help="what Segmind's v2 result is")
     add("--segmind-sync-answer", choices=("video", "json", "image/jpeg"), help="what Segmind's v1 answers with")
     return parser
 

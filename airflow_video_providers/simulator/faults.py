@@ -50,6 +50,8 @@ KINDS: dict[str, Kind] = {
     "error": Kind("written error_NNN: the vendor's documented body for NNN"),
     "model_not_found": Kind("the vendor's answer for a model it does not know", ("submit",)),
     "wrong_content_type": Kind("Segmind's other 406: it speaks of the content type", ("submit",)),
+    "quota": Kind("403 of a gateway whose call volume is used up, with Retry-After, argument: seconds (1)"),
+    "locked": Kind("403 because the account's balance is used up"),
     "not_found": Kind("404 as for an unknown job: replication lag right after submit", ("status", "result")),
     "redirect": Kind("307 to another host"),
     # the call is carried out (a submit is accepted, and charged), then the answer is spoilt
@@ -66,6 +68,7 @@ KINDS: dict[str, Kind] = {
     "rename": Kind("rename:old=new renames a field of the answer", _CALLS, lasting=True),
     "foreign_url": Kind("the URLs in the answer point to another host"),
     # what the status says
+    "other_id": Kind("the answer is about another job", ("status", "result")),
     "status": Kind("status:WORD replaces the status word", ("status", "result"), lasting=True),
     "unknown_status": Kind("a status word that no document lists", ("status", "result"), lasting=True),
     "odd_case": Kind("the status word in the wrong case", ("status", "result"), lasting=True),
@@ -83,6 +86,12 @@ KINDS: dict[str, Kind] = {
     "media_changed": Kind("another ETag, and other bytes of the same length, from now on", ("media",)),
     "media_403": Kind("this URL answers 403 for good; the status names a fresh one", ("media",)),
     "media_404": Kind("this URL answers 404 for good; the status names a fresh one", ("media",)),
+    "media_late": Kind(
+        "404 until so many seconds after the job's end, argument: seconds (5); the address stays",
+        ("media",),
+        lasting=True,
+    ),
+    "media_late_403": Kind("the same, as 403", ("media",), lasting=True),
     "media_http": Kind("written media_http_NNN: a status with an HTML page", ("media",)),
     "media_redirect": Kind("302 to another host, argument: another address", ("media",)),
     "media_gzip": Kind("gzip-encoded, whatever was asked for", ("media",), lasting=True),

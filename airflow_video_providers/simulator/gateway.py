@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Handler = Callable[[Call, list[Fault]], Answer | Awaitable[Answer]]
 
+#: As Azure API Management says it.
+OUT_OF_QUOTA = "Out of call volume quota. Quota will be replenished in 00:00:01."
+LOCKED = "User is locked. Reason: Exhausted balance. Top up your balance in the console."
 BLOCKED = "Content policy violation: the prompt was blocked by the safety system."
 
 
@@ -127,6 +130,12 @@ class Gateway(ABC):
                 return self.error(406, "content type")
             case "not_found":
                 return self.error(404, "request")
+            case "quota":
+                return Answer(403, {"statusCode": 403, "message": OUT_OF_QUOTA}).with_headers(
+                    retry_after=fault.arg or "1"
+                )
+            case "locked":
+                return Answer(403, {"detail": LOCKED})
             case "redirect":
                 return html(307, "Temporary Redirect").with_headers(location=call.foreign + urlsplit(call.path).path)
             case _:

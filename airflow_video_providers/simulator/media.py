@@ -62,6 +62,8 @@ class Media:
         for fault in faults:
             if fault.kind in ("media_403", "media_404"):
                 job.media_revoked[issue] = int(fault.kind[-3:])
+            if fault.kind in ("media_late", "media_late_403") and now < job.finished + fault.seconds(5):
+                return page(403 if fault.kind.endswith("403") else 404)
             job.media_changed |= fault.kind == "media_changed"
         if code := job.media_revoked.get(issue):
             return page(code)

@@ -54,10 +54,9 @@ def _mochi_price(_body: Body) -> tuple[Decimal, str]:
     return Decimal("0.40"), "documented"
 
 
-#: Price per second without and with audio; the document prints two rows and does not name them.
+#: Price per second without and with audio; the document prints two rows and does not name them, and has none for 480p.
 _V6_I2V = {
     "360p": ("0.025", "0.035"),
-    "480p": ("0.035", "0.045"),
     "540p": ("0.035", "0.045"),
     "720p": ("0.045", "0.06"),
     "1080p": ("0.09", "0.115"),
@@ -65,7 +64,9 @@ _V6_I2V = {
 
 
 def _v6_i2v_price(body: Body) -> tuple[Decimal, str]:
-    row = _V6_I2V[str(body.get("resolution", "720p"))]
+    row = _V6_I2V.get(str(body.get("resolution", "720p")))
+    if row is None:
+        return _invented(body)
     per_second = Decimal(row[1] if body.get("generate_audio_switch") else row[0])
     return per_second * int(body.get("duration", 5)), "documented; the second row read as 'with audio'"
 

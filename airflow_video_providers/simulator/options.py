@@ -37,6 +37,7 @@ class Options:
     :param pixazo_submit_status: 202 as the table says, or 200.
     :param charge_failed: Is a FAILED job charged at Pixazo and Appy Pie? The documents do not say.
     :param appypie_dead_prefix: The getStatus prefix that answers 404: ``polling``, ``plain`` or ``none``.
+    :param segmind_result: What v2's result is: ``json``, or the ``video`` itself, as the page's "Returns: Video" reads.
     :param segmind_sync_answer: What v1 answers with: ``video``, ``json``, or the video as ``image/jpeg``.
     """
 
@@ -56,6 +57,7 @@ class Options:
     pixazo_submit_status: Literal[200, 202] = 202
     charge_failed: bool = True
     appypie_dead_prefix: Literal["none", "plain", "polling"] = "none"
+    segmind_result: Literal["json", "video"] = "json"
     segmind_sync_answer: Literal["video", "json", "image/jpeg"] = "video"
 
     def __post_init__(self) -> None:

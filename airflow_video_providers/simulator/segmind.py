@@ -130,6 +130,8 @@ class Segmind(Gateway):
         return Answer(200, {"request_id": job.request_id, "status": "QUEUED"} | _addresses(job, call.base))
 
     async def _run(self, model: Model, call: Call, faults: list[Fault]) -> Answer:
+        if not _takes_video(call.headers.get("accept", "*/*")):
+            return page(406)
         clock, options = self.world.clock, self.world.options
         # a clock that stands still would never come to the end of the call
         job = self._accept(model, call, faults, (0.0, 0.0) if clock.frozen else None)
@@ -164,6 +166,8 @@ class Segmind(Gateway):
     def _result(self, job: Job, call: Call, faults: list[Fault]) -> Answer:
         if job.state(self.world.clock.now()) != "COMPLETED":
             return self._status(job, call, faults)
+        if self.world.options.segmind_result == "video":
+            return Answer(200, clip(job.clip, colour_of(f"{job.request_id}/0")), {"content-type": "video/mp4"})
         return Answer(200, self._output(job, call.root))
 
     def _output(self, job: Job, root: str) -> dict[str, Any]:
@@ -204,6 +208,10 @@ class Segmind(Gateway):
             self.world.uploads[name] = (data, found["type"])
             stored.append(f"{call.root}/media/_upload/{name}")
         return Answer(200, {"file_urls": stored, "urls": stored, "message": "Files uploaded successfully"})
+
+
+def _takes_video(accept: str) -> bool:
+    return any(kind.partition(";")[0].strip() in ("*/*", "video/*", "video/mp4") for kind in accept.lower().split(","))
 
 
 def _addresses(job: Job, base: str) -> dict[str, str]:

@@ -57,6 +57,9 @@ def _reworded(fault: Fault, content: dict[str, Any], call: Call) -> dict[str, An
         case "foreign_url":
             moved = {name: call.foreign + content[name].removeprefix(call.base) for name in _URLS if name in content}
             return content | moved
+        case "other_id":
+            named = [name for name in _IDS if name in content] or ["requestId"]  # Appy Pie's documents show none here
+            return content | dict.fromkeys(named, "00000000-0000-7000-8000-00000000beef")
         case "status":
             return content | {"status": fault.arg}
         case "unknown_status":

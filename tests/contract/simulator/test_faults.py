@@ -264,3 +264,22 @@ def test_any_written_form_is_parsed_or_refused() -> None:
 def test_a_fault_never_reveals_a_key(desk: Desk, vendor: str) -> None:
     desk.submit(vendor, "[[fault:error_401]] a fox")
     assert KEYS[vendor] not in json.dumps(desk.simulator.requests())
+
+
+@pytest.mark.parametrize("vendor", ["pixazo", "appypie", "segmind"])
+def test_a_403_may_be_about_the_quota_or_the_balance_instead_of_the_key(desk: Desk, vendor: str) -> None:
+    quota = desk.submit(vendor, "[[fault:quota:7]] a fox")
+    assert (quota.status_code, quota.headers["retry-after"]) == (403, "7")
+    assert "call volume quota" in quota.text
+    locked = desk.submit(vendor, "[[fault:locked]] a fox")
+    assert (locked.status_code, "Exhausted balance" in locked.text) == (403, True)
+    assert desk.simulator.ledger()["accepted"] == 0
+
+
+@pytest.mark.parametrize("vendor", ["pixazo", "appypie", "segmind"])
+def test_a_status_may_be_about_another_job(desk: Desk, vendor: str) -> None:
+    request_id = desk.buy(vendor, "[[fault:other_id@status]] a fox")
+    desk.finish()
+    first, second = desk.status(vendor, request_id), desk.status(vendor, request_id)
+    assert "beef" in first.text
+    assert "beef" not in second.text

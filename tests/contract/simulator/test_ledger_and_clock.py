@@ -85,6 +85,16 @@ def test_the_documented_prices_of_v6_image_to_video(desk: Desk, fields: dict[str
     assert row["price_basis"].startswith("documented")
 
 
+def test_480p_which_no_document_prices_has_an_invented_price(desk: Desk) -> None:
+    path = "/pixverse-v6-image-to-video/v1/pixverse-v6-image-to-video-request"
+    desk.buy(
+        "pixazo", path=path, body={"prompt": "a fox", "image_url": "https://x.example/f.png", "resolution": "480p"}
+    )
+    desk.finish()
+    (row,) = desk.simulator.ledger()["jobs"]
+    assert row["price_basis"] == "invented"
+
+
 def test_mochi_costs_what_its_page_says(desk: Desk) -> None:
     desk.buy("pixazo", path="/mochi-v1-clone/generate")
     desk.finish()

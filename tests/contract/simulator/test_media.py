@@ -108,6 +108,19 @@ def test_asking_an_expired_url_again_wears_no_fault_out(desk: Desk) -> None:
     assert found == [[404, 404], [404, 404], [200, 200]]
 
 
+@pytest.mark.parametrize(("fault", "code"), [("media_late:5", 404), ("media_late_403:5", 403), ("media_late", 404)])
+def test_a_file_may_come_seconds_after_its_address(desk: Desk, fault: str, code: int) -> None:
+    request_id = desk.buy("pixazo", f"[[fault:{fault}]] a fox")
+    desk.finish()
+    url = desk.url("pixazo", request_id)
+    assert desk.http.get(url).status_code == code
+    desk.simulator.advance(4)
+    assert desk.http.get(url).status_code == code
+    assert desk.url("pixazo", request_id) == url, "the vendor goes on naming this address"
+    desk.simulator.advance(2)
+    assert desk.http.get(url).status_code == 200
+
+
 def test_urls_expire_by_time_when_they_are_told_to(desk: Desk) -> None:
     desk.simulator.configure(media_ttl=100)
     request_id = desk.buy("segmind")

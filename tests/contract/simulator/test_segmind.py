@@ -187,3 +187,18 @@ def test_an_uploaded_file_can_be_fetched_under_both_names_of_the_field(desk: Des
 )
 def test_a_wrong_upload_is_400(desk: Desk, body: dict[str, list[str]]) -> None:
     assert desk.call("segmind", "POST", "/upload-asset", json=body).status_code == 400
+
+
+@pytest.mark.parametrize(("accept", "code"), [("application/json", 406), ("*/*", 200), ("video/mp4, */*;q=0.1", 200)])
+def test_v1_answers_with_a_video_and_refuses_who_takes_none(desk: Desk, accept: str, code: int) -> None:
+    answer = desk.call("segmind", "POST", "/v1/mochi-1", json={"prompt": "a fox"}, headers={"accept": accept})
+    assert answer.status_code == code
+    assert desk.simulator.ledger()["accepted"] == (code == 200)
+
+
+def test_a_v2_result_may_be_the_video_itself(desk: Desk) -> None:
+    desk.simulator.configure(segmind_result="video")
+    request_id = desk.buy("segmind")
+    desk.finish()
+    answer = desk.result(request_id)
+    assert (answer.headers["content-type"], answer.content[4:8]) == ("video/mp4", b"ftyp")

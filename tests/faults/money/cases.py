@@ -12,6 +12,7 @@ class Case:
     :param fault: What goes wrong, for people.
     :param phase: Where in the life of a purchase.
     :param simulator: Name of the simulator's fault.
+    :param stage: The call that it strikes.
     :param times: How often that strikes; None: each time.
     :param refuse: In how many tries nobody listens at the vendor's address; None: in each.
     :param kill: Where the task process is killed with SIGKILL, once.
@@ -23,6 +24,7 @@ class Case:
     fault: str
     phase: str
     simulator: str | None = None
+    stage: str = "submit"
     times: int | None = 1
     refuse: int | None = 0
     kill: str | None = None

@@ -97,7 +97,7 @@ class Lane:
         self._airflow.new_run(f"purchase-{number}", model=model, output_path=(home / "videos").as_uri())
         self._wire.posts = 0
         if case.simulator:
-            self._simulator.fault(case.simulator, count=case.times, on="submit")
+            self._simulator.fault(case.simulator, count=case.times, on=case.stage)
         tries, state = 0, "success"
         for task in case.tasks:
             count, state = self._run_task(task, case, model, home)
