@@ -261,13 +261,23 @@ class OutputExpiredError(DownloadError):
 
 
 class OutputRejectedError(DownloadError):
-    """What came is not the whole video, or its address is not one that may be fetched."""
+    """What came is not the whole video, or its address is not one that may be fetched.
+
+    :param keep: True where the bytes came to their end and only our reading of them says no: a container that
+        makes no sense to us, a decoder that fails, is missing or met its limits. Such a file was paid for and may
+        be sound, so it is worth keeping. False for what is no video at all (an HTML page, a forbidden address, too
+        large): there is nothing to keep.
+    """
 
     default_remedy = (
         "A retry would bring the same. Once the cause is gone, run the download again: the job is paid for and is not "
         "bought again."
     )
     retryable = False
+
+    def __init__(self, what: str, *, keep: bool = False, **details: Any) -> None:
+        super().__init__(what, **details)
+        self.keep = keep
 
 
 class LandingError(DownloadError):

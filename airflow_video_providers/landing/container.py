@@ -43,10 +43,13 @@ class Walk(Protocol):
         """Nothing more comes: was it whole, and what is it?"""
 
 
-def rejected(what: str, reason: str) -> OutputRejectedError:
-    """The error for bytes that are not the video that was paid for."""
+def rejected(what: str, reason: str, *, keep: bool = True) -> OutputRejectedError:
+    """The error for bytes that are not the video that was paid for.
+
+    :param keep: False where they are no media at all, so that nothing is lost with them.
+    """
     return OutputRejectedError(
-        f"{what}.", reason=reason, remedy="Look at the file in the vendor's console; nothing was landed."
+        f"{what}.", reason=reason, remedy="Look at the file in the vendor's console; nothing was landed.", keep=keep
     )
 
 

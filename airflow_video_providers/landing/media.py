@@ -79,5 +79,7 @@ def poster(path: str, media: MediaInfo) -> tuple[bytes, int, int]:
             image.pts = None
             data = b"".join(bytes(packet) for packet in [*encoder.encode(image), *encoder.encode(None)])
     except (av.FFmpegError, IndexError, StopIteration) as failed:
-        raise OutputRejectedError(f"No frame can be decoded for a poster: {failed}.", reason="decode") from failed
+        raise OutputRejectedError(
+            f"No frame can be decoded for a poster: {failed}.", reason="decode", keep=True
+        ) from failed
     return data, frame.width, frame.height

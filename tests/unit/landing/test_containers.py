@@ -112,6 +112,47 @@ def test_the_first_sixteen_bytes_are_enough_to_refuse() -> None:
         Inspector(ALL).feed(HTML[:16])
 
 
+@pytest.mark.parametrize(
+    "head", [b"RIFF\0\0\0\0AVI LIST", b"\x47\x40\x11\x10\0\x42\xf0\x25", b"\x89PNG\r\n\x1a\n", b"OggS\0\2"]
+)
+def test_media_that_we_cannot_read_comes_to_its_end_to_be_kept(head: bytes) -> None:
+    inspector = Inspector(ALL)
+    inspector.feed(head + bytes(100))
+    inspector.feed(bytes(100))
+    with pytest.raises(OutputRejectedError, match=r"it is an? ") as raised:
+        inspector.close()
+    assert (raised.value.reason, raised.value.keep) == ("not_a_video", True)
+
+
+@pytest.mark.parametrize(
+    "media",
+    [
+        mp4(1000)[:-1],
+        webm(1000)[:-1],
+        mp4(1000, brand=b"qt  "),
+        box(b"ftyp", b"isom", bytes(4)) + b"\0\0\0\4junk" + bytes(20),
+        b"\x1a\x45\xdf\xa3\x00" + bytes(40),
+    ],
+    ids=["cut", "cut WebM", "not accepted", "malformed", "malformed WebM"],
+)
+def test_only_the_end_refuses_what_our_reading_says_no_to(media: bytes) -> None:
+    inspector = Inspector(("video/mp4", "video/webm"))
+    for at in range(len(media)):
+        inspector.feed(media[at : at + 1])
+    with pytest.raises(OutputRejectedError) as raised:
+        inspector.close()
+    assert raised.value.keep
+
+
+@pytest.mark.parametrize(
+    "page", [HTML, b'{"error": "not found", "code": 404}', b"<?xml version='1.0'?><Error/>", bytes(64)]
+)
+def test_what_is_no_media_is_refused_at_once_and_not_kept(page: bytes) -> None:
+    with pytest.raises(OutputRejectedError) as raised:
+        Inspector(ALL).feed(page)
+    assert not raised.value.keep
+
+
 def test_only_accepted_types_pass_and_the_message_says_what_it_was() -> None:
     quicktime = mp4(1000, brand=b"qt  ")
     assert look(quicktime).container == "mov"
