@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+from pathlib import Path
 from typing import Any
 
 from .about import EPILOG
@@ -46,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--rpm", type=int, help="requests per minute and key; more get 429 (any number)")
     add("--key", action="append", dest="keys", help="accept this API key only; may be repeated (any not like 'bad...')")
     add("--allow-http-webhooks", action="store_true", help="take http:// webhook URLs, too")
+    add("--known-as", action="append", dest="hosts", metavar="NAME", help="one more host name that it answers to")
+    add("--state", type=Path, metavar="FILE", help="keep what was sold in this file, and go on from it (forget)")
     add("--seed", type=int, help="decides queue and run times (0)")
     add("--unknown-fields", choices=("refuse", "ignore"), help="fields that no document lists (refuse)")
     add("--pixazo-submit-status", type=int, choices=(200, 202), help="as the code table says, or 200 (202)")
@@ -59,9 +62,9 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run until interrupted."""
     given: dict[str, Any] = vars(_parser().parse_args(arguments))
-    host, port = given.pop("host"), given.pop("port")
+    host, port, state = given.pop("host"), given.pop("port"), given.pop("state", None)
     try:
-        app = Simulator(Options().but(**given))
+        app = Simulator(Options().but(**given), listening=host, state=state)
         bound = bind(host, port)
     except (OSError, ValueError) as error:
         print(f"The simulator cannot start on {host}:{port}: {error}", file=sys.stderr)

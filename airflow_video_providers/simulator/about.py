@@ -29,8 +29,13 @@ invented, because no document says it
   Pixazo's Mochi and V6 image-to-video; that FAILED is charged at Pixazo and Appy Pie (--no-charge-failed) and ERROR,
   which is documented, is not; which keys are bad; how often webhooks are repeated; queue and run times; the videos
 
+It answers to loopback, to the vendors' own host names, to the address that it listens on and to --known-as. With
+--state FILE it goes on after a restart, also after a kill -9, from what it had answered; faults that were asked for by
+POST, changed settings, callbacks and uploads end with the process.
+
 what happened: GET /_sim/ledger, /_sim/requests, /_sim/violations, /_sim/webhooks, /_sim/health
-to steer it:   POST /_sim/advance {"seconds": 3600}; POST /_sim/faults {"name": ..., "count": 1, "probability": 1,
+to steer it (with Content-Type: application/json):
+               POST /_sim/advance {"seconds": 3600}; POST /_sim/faults {"name": ..., "count": 1, "probability": 1,
                "vendor": null, "on": null}; DELETE /_sim/faults; POST /_sim/options {...}; POST /_sim/reset
                /media/_stream/<bytes>.mp4 is a valid file of any size
 

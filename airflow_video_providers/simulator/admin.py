@@ -25,7 +25,12 @@ class Admin:
         self.webhooks = webhooks
 
     def serve(self, call: Call) -> Answer:
-        """Answer one call; what is wrong with it is said with a 400."""
+        """Answer one call; what is wrong with it is said with a 400.
+
+        A page in a browser may send a form anywhere, but JSON only where the other side has agreed to it.
+        """
+        if call.method == "POST" and not call.is_json:
+            return Answer(415, {"error": "Simulator", "message": "Send JSON, and say so in Content-Type."})
         body = call.json if isinstance(call.json, dict) else {}
         try:
             content = self._act(call.method, call.path.removeprefix("/_sim/"), body, call.parameters)
@@ -53,9 +58,9 @@ class Admin:
                 wanted = query.get("vendor")
                 return {"requests": [entry for entry in world.requests if wanted in (None, entry["vendor"])]}
             case "GET", "violations":
-                return {"violations": world.violations}
+                return {"violations": list(world.violations)}
             case "GET", "webhooks":
-                return {"deliveries": world.deliveries}
+                return {"deliveries": list(world.deliveries)}
             case "GET" | "POST" | "DELETE", "faults":
                 return self._faults(method, body)
             case "GET", "options":

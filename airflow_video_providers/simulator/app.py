@@ -7,27 +7,23 @@ from typing import TYPE_CHECKING
 from .admin import Admin
 from .appypie import AppyPie
 from .faults import FaultError
+from .hosts import OF_VENDORS, OwnHosts, bare
 from .media import Media
 from .options import Options
 from .pixazo import Pixazo
 from .segmind import Segmind
+from .state import StateFile
 from .webhooks import Webhooks
 from .wire import Answer, Call, deliver, read_body
 from .world import World
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from starlette.types import Receive, Scope, Send
 
     from .gateway import Gateway
-
-_HOSTS = {
-    "gateway.pixazo.ai": "pixazo",
-    "gateway.appypie.com": "appypie",
-    "api.segmind.com": "segmind",
-    "workflows-api.segmind.com": "segmind",
-}
 
 
 class Simulator:
@@ -37,12 +33,26 @@ class Simulator:
 
     :param options: The settings it starts with.
     :param more: Gateways of other vendors, each under its name as the first part of the path.
+    :param listening: The address that it listens on, which is one of the names that it answers to.
+    :param state: A file that keeps what it knows over a restart; None: it starts with nothing.
+    :raises ValueError: the file cannot be used.
     """
 
-    def __init__(self, options: Options | None = None, more: Sequence[type[Gateway]] = ()) -> None:
+    def __init__(
+        self,
+        options: Options | None = None,
+        more: Sequence[type[Gateway]] = (),
+        *,
+        listening: str = "127.0.0.1",
+        state: Path | None = None,
+    ) -> None:
         kinds: tuple[type[Gateway], ...] = (Pixazo, AppyPie, Segmind, *more)
         self.world = World(options or Options(), {kind.name: kind.key_header for kind in kinds})
         self.webhooks = Webhooks(self.world)
+        self.hosts = OwnHosts(listening)
+        self.state = StateFile(state) if state else None
+        if self.state:
+            self.state.load(self.world)
         self.admin = Admin(self.world, self.webhooks)
         self.media = Media(self.world)
         gateways: tuple[Gateway, ...] = (
@@ -58,6 +68,10 @@ class Simulator:
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            if not self.hosts.has(headers.get("host", "127.0.0.1"), self.world.options.hosts):
+                message = "I am not known under this name; --known-as gives me one more."
+                await deliver(Answer(421, {"error": "Simulator", "message": message}), scope, receive, send)
+                return
             body = await read_body(receive)
             if body is None:
                 await deliver(Answer(413, {"error": "Simulator", "message": "too large"}), scope, receive, send)
@@ -71,13 +85,15 @@ class Simulator:
         while (message := await receive())["type"] == "lifespan.startup":
             await send({"type": "lifespan.startup.complete"})
         await self.webhooks.close()
+        if self.state:
+            self.state.close()
         await send({"type": message["type"] + ".complete"})
 
     async def _answer(self, call: Call) -> Answer:
         if call.path.startswith("/_sim/"):
-            return self.admin.serve(call)
+            return self._steered(call)
         gateway = self._gateway(call)
-        entry = self.world.record(call, gateway.name if gateway else None)
+        entry, size = self.world.record(call, gateway.name if gateway else None)
         self.world.watch(call, gateway.name if gateway else None)
         try:
             if gateway:
@@ -89,6 +105,16 @@ class Simulator:
         except FaultError as error:
             answer = Answer(400, {"error": "Simulator", "message": str(error)})
         entry["status"] = answer.status if answer.delivery in ("whole", "slow") else answer.delivery
+        if self.state:
+            self.state.save(self.world, entry, size)
+        return answer
+
+    def _steered(self, call: Call) -> Answer:
+        answer = self.admin.serve(call)
+        if self.state and call.method != "GET":
+            if call.path == "/_sim/reset":
+                self.state.empty()
+            self.state.save(self.world)
         return answer
 
     def _gateway(self, call: Call) -> Gateway | None:
@@ -99,7 +125,7 @@ class Simulator:
             return self.gateways[first]
         if first in ("media", "_foreign"):
             return None
-        if name := _HOSTS.get(call.headers.get("host", "").partition(":")[0]):
+        if name := OF_VENDORS.get(bare(call.headers.get("host", ""))):
             return self.gateways[name]
         if "x-api-key" in call.headers:
             return self.gateways["segmind"]

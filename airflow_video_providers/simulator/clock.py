@@ -31,6 +31,16 @@ class Clock:
         self.frozen, self._started, self._offset, self._monotonic = frozen, now, 0.0, time.monotonic()
         self._wake()
 
+    def resume(self, now: float, ahead: float) -> None:
+        """Go on from a clock that was stopped: a frozen one stands where it stood, any other has run meanwhile.
+
+        :param now: What it said.
+        :param ahead: How far that was ahead of the wall clock.
+        """
+        self._started = now if self.frozen else max(now, time.time() + ahead)
+        self._offset, self._monotonic = 0.0, time.monotonic()
+        self._wake()
+
     def advance(self, seconds: float) -> None:
         """Push time forward.
 

@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+#: Faults that one prompt may ask for; what stands behind them is part of the prompt.
+MOST = 20
 STAGES = ("submit", "status", "result", "media", "webhook")
 _CALLS = ("submit", "status", "result")
 
@@ -195,7 +197,7 @@ def from_prompt(prompt: object) -> list[Fault]:
     """The faults at the beginning of a prompt."""
     faults: list[Fault] = []
     position = 0
-    while isinstance(prompt, str) and (match := _PREFIX.match(prompt, position)):
+    while isinstance(prompt, str) and len(faults) < MOST and (match := _PREFIX.match(prompt, position)):
         faults.append(parse(match[1]))
         position = match.end()
     return faults

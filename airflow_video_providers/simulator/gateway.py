@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from . import spoil
+from .bounded import JOBS, shortened
 from .faults import Fault, from_header, from_prompt
 from .jobs import Job, digest, fingerprint
 from .wire import Answer, Call, html
@@ -91,6 +92,10 @@ class Gateway(ABC):
         progress = route.job.state(self.world.clock.now()) if route.job else ""
         faults = self.world.book.take(route.stage, self.name, asked, carried, progress=progress)
         call.armed = asked + carried
+        if route.stage == "submit":
+            self.world.store.submits += 1
+        if route.job:
+            self.world.store.touch(route.job)
         for fault in faults:
             if refusal := self.refusal(fault, call):
                 return refusal
@@ -106,7 +111,7 @@ class Gateway(ABC):
         """The prompt's faults; what struck a refused submit is remembered until the prompt is accepted."""
         prompt = call.json.get("prompt") if isinstance(call.json, dict) else None
         faults = from_prompt(prompt)
-        return self.world.armed.setdefault((self.name, str(prompt)), faults) if faults else faults
+        return self.world.armed.setdefault((self.name, digest(prompt)), faults) if faults else faults
 
     def refusal(self, fault: Fault, call: Call) -> Answer | None:
         """The answer of a fault that keeps the call from being carried out."""
@@ -165,6 +170,8 @@ class Gateway(ABC):
             return self.error(400, "; ".join(complaints))
         now, store, options = self.world.clock.now(), self.world.store, self.world.options
         price, basis = model.price(body)
+        if len(store.order) >= JOBS:
+            return Answer(503, {"error": "Simulator", "message": f"{JOBS} jobs are as many as I remember: reset me."})
         if not store.can_pay(self.name, price, now):
             return self.error(402)
         outcome, error = _outcome(faults, self.system_error)
@@ -175,7 +182,7 @@ class Gateway(ABC):
             model=model.id,
             request_id=before.request_id if before else make_id(now),
             key=fingerprint(call.headers[self.key_header]),
-            body=body,
+            body=shortened(body),
             body_sha256=digest(body),
             submitted=now,
             queue_seconds=queue,
@@ -189,7 +196,7 @@ class Gateway(ABC):
             charged_if=self.charged_outcomes(),
             faults=call.armed,
         )
-        self.world.armed.pop((self.name, str(body.get("prompt"))), None)
+        self.world.armed.pop((self.name, digest(body.get("prompt"))), None)
         store.add(job)
         return job
 

@@ -57,7 +57,9 @@ class SimulatorHandle:
         }
 
     def ledger(self) -> dict[str, Any]:
-        """What was bought: ``accepted``, ``charges``, ``charged``, ``credits``, ``duplicates``, ``jobs``."""
+        """What was bought: ``submits`` that arrived, how many were ``accepted``, ``charges``, ``charged`` money,
+        ``credits`` left, ``duplicates``, and ``jobs`` with their prompts.
+        """
         return self._ask("GET", "ledger")
 
     def requests(self, vendor: str | None = None) -> list[dict[str, Any]]:
@@ -115,7 +117,8 @@ class SimulatorHandle:
         self._ask("POST", "reset")
 
     def _ask(self, method: str, route: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        response = self._client.request(method, f"/_sim/{route}", json=body)
+        content = None if method == "GET" else body or {}
+        response = self._client.request(method, f"/_sim/{route}", json=content)
         if response.status_code == 400:
             raise ValueError(response.json()["message"])
         response.raise_for_status()

@@ -46,7 +46,9 @@ class Job:
     :param submitted: Simulated time of the submit.
     :param outcome: ``COMPLETED``, ``FAILED`` or ``ERROR``, reached at :attr:`finished`.
     :param price: What it costs when it is charged, and ``price_basis`` where that number comes from.
+    :param body: The request, as :func:`~airflow_video_providers.simulator.bounded.shortened` leaves it.
     :param faults: What strikes this job's later calls.
+    :param number: Its place among all jobs.
     """
 
     vendor: str
@@ -70,6 +72,7 @@ class Job:
     media_issued: list[float] = field(default_factory=list)
     media_revoked: dict[int, int] = field(default_factory=dict)
     media_changed: bool = False
+    number: int = -1
 
     @property
     def started(self) -> float:
@@ -98,8 +101,11 @@ class Store:
 
     def __init__(self, options: Options, vendors: Sequence[str] = ()) -> None:
         self.vendors = vendors
+        #: Paid calls that arrived, whatever came of them
+        self.submits = 0
         self.jobs: dict[str, Job] = {}
         self.order: list[Job] = []
+        self._changed: dict[int, Job] = {}
         self._running: list[tuple[float, int]] = []
         self.wallets: dict[str, Decimal] = {}
         self._reserved = dict.fromkeys(vendors, Decimal(0))
@@ -113,10 +119,26 @@ class Store:
     def add(self, job: Job) -> None:
         """Accept a job."""
         self.jobs.setdefault(job.request_id, job)
+        job.number = len(self.order)
         self.order.append(job)
+        self.touch(job)
         heapq.heappush(self._running, (job.finished, len(self.order) - 1))
         if job.charged:
             self._reserved[job.vendor] += job.price
+
+    def touch(self, job: Job) -> None:
+        """A call has changed something about a job."""
+        self._changed[job.number] = job
+
+    def take_changed(self) -> list[tuple[int, Job]]:
+        """The jobs that were touched since the last time."""
+        changed, self._changed = self._changed, {}
+        return list(changed.items())
+
+    def resume(self, now: float, wallets: dict[str, Decimal]) -> None:
+        """Go on from a store that was stopped: what had finished by ``now`` was paid from these wallets."""
+        self.settle(now)
+        self.wallets |= wallets
 
     def latency(self, ranges: tuple[Range, Range]) -> tuple[float, float]:
         """Queue and run time of the next job, decided by the seed and the job's number alone."""
@@ -146,11 +168,12 @@ class Store:
         return next((job for job in reversed(self.order) if job.vendor == vendor), None)
 
     def ledger(self, now: float) -> dict[str, Any]:
-        """Accepted submits, charges, duplicates and wallets, as plain JSON."""
+        """Paid calls that arrived, those that were accepted, charges, duplicates and wallets, as plain JSON."""
         self.settle(now)
         rows = [_row(job, now) for job in self.order]
         charges = [job for job in self.order if now >= job.finished and job.charged]
         return {
+            "submits": self.submits,
             "accepted": len(rows),
             "charges": len(charges),
             "charged": {vendor: _total(job for job in charges if job.vendor == vendor) for vendor in self.vendors},
@@ -180,6 +203,7 @@ def _row(job: Job, now: float) -> dict[str, Any]:
         "vendor": job.vendor,
         "model": job.model,
         "request_id": job.request_id,
+        "prompt": job.body.get("prompt"),
         "state": job.state(now),
         "submitted_at": iso_millis(job.submitted),
         "finished_at": iso_millis(job.finished) if done else None,

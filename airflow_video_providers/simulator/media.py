@@ -51,6 +51,7 @@ class Media:
 
     def _video(self, call: Call, job: Job, index: int, issue: int) -> Answer:
         now, ttl = self.world.clock.now(), self.world.options.media_ttl
+        self.world.store.touch(job)
         if job.state(now) != "COMPLETED" or index >= job.outputs or issue >= len(job.media_issued):
             return page(404)
         if ttl is not None and now > job.media_issued[issue] + ttl:

@@ -32,6 +32,8 @@ class Options:
     :param rpm: Requests per minute and key that are answered; 0: any number.
     :param keys: API keys that are accepted. Empty: any but an empty one or one that starts with ``bad``.
     :param allow_http_webhooks: Accept ``http://`` webhook URLs, which Pixazo refuses.
+    :param hosts: Further host names that it answers to, such as a container's; beside loopback, the vendors' own and
+        the address that it listens on.
     :param seed: Decides queue and run times.
     :param unknown_fields: ``refuse`` or ``ignore`` fields that Pixazo's and Appy Pie's documents do not list.
     :param pixazo_submit_status: 202 as the table says, or 200.
@@ -52,6 +54,7 @@ class Options:
     rpm: int = 0
     keys: tuple[str, ...] = ()
     allow_http_webhooks: bool = False
+    hosts: tuple[str, ...] = ()
     seed: int = 0
     unknown_fields: Literal["refuse", "ignore"] = "refuse"
     pixazo_submit_status: Literal[200, 202] = 202
@@ -76,7 +79,7 @@ class Options:
         known = {field.name for field in dataclasses.fields(self)}
         if unknown := changes.keys() - known:
             raise ValueError(f"No such setting: {', '.join(sorted(unknown))}. There are {', '.join(sorted(known))}.")
-        for name in ("queue_seconds", "run_seconds", "keys"):
+        for name in ("queue_seconds", "run_seconds", "keys", "hosts"):
             if isinstance(changes.get(name), list):
                 changes[name] = tuple(changes[name])
         return dataclasses.replace(self, **changes)

@@ -16,6 +16,7 @@ from .options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from .gateway import Gateway
 
@@ -53,14 +54,15 @@ def make_server(app: Simulator) -> uvicorn.Server:
 
 
 @contextlib.contextmanager
-def running(*more: type[Gateway], **options: Any) -> Iterator[SimulatorHandle]:
+def running(*more: type[Gateway], state: Path | None = None, **options: Any) -> Iterator[SimulatorHandle]:
     """A simulator on a free loopback port, for as long as the context lasts.
 
     :param more: Gateways of vendors that the package does not ship.
+    :param state: A file that keeps what the simulator knows, for the next one.
     :param options: Settings, as :class:`~airflow_video_providers.simulator.options.Options` names them.
     :raises ValueError: for a setting that does not exist, or a value that it does not take.
     """
-    app = Simulator(Options().but(**options), more)
+    app = Simulator(Options().but(**options), more, state=state)
     with contextlib.closing(bind("127.0.0.1", 0)) as bound:
         server = make_server(app)
         thread = threading.Thread(target=server.run, args=([bound],), name="video-simulator", daemon=True)

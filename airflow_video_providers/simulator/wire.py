@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Delivery = Literal["whole", "reset", "close", "hang", "half", "short", "slow", "part"]
 
-MAX_BODY = 64 * 1024 * 1024
+MAX_BODY = 16 * 1024 * 1024
 HTML_PAGE = "<!DOCTYPE html><html><head><title>{0}</title></head><body><h1>{0}</h1><hr>nginx</body></html>"
 
 
@@ -50,7 +50,7 @@ class Call:
         """The body as JSON, or None."""
         try:
             return json.loads(self.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     @property

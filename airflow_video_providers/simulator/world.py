@@ -6,6 +6,7 @@ from collections import deque
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from .bounded import BODY_BYTES, UPLOAD_BYTES, History, Newest
 from .clock import Clock
 from .faults import Fault, FaultBook
 from .jobs import Store, fingerprint
@@ -38,15 +39,15 @@ class World:
         self.clock = Clock(frozen=self.options.frozen_clock)
         self.store = Store(self.options, tuple(self.key_headers))
         self.book = FaultBook(self.options.seed)
-        self.requests: deque[dict[str, Any]] = deque(maxlen=20_000)
+        self.requests = History()
         #: API keys that were used, to find them again where they do not belong
-        self.keys: set[str] = set()
-        self.violations: list[dict[str, Any]] = []
-        #: (vendor, prompt) -> faults of a prompt that was refused and not accepted since
-        self.armed: dict[tuple[str, str], list[Fault]] = {}
-        self.deliveries: list[dict[str, Any]] = []
-        self.uploads: dict[str, tuple[bytes, str]] = {}
-        self._recent: dict[tuple[str, str], deque[float]] = {}
+        self.keys: Newest[None] = Newest(1000)
+        self.violations: deque[dict[str, Any]] = deque(maxlen=10_000)
+        #: (vendor, digest of a prompt) -> faults of a prompt that was refused and not accepted since
+        self.armed: Newest[list[Fault]] = Newest(1000)
+        self.deliveries: deque[dict[str, Any]] = deque(maxlen=10_000)
+        self.uploads: Newest[tuple[bytes, str]] = Newest(100, size=UPLOAD_BYTES, weigh=lambda upload: len(upload[0]))
+        self._recent: Newest[deque[float]] = Newest(1000)
 
     def configure(self, changes: dict[str, Any]) -> None:
         """Change settings until the next reset; what is running keeps its times, credits fill the wallets anew.
@@ -59,8 +60,9 @@ class World:
         if "credits" in changes:
             self.store.fill(self.options.credits)
 
-    def record(self, call: Call, vendor: str | None) -> dict[str, Any]:
-        """Write a request down, keys redacted."""
+    def record(self, call: Call, vendor: str | None) -> tuple[dict[str, Any], int]:
+        """Write a request down, keys redacted; what was written, and about how many bytes it holds."""
+        whole = call.is_json and len(call.body) <= BODY_BYTES
         entry: dict[str, Any] = {
             "method": call.method,
             "path": call.path,
@@ -68,17 +70,21 @@ class World:
             "vendor": vendor,
             "at": self.clock.now(),
             "headers": {name: self._redacted(name, value) for name, value in call.headers.items()},
-            "body": (call.json if call.is_json else f"{len(call.body)} bytes") if call.body else None,
+            "body": (call.json if whole else f"{len(call.body)} bytes") if call.body else None,
             "status": None,
         }
-        self.requests.append(entry)
-        return entry
+        # JSON takes several times its length once it is read
+        size = (
+            1000 + len(call.path) + len(call.query) + sum(map(len, call.headers.values())) + 8 * whole * len(call.body)
+        )
+        self.requests.append(entry, size)
+        return entry, size
 
     def watch(self, call: Call, vendor: str | None) -> None:
         """A key where none belongs is a violation: at a media address, another host, another vendor."""
         where = vendor or call.path.split("/")[1]
         found = sorted((self.secret_headers & call.headers.keys()) - {self.key_headers.get(vendor or "")})
-        if call.query and not self.keys.isdisjoint(call.parameters.values()):
+        if call.query and not self.keys.keys().isdisjoint(call.parameters.values()):
             found.append("(query)")
         for name in found:
             self.violations.append(
@@ -95,7 +101,7 @@ class World:
         """Is this an API key of ours?"""
         good = key in self.options.keys if self.options.keys else bool(key) and not key.startswith("bad")
         if good:
-            self.keys.add(key)
+            self.keys[key] = None
         return good
 
     def _without_keys(self, query: str) -> str:

@@ -48,6 +48,7 @@ def test_without_prefix_the_key_and_the_path_tell_the_vendor(desk: Desk, path: s
 
 
 def test_addresses_in_answers_follow_the_host_of_the_request(desk: Desk) -> None:
+    desk.simulator.configure(hosts=["simulator.example"])
     answer = desk.submit("pixazo", headers={"Host": "simulator.example:1234"})
     assert answer.json()["polling_url"].startswith("http://simulator.example:1234/pixazo/v2/")
 

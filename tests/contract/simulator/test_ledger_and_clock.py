@@ -32,15 +32,26 @@ def test_each_accepted_submit_is_a_row_and_each_success_one_charge(desk: Desk) -
     assert ledger["duplicates"] == []
 
 
-def test_a_row_shows_state_times_price_and_polls_but_no_key_and_no_prompt(desk: Desk) -> None:
-    request_id = desk.buy("appypie", "a secret fox")
+def test_a_row_shows_prompt_state_times_price_and_polls_but_no_key(desk: Desk) -> None:
+    request_id = desk.buy("appypie", "a red fox")
     desk.status("appypie", request_id)
     desk.finish()
     (row,) = desk.simulator.ledger()["jobs"]
     assert (row["state"], row["charged"], row["price_basis"], row["polls"]) == ("COMPLETED", 0.3, "invented", 1)
     assert row["finished_at"] > row["submitted_at"]
-    assert "secret" not in str(row)
+    assert row["prompt"] == "a red fox"
     assert "simulated" not in str(row)
+
+
+def test_every_paid_call_that_arrives_is_counted_whatever_comes_of_it(desk: Desk) -> None:
+    desk.buy("segmind")
+    desk.submit("pixazo", body={"prompt": 1})
+    desk.submit("appypie", "[[fault:http_503]] a fox")
+    with pytest.raises(httpx.TransportError):
+        desk.submit("pixazo", "[[fault:drop_before_read]] a fox")
+    desk.submit("pixazo", key="bad one")  # nobody's: it is no paid call
+    ledger = desk.simulator.ledger()
+    assert (ledger["submits"], ledger["accepted"]) == (4, 1)
 
 
 @pytest.mark.parametrize(
