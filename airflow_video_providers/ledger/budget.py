@@ -22,13 +22,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.exceptions import InvalidRequestError, LedgerError
-from airflow_video_providers.ledger.book import readable
+from airflow_video_providers.ledger.storing import readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from airflow_video_providers.ledger.book import Store
     from airflow_video_providers.ledger.records import Key
+    from airflow_video_providers.ledger.storing import Store
 
 #: More entries than this in one run mean that something else is wrong.
 MAX_ENTRIES = 100_000

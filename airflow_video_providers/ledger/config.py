@@ -21,8 +21,8 @@ from airflow_video_providers.ledger.stores import TaskStateStore
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_video_providers.ledger.book import Store
     from airflow_video_providers.ledger.purchase import OnClear
+    from airflow_video_providers.ledger.storing import Store
 
 SECTION = "video_providers"
 

@@ -29,9 +29,10 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from airflow_video_providers.exceptions import LedgerError, VideoProviderError
 from airflow_video_providers.jobs import VideoJob
-from airflow_video_providers.ledger.book import Ledger, Nowhere
+from airflow_video_providers.ledger.book import Ledger
 from airflow_video_providers.ledger.gestures import attach
 from airflow_video_providers.ledger.records import Attempt, AttemptState, Identity, Intent, Key
+from airflow_video_providers.ledger.storing import Nowhere
 from airflow_video_providers.ledger.wording import no_ledger, outcome_unknown
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ def buy_once(
     status_route: str = "default",
     allowance: Allowance | None = None,
     keeps: Callable[[VideoJob], bool] | None = None,
+    stands: Callable[[VideoJob], bool] | None = None,
 ) -> VideoJob:
     """The job that this task instance bought, buying it where that is certain not to be a second purchase.
 
@@ -119,6 +121,8 @@ def buy_once(
     :param allowance: Price and budget guards.
     :param keeps: Asked of a finished job that a Clear would buy again: True keeps it, because what was paid for
         has not reached its place yet.
+    :param stands: Asked of the job that a Clear meets, before the vendor is: True keeps it whatever the vendor says,
+        because its file is kept for a second opinion.
     :raises SubmissionOutcomeUnknownError: an earlier try, or this one, may have bought; nothing more was sent.
     :raises LedgerError: the ledger could not be read or written; nothing was sent.
     :raises VideoProviderError: whatever ``buy`` raised; with ``charged == "no"`` the next try may buy.
@@ -149,6 +153,9 @@ def buy_once(
         raise outcome_unknown(decision.attempt, "An earlier try was interrupted, or got no answer.", attempts)
     if (kept := decision.attempt) is not None:
         job = _job_of(kept)
+        if decision.action == "look" and stands is not None and stands(job):
+            log.info("The file of job %s is kept for a second opinion: a Clear buys nothing.", job.request_id)
+            return _keep(job, kept, book, intent, generation, log)
         if decision.action == "look" and on_clear == "resubmit":
             job = look(job)
         wanted = not job.status.terminal or (keeps is not None and keeps(job))

@@ -128,6 +128,7 @@ def buy(
             status_route=settings.status_route,
             allowance=Guard(task.model, order.cost, order.limits, budget, switch=hook.refuse_if_off),
             keeps=keeps,
+            stands=lambda job: ledger is not None and ledger.refused_file(job) is not None,
         )
     finally:
         hook.close()
@@ -197,7 +198,7 @@ def not_landed(context: Context) -> Callable[[VideoJob], bool]:
 
     def not_landed(job: VideoJob) -> bool:
         ledger = open_ledger(context)
-        return ledger is not None and job.status is JobStatus.SUCCEEDED and not ledger.settled(job.request_id)
+        return ledger is not None and job.status is JobStatus.SUCCEEDED and not ledger.settled(job)
 
     return not_landed
 

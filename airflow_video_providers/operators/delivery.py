@@ -11,8 +11,9 @@ from airflow_video_providers.exceptions import InvalidRequestError, VideoProvide
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.landing import Landing
 from airflow_video_providers.landing.media import require_av
-from airflow_video_providers.ledger.book import Ledger, Nowhere
+from airflow_video_providers.ledger.book import Ledger
 from airflow_video_providers.ledger.config import open_ledger
+from airflow_video_providers.ledger.storing import Nowhere
 from airflow_video_providers.lineage import note_landed
 
 if TYPE_CHECKING:
@@ -108,14 +109,14 @@ def _origin(context: Context) -> dict[str, Any]:
 def _take_off_ledger(job: VideoJob, manifest: dict[str, Any], task: LandsVideo, context: Context) -> None:
     """Take the job off the list of what was bought and never landed; a Clear may now buy again."""
     with _telling_ledger(task, context, f"{job.request_id} has landed") as ledger:
-        ledger.mark_landed(job.request_id, manifest["manifest_uri"])
+        ledger.mark_landed(job, manifest["manifest_uri"])
 
 
 def lose(error: OutputExpiredError, task: LandsVideo, context: Context) -> None:
     """The paid clip is gone at the vendor: a Clear of this task may buy again."""
-    if error.request_id is not None:
+    if task.known_job is not None:
         with _telling_ledger(task, context, f"the output of {error.request_id} is gone") as ledger:
-            ledger.mark_lost(error.request_id)
+            ledger.mark_lost(task.known_job)
 
 
 @contextmanager

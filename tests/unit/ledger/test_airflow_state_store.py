@@ -42,7 +42,7 @@ class Submit(BaseOperator):
             buy=buy, look=lambda job: job, clock=lambda: datetime.now(UTC), log=logging.getLogger("test"),
         ) for _ in range(2)]
         if ti.task_id == "landed":
-            ledger.mark_landed(jobs[0].request_id)
+            ledger.mark_landed(jobs[0])
         return jobs[1].request_id
 
 

@@ -35,8 +35,7 @@ def arguments_in(error, command):
 def test_the_list_shows_open_intents_and_jobs_that_never_landed(mapped, vendor, make_task, capsys):
     mapped.run_unknown()
     make_task(mapped.ledger, vendor, 8).run()
-    make_task(mapped.ledger, vendor, 9).run()
-    mapped.ledger.mark_landed("job-3")
+    mapped.ledger.mark_landed(make_task(mapped.ledger, vendor, 9).run())
     assert main(["list"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"unknown +2026-01-02 03:04:05 .*--map-index 7 +SubmissionOutcomeUnknownError", out)

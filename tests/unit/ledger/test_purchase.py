@@ -212,9 +212,9 @@ def test_a_clear_keeps_a_finished_job_that_has_not_reached_its_place(task, vendo
 
 def test_a_lost_output_settles_a_job_and_stays_on_the_list_of_what_never_landed(task):
     job = task.run()
-    assert not task.ledger.settled(job.request_id)
-    task.ledger.mark_lost(job.request_id)
-    assert task.ledger.settled(job.request_id)
+    assert not task.ledger.settled(job)
+    task.ledger.mark_lost(job)
+    assert task.ledger.settled(job)
     if task.ledger.store.shared:
         assert [attempt.request_id for attempt in task.ledger.unfinished()] == [job.request_id]
 

@@ -11,6 +11,7 @@ from multiprocessing import get_context
 import pytest
 
 from airflow_video_providers.exceptions import LedgerError
+from airflow_video_providers.jobs import VideoJob
 from airflow_video_providers.ledger.book import Ledger
 from airflow_video_providers.ledger.directory import LocalDirectory, encode
 from airflow_video_providers.ledger.records import Attempt, AttemptState, Identity
@@ -276,6 +277,7 @@ def test_open_intents_and_jobs_that_never_landed_are_unfinished(tmp_path):
         )
         assert ledger.create(attempt)
     assert [attempt.map_index for attempt in ledger.unfinished()] == [2, 1, 0]
-    ledger.mark_landed("r2", "s3://bucket/manifest.json")
-    ledger.mark_landed("r2", "s3://bucket/manifest.json")
+    landed = VideoJob(model="pixazo:mochi-v1", request_id="r2")
+    ledger.mark_landed(landed, "s3://bucket/manifest.json")
+    ledger.mark_landed(landed, "s3://bucket/manifest.json")
     assert [attempt.map_index for attempt in ledger.unfinished()] == [1, 0]
