@@ -18,18 +18,23 @@ if TYPE_CHECKING:
 DEFAULT_KEY_TEMPLATE = "provider={vendor}/model={model}/dt={date}/{request_id}/{index}"
 _FIELDS = ("vendor", "model", "date", "request_id", "index")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=-]+")
+# "=" makes a partition: only the layout itself may say so, never an id
+_UNSAFE_VALUE = re.compile(r"[^A-Za-z0-9._-]+")
+_LOOKS_CHANGED = re.compile(r"-[0-9a-f]{8}\Z")
 _LONGEST_PART = 100
 
 
 def safe_part(text: str) -> str:
-    """One part of a key, of ``[A-Za-z0-9._=-]`` only; what had to be changed keeps its own digest.
+    """One part of a key, of ``[A-Za-z0-9._-]`` only; what had to be changed carries its own digest.
 
-    Two ids that differ never meet in one key, and no part climbs out of its directory or hides itself.
+    Two ids that differ never meet in one key: what looks as if it had been changed carries its digest too. No
+    part climbs out of its directory, hides itself, or makes a partition of its own.
     """
-    safe = _UNSAFE.sub("-", text)[:_LONGEST_PART]
-    if safe == text and safe and not safe.startswith("."):
+    safe = _UNSAFE_VALUE.sub("-", text)[:_LONGEST_PART]
+    if safe == text and safe and not safe.startswith(".") and not _LOOKS_CHANGED.search(safe):
         return safe
-    return f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:8]}".lstrip(".-")
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{safe.lstrip('.-') or 'id'}-{digest}"
 
 
 def check_key_template(template: str) -> None:

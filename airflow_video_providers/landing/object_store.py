@@ -16,29 +16,29 @@ from airflow_video_providers.landing.store import Parcel, file_pieces
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_video_providers.landing.output_path import OutputPath
+
 # Upload part size and parts in flight: the libraries' own defaults hold 400 MB in memory.
 _PART = 8 * 1024 * 1024
 _IN_FLIGHT = 4
 # S3 checks each part's CRC on arrival; digesting a large file once more costs as much as its upload.
 _DIGEST_UP_TO = 64 * 1024 * 1024
-_FAMILIES = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gs", "gcs": "gs", "abfs": "abfs", "abfss": "abfs"}
 
 
 class ObjectStore:
     """A prefix in a bucket.
 
     :param filesystem: The fsspec filesystem, connected.
-    :param scheme: As the author wrote it.
-    :param conn_id: The Airflow connection, None for the machine's own credentials.
-    :param root: Bucket (or container) and prefix.
+    :param where: The address, as the author wrote it.
     """
 
-    def __init__(self, filesystem: Any, scheme: str, conn_id: str | None, root: str) -> None:
+    def __init__(self, filesystem: Any, where: OutputPath) -> None:
         self._fs = filesystem
-        self._family = _FAMILIES.get(scheme, "")
-        self._root = root
-        self.uri = f"{scheme}://{root}"
-        self.path = f"{scheme}://{conn_id}@{root}" if conn_id else self.uri
+        self._where = where
+        self._family = where.family
+        self._root = where.root
+        self.uri = f"{where.scheme}://{where.root}"
+        self.path = f"{where.scheme}://{where.conn_id}@{where.root}" if where.conn_id else self.uri
 
     def check(self) -> None:
         """Find out now, not after the download, whether the bucket can be reached.
@@ -49,7 +49,7 @@ class ObjectStore:
             return  # what a root is differs too much
         if self._family == "abfs":  # the SDK tells each request of an upload in a dozen lines of the task's log
             logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
-        bucket = self._root.split("/", 1)[0]
+        bucket = self._where.bucket
         try:
             self._fs.info(bucket)
         except FileNotFoundError as missing:
@@ -61,6 +61,9 @@ class ObjectStore:
 
     def _at(self, key: str) -> str:
         return f"{self._root}/{key}"
+
+    def _name(self, key: str) -> str:
+        return self._at(key)[len(self._where.bucket) + 1 :]
 
     def _refused(self, what: str, failed: Exception) -> LandingError:
         return LandingError(f"{what}: {type(failed).__name__}: {failed}.", reason="storage")
@@ -180,8 +183,7 @@ class ObjectStore:
     def _wrong_digest(self, parcel: Parcel, key: str, info: dict[str, Any]) -> str | None:
         """What the storage says of the bytes, where that is wrong."""
         if self._family == "s3":
-            bucket, name = self._at(key).split("/", 1)
-            head = self._fs.call_s3("head_object", Bucket=bucket, Key=name)
+            head = self._fs.call_s3("head_object", Bucket=self._where.bucket, Key=self._name(key))
             if head.get("ServerSideEncryption") not in (None, "AES256") or "SSECustomerAlgorithm" in head:
                 return None  # then the ETag is no digest of the bytes
             return _wrong_etag(parcel, str(head.get("ETag", "")).strip('"'))

@@ -8,14 +8,13 @@ looks at what the storage then holds.
 from __future__ import annotations
 
 import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import urlsplit
 
-from airflow_video_providers.exceptions import InvalidRequestError, LandingError
+from airflow_video_providers.exceptions import LandingError
+from airflow_video_providers.landing.output_path import OutputPath, read_output_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,7 +81,7 @@ class Store(Protocol):
         """
 
 
-def open_store(output_path: str) -> Store:
+def open_store(output_path: object) -> Store:
     """Connect to the storage that ``output_path`` names, and find out at once whether that works.
 
     :param output_path: ``/data``, ``file:///data``, ``s3://conn_id@bucket/prefix``, ``gs://``, ``abfs://`` or any
@@ -90,33 +89,35 @@ def open_store(output_path: str) -> Store:
     :raises InvalidRequestError: if it is no such path.
     :raises LandingError: if the connection is missing or of another kind, or a package is missing.
     """
-    from airflow_video_providers.landing.local import LocalStore
+    where = check_output_path(output_path, money="The job is paid for; nothing was fetched.")
+    if not where.scheme:
+        from airflow_video_providers.landing.local import LocalStore
 
-    parts = urlsplit(output_path)
-    scheme = parts.scheme.lower()
-    conn_id, _, container = parts.netloc.rpartition("@")
-    if scheme in ("", "file", "local"):
-        path = output_path if not scheme else parts.path
-        if (scheme and container not in ("", "localhost")) or not os.path.isabs(path):
-            raise InvalidRequestError(
-                f"output_path {output_path!r} is no absolute path.",
-                field="output_path", value=output_path, allowed="/data/videos, file:///data/videos",
-                money="The job is paid for; nothing was fetched.",
-            )  # fmt: skip
-        return LocalStore(path)
+        return LocalStore(where.prefix)
     from airflow_video_providers.landing.object_store import ObjectStore
 
-    prefix = "/".join(part for part in parts.path.split("/") if part)
-    if not container or parts.query or parts.fragment or ".." in prefix.split("/"):
-        raise InvalidRequestError(
-            f"output_path {output_path!r} is no address of a bucket and a prefix.",
-            field="output_path", value=output_path, allowed="s3://conn_id@bucket/prefix",
-            money="The job is paid for; nothing was fetched.",
-        )  # fmt: skip
-    filesystem = _outside_a_loop(lambda: _filesystem(scheme, conn_id or None))
-    store = ObjectStore(filesystem, scheme, conn_id or None, f"{container}/{prefix}".rstrip("/"))
+    filesystem = _outside_a_loop(lambda: _filesystem(where.scheme, where.conn_id))
+    store = ObjectStore(filesystem, where)
     store.check()
     return store
+
+
+def check_output_path(output_path: object, *, money: str | None = None) -> OutputPath:
+    """Can a video be landed there, as far as the text alone tells? Asks no network and no connection.
+
+    :param output_path: Text or a path object, as for :func:`open_store`.
+    :param money: What a refusal means for the bill; by default that nothing was charged.
+    :raises InvalidRequestError: if it cannot; the text says how such a path is written.
+    """
+    return read_output_path(output_path, known=_airflow_knows, money=money)
+
+
+def _airflow_knows(scheme: str) -> bool:
+    try:
+        from airflow.sdk.io import has_fs
+    except ImportError:
+        return False
+    return bool(has_fs(scheme))
 
 
 def _outside_a_loop(call: Callable[[], _T]) -> _T:

@@ -54,6 +54,27 @@ def test_two_ids_that_look_alike_once_cleaned_do_not_meet() -> None:
     assert len({safe_part("a/b"), safe_part("a b"), safe_part("a-b"), safe_part("a?b")}) == 4
 
 
+@pytest.mark.parametrize(
+    "odd", ["job/1", "a b", ".", "..", "", "-", "/x", ".x", "é", "x" * 300, "dt=1999-01-01", "\ud800"]
+)
+def test_an_id_that_looks_like_a_cleaned_one_does_not_meet_it(odd: str) -> None:
+    cleaned = safe_part(odd)
+    others = [cleaned, safe_part(cleaned), cleaned.rpartition("-")[2], f"-{cleaned}", f".{cleaned}"]
+    keys = {safe_part(other) for other in (odd, *others)}
+    assert len(keys) == len({odd, *others}), keys
+
+
+@pytest.mark.parametrize("odd", ["dt=1999-01-01", "provider=other", "="])
+def test_an_id_makes_no_partition_of_its_own(odd: str) -> None:
+    key = Keys(JOB.but(request_id=odd)).output(0, "mp4")
+    assert [part.partition("=")[0] for part in key.split("/") if "=" in part] == ["provider", "model", "dt"]
+
+
+def test_what_needs_no_change_keeps_its_key() -> None:
+    plain = ["req-1", "pixverse-v6-text-to-video_01a217da-6487-7f69-a053-f5014a487268", "v5.6_x", "0"]
+    assert [safe_part(text) for text in plain] == plain
+
+
 def test_another_layout_gets_a_manifest_per_job() -> None:
     keys = Keys(JOB, "clips/{date}/{request_id}-{index}")
     assert keys.output(1, "webm") == "clips/2026-05-01/req-1-1.webm"

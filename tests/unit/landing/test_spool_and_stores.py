@@ -20,6 +20,7 @@ from airflow_video_providers.exceptions import DownloadError, InvalidRequestErro
 from airflow_video_providers.landing import object_store
 from airflow_video_providers.landing.local import LocalStore
 from airflow_video_providers.landing.object_store import ObjectStore
+from airflow_video_providers.landing.output_path import OutputPath
 from airflow_video_providers.landing.spool import Spool, sweep
 from airflow_video_providers.landing.store import Parcel, open_store
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 DATA = b"twelve bytes"
 LEFT_BEHIND = """
 import os, sys
+from airflow_video_providers.landing.output_path import OutputPath
 from airflow_video_providers.landing.spool import Spool
 spool = Spool(sys.argv[1])
 spool.write(b"half a film")
@@ -151,8 +153,13 @@ def test_a_worker_without_any_directory_for_temporary_files_is_told_so(monkeypat
 
     monkeypatch.setattr(tempfile, "gettempdir", none_usable)
     with pytest.raises(LandingError, match="No usable temporary directory") as raised:
-        ObjectStore(Fake(), "s3", None, "bucket").spool_directory("a.mp4")
+        store_on(Fake(), "s3", "bucket").spool_directory("a.mp4")
     tells_money_and_remedy(raised.value, "storage")
+
+
+def store_on(fake: Fake, scheme: str, root: str = "bucket") -> ObjectStore:
+    container, _, prefix = root.partition("/")
+    return ObjectStore(fake, OutputPath(scheme, None, container, prefix))
 
 
 def parcel_in(directory: Path, data: bytes = DATA) -> Parcel:
@@ -296,7 +303,7 @@ def test_a_storage_that_holds_something_else_than_was_sent_is_found_out_and_clea
     overwrite: bool, scheme: str, lies: dict[str, Any], tmp_path: Path
 ) -> None:
     fake = Fake(**lies)
-    store = ObjectStore(fake, scheme, None, "bucket/prefix")
+    store = store_on(fake, scheme, "bucket/prefix")
     with pytest.raises(LandingError, match="does not hold what was sent") as raised:
         store.put(parcel_in(tmp_path), "a.mp4", overwrite=overwrite)
     tells_money_and_remedy(raised.value, "stored")
@@ -309,14 +316,14 @@ def test_a_storage_that_holds_something_else_than_was_sent_is_found_out_and_clea
 def test_an_upload_that_cannot_be_looked_at_does_not_keep_its_name(tmp_path: Path) -> None:
     fake = Fake(mute=True)
     with pytest.raises(LandingError, match="connection reset"):
-        ObjectStore(fake, "s3", None, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+        store_on(fake, "s3", "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
     assert fake.held == {}
 
 
 def test_a_wrong_object_that_cannot_be_removed_is_named_beside_what_is_wrong_with_it(tmp_path: Path) -> None:
     fake = Fake(info={"size": 5}, stays=True)
     with pytest.raises(LandingError, match="5 bytes instead of 12") as raised:
-        ObjectStore(fake, "s3", None, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+        store_on(fake, "s3", "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
     assert raised.value.reason == "stored"
     assert "no DELETE for you" in str(raised.value)
     assert "Remove s3://bucket/a.mp4, then" in str(raised.value)
@@ -327,7 +334,7 @@ def test_somebody_else_s_object_is_never_removed(scheme: str, tmp_path: Path) ->
     fake = Fake(info={"size": 5})  # and it would not pass the checks either
     fake.held["bucket/a.mp4"] = b"theirs"
     with pytest.raises(FileExistsError):
-        ObjectStore(fake, scheme, None, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+        store_on(fake, scheme, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
     assert fake.held == {"bucket/a.mp4": b"theirs"}
 
 
@@ -337,7 +344,7 @@ def test_after_an_upload_that_broke_nothing_is_removed_for_it_may_be_somebody_el
 ) -> None:
     fake = Fake(fails=True)
     with pytest.raises(LandingError, match="connection reset"):
-        ObjectStore(fake, scheme, None, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+        store_on(fake, scheme, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
     assert list(fake.held) == ["bucket/a.mp4"]
 
 
@@ -357,7 +364,7 @@ def test_after_an_upload_that_broke_nothing_is_removed_for_it_may_be_somebody_el
 def test_a_digest_that_is_none_or_is_of_another_kind_is_no_reason_to_fail(
     scheme: str, truth: dict[str, Any], tmp_path: Path
 ) -> None:
-    ObjectStore(Fake(**truth), scheme, None, "bucket/prefix").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+    store_on(Fake(**truth), scheme, "bucket/prefix").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
 
 
 def test_parts_are_digested_as_s3_does_and_very_large_files_are_only_counted(
@@ -371,7 +378,7 @@ def test_parts_are_digested_as_s3_does_and_very_large_files_are_only_counted(
 
     def put(etag: str) -> None:
         fake = Fake(head={"ETag": f'"{etag}"'})
-        ObjectStore(fake, "s3", None, "bucket").put(parcel_in(tmp_path, data), "a.mp4", overwrite=False)
+        store_on(fake, "s3", "bucket").put(parcel_in(tmp_path, data), "a.mp4", overwrite=False)
 
     put(f"{right}-3")
     for wrong in (f"{MD5_OF_NOTHING}-3", f"{right}-2", right):
@@ -387,7 +394,7 @@ def test_each_storage_is_told_type_and_parts_in_its_own_words(tmp_path: Path) ->
     sent = {}
     for scheme in ("s3", "gs", "abfs", "memory"):
         fake = Fake()
-        ObjectStore(fake, scheme, None, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+        store_on(fake, scheme, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
         sent[scheme] = fake.sent
     assert sent["s3"]["ContentType"] == sent["gs"]["content_type"] == "video/mp4"
     assert sent["abfs"]["content_settings"]["content_type"] == "video/mp4"
@@ -399,5 +406,5 @@ def test_each_storage_is_told_type_and_parts_in_its_own_words(tmp_path: Path) ->
 def test_an_upload_that_breaks_leaves_nothing_where_the_library_would(tmp_path: Path) -> None:
     fake = Fake(fails=True)
     with pytest.raises(LandingError, match="connection reset"):
-        ObjectStore(fake, "memory", None, "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+        store_on(fake, "memory", "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
     assert fake.held == {}
