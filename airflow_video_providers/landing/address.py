@@ -8,7 +8,6 @@ a moment later gains nothing.
 from __future__ import annotations
 
 import ipaddress
-import re
 import socket
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -18,6 +17,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import httpcore
 
 from airflow_video_providers.exceptions import OutputRejectedError
+from airflow_video_providers.redact import public_url
 
 if TYPE_CHECKING:
     import ssl
@@ -43,15 +43,6 @@ _REFUSED = [
     )
 ]
 _LONGEST_URL = 16_384
-
-
-def public_url(url: str) -> str:
-    """The address as it may be shown: no query (it holds the signature), no userinfo, no fragment."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # "http://[draft]" in somebody's text only looks like an address
-        return re.sub("//[^/]*@", "//", re.split("[?#]", url, maxsplit=1)[0])
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def forbidden(what: str) -> OutputRejectedError:
