@@ -108,7 +108,7 @@ def json_value(content: bytes | str, content_type: str | None = None) -> Any:
 
 def body_text(content: bytes, content_type: str | None = None) -> str:
     """A body as text: by its byte order mark, else as the header's charset says; what does not fit is replaced."""
-    encoding = json.detect_encoding(content)  # from its mark, or from where its zeros stand
+    encoding: str = json.detect_encoding(content)  # from its mark, or from where its zeros stand
     if encoding == "utf-8":
         encoding = _charset(content_type) or encoding
     return content.decode(encoding, "replace").removeprefix("\ufeff")

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 import httpcore
 
 from airflow_video_providers.exceptions import DownloadError, OutputExpiredError, OutputRejectedError
-from airflow_video_providers.landing.address import checked_url, guarded_pool, public_url
+from airflow_video_providers.landing.address import checked_url, guarded_pool
 from airflow_video_providers.landing.received import Interrupted, Received
 from airflow_video_providers.landing.representation import Gunzip, by_name, read_headers, retry_after
+from airflow_video_providers.redact import public_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
