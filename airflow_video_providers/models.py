@@ -35,7 +35,7 @@ from airflow_video_providers.fields import (
     required,
     whole_number,
 )
-from airflow_video_providers.redact import public_text
+from airflow_video_providers.jobs import public_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

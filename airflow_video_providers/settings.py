@@ -54,7 +54,7 @@ class Settings:
     :param conn_id: Id of the connection.
     :param api_key: The connection's password.
     :param base_url: The connection's host, with scheme; None for the vendor's own address.
-    :param extra: The connection's extra: ``allow_private_hosts``, ``requests_per_minute``, ``prices``,
+    :param extra: The connection's extra: ``allow_private_hosts``, ``download_user_agent``, ``requests_per_minute``, ``prices``,
         ``max_cost_usd``, ``submits_enabled``, ``status_route``.
     """
 
@@ -71,6 +71,12 @@ class Settings:
         if not isinstance(names, list | tuple):
             raise self._refusal("allow_private_hosts", "a list of host names")
         return frozenset(str(name).strip().lower() for name in names if str(name).strip())
+
+    @property
+    def download_user_agent(self) -> str | None:
+        """What the vendor's file host is told who asks, None for this package's name."""
+        text = str(self.extra.get("download_user_agent") or "").strip()
+        return text or None
 
     @property
     def requests_per_minute(self) -> float | None:

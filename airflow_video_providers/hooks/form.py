@@ -34,6 +34,12 @@ FIELDS: Mapping[str, dict[str, Any]] = {
         "or on-premises. Empty: none.",
         "string",
     ),
+    "download_user_agent": _field(
+        "User-Agent for downloads",
+        "What the vendor's file host is told who asks, where it refuses programs with 403; for example Mozilla/5.0. "
+        "Empty: airflow-video-providers.",
+        "string",
+    ),
     "prices": _field(
         "Prices of this account",
         'JSON: US dollars per video by model id, or per second: {"pixazo:mochi-v1": 0.40, '

@@ -14,8 +14,10 @@ that stays the same from release to release:
 ``content_encoding``   the server compressed what must not be compressed
 ``too_large``          more than ``max_bytes``
 ``decode``             the container is whole and its frames cannot be decoded
-``expired``            the address no longer answers, and there is no fresh one
-``refresh``            the vendor could not be asked for a fresh address, or has none right now
+``expired``            lost: the vendor says so, or has long thrown it away
+``not_there``          the address brings nothing while the vendor says that the job is finished
+``changing``           the file is another one at each look: it is still being written
+``refresh``            the address brings nothing, and the vendor could not be asked for a fresh one
 ``network``            the connection failed again and again
 ``http``               the server answered with an error again and again
 ``timeout``            the time for the download is over

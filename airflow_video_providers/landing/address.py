@@ -8,16 +8,19 @@ a moment later gains nothing.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
+import threading
 from collections.abc import Callable, Iterable
 from functools import cache
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpcore
 
 from airflow_video_providers.exceptions import OutputRejectedError
-from airflow_video_providers.redact import public_url
+from airflow_video_providers.landing.pacing import Pace, PacedStream
 
 if TYPE_CHECKING:
     import ssl
@@ -43,6 +46,19 @@ _REFUSED = [
     )
 ]
 _LONGEST_URL = 16_384
+_LONGEST_SHOWN = 300
+_AROUND = "".join(map(chr, range(33)))
+_BREAKS = re.compile(r"[\t\r\n]")
+_HOST = re.compile(r"[A-Za-z0-9._~-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
+
+
+def public_url(url: str) -> str:
+    """The address as it may be shown: no query (it holds the signature), no userinfo, no fragment."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # "http://[draft]" in somebody's text only looks like an address
+        return re.sub("//[^/]*@", "//", re.split("[?#]", url, maxsplit=1)[0])
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def forbidden(what: str) -> OutputRejectedError:
@@ -68,26 +84,39 @@ def checked_url(url: str, allowed: frozenset[str], base: str | None = None) -> h
     :param base: The address whose answer named ``url`` as its redirect.
     :raises OutputRejectedError: if it is not https, carries userinfo, or is no address at all.
     """
-    if len(url) > _LONGEST_URL or any(ord(char) < 33 or char == "\\" or ord(char) == 127 for char in url):
-        raise forbidden("The output's address holds characters that no address has, or is far too long.")
+    if len(url) > _LONGEST_URL:
+        raise forbidden("The output's address is far too long.")
+    text = _as_browsers_read(url)
     try:
-        whole = urljoin(base, url) if base else url
+        whole = urljoin(base, text) if base else text
         parts = urlsplit(whole)
-        host, port = (parts.hostname or "").rstrip("."), parts.port
+        host, port = unquote(parts.hostname or "", errors="strict").rstrip("."), parts.port
         ascii_host = host if host.isascii() else host.encode("idna").decode("ascii")
+        target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=-._~")
+        if parts.query:
+            target += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=-._~?[]{}|^`")
     except ValueError as broken:  # UnicodeError is one too
-        raise forbidden(f"The output's address cannot be read: {broken}.") from None
-    shown = public_url(whole)
+        raise forbidden(f"The output's address cannot be read: {str(broken)[:80]!r}.") from None
+    shown = public_url(whole)[:_LONGEST_SHOWN]
     if parts.scheme not in ("https", "http") or not ascii_host:
         raise forbidden(f"The output's address {shown!r} is not an https address.")
-    if parts.scheme == "http" and ascii_host not in allowed:
-        raise forbidden(f"The output's address {shown!r} is plain http, where anybody on the way can change the file.")
     if "@" in parts.netloc:
         raise forbidden(f"The output's address {shown!r} carries a user name.")
-    target = quote(parts.path or "/", safe="/%:@!$&'()*+,;=-._~")
-    if parts.query:
-        target += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=-._~?[]{}|^`\"<>")
+    if not _HOST.fullmatch(ascii_host):
+        raise forbidden(f"The output's address {shown!r} names a host that cannot be.")
+    if parts.scheme == "http" and ascii_host not in allowed:
+        raise forbidden(f"The output's address {shown!r} is plain http, where anybody on the way can change the file.")
     return httpcore.URL(scheme=parts.scheme, host=ascii_host, port=port, target=target)
+
+
+def _as_browsers_read(url: str) -> str:
+    """Without the space around it and the line breaks in it, with slashes for backslashes.
+
+    What else has no place in an address is escaped. What is dialled is read from this text and from no other.
+    """
+    text = _BREAKS.sub("", url.strip(_AROUND))
+    behind = min((at for at in (text.find("?"), text.find("#")) if at >= 0), default=len(text))
+    return text[:behind].replace("\\", "/") + text[behind:]
 
 
 def is_public(text: str) -> bool:
@@ -136,11 +165,15 @@ def vetted(host: str, port: int, allowed: frozenset[str], resolver: Resolver | N
 
 
 class GuardedBackend(httpcore.NetworkBackend):
-    """Opens connections for ``httpcore``, only to addresses that were vetted."""
+    """Opens connections for ``httpcore``, only to addresses that were vetted.
 
-    def __init__(self, allowed: frozenset[str], resolver: Resolver | None = None) -> None:
+    :param pace: What is left for the request of the thread that connects; None: as long as each step may take.
+    """
+
+    def __init__(self, allowed: frozenset[str], resolver: Resolver | None = None, pace: Pace | None = None) -> None:
         self._allowed = allowed
         self._resolver = resolver
+        self._pace = pace
         self._dial = httpcore.SyncBackend().connect_tcp
 
     def connect_tcp(
@@ -153,12 +186,41 @@ class GuardedBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Dial the vetted addresses in turn; TLS still checks the certificate against the name."""
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
-        for answer in vetted(host, port, self._allowed, self._resolver):
+        for answer in vetted(host, port, self._allowed, self._in_time(timeout)):
             try:
-                return self._dial(answer, port, timeout, local_address, socket_options)
+                stream = self._dial(answer, port, self._left(timeout), local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as refused:
                 failure = refused
+            else:
+                return stream if self._pace is None else PacedStream(stream, self._pace)
         raise failure
+
+    def _left(self, wish: float | None) -> float | None:
+        return wish if self._pace is None else self._pace.left(wish, httpcore.ConnectTimeout)
+
+    def _in_time(self, timeout: float | None) -> Resolver:
+        """The system's resolver takes no time-out, so it is waited for; a thread that it holds for longer ends alone."""
+        asked = self._resolver or resolve
+
+        def answers(host: str, port: int) -> list[str]:
+            told: SimpleQueue[list[str] | Exception] = SimpleQueue()
+
+            def ask() -> None:
+                try:
+                    told.put(asked(host, port))
+                except Exception as failed:  # noqa: BLE001 - raised again where it is waited for
+                    told.put(failed)
+
+            threading.Thread(target=ask, name="resolve", daemon=True).start()
+            try:
+                found = told.get(timeout=self._left(timeout))
+            except Empty:
+                raise httpcore.ConnectTimeout(f"{host} cannot be resolved in time") from None
+            if isinstance(found, Exception):
+                raise found
+            return found
+
+        return answers
 
 
 @cache
@@ -167,11 +229,15 @@ def tls() -> ssl.SSLContext:
     return httpcore.default_ssl_context()
 
 
-def guarded_pool(allowed: frozenset[str], connections: int) -> httpcore.ConnectionPool:
-    """Connections without credentials, cookies, environment or proxies: nothing to give away."""
+def guarded_pool(allowed: frozenset[str], connections: int, pace: Pace | None = None) -> httpcore.ConnectionPool:
+    """Connections without credentials, cookies, environment or proxies: nothing to give away.
+
+    Each serves one request: bytes that a server leaves behind an answer are nobody's next answer.
+    """
     return httpcore.ConnectionPool(
         ssl_context=tls(),
         max_connections=connections,
+        max_keepalive_connections=0,
         retries=0,
-        network_backend=GuardedBackend(allowed),
+        network_backend=GuardedBackend(allowed, pace=pace),
     )

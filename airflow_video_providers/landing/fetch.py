@@ -8,20 +8,21 @@ same, and begun anew otherwise. Digests and the container are checked while the 
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import httpcore
 
-from airflow_video_providers.exceptions import DownloadError, OutputExpiredError, OutputRejectedError
-from airflow_video_providers.landing.address import checked_url, guarded_pool
-from airflow_video_providers.landing.received import Interrupted, Received
-from airflow_video_providers.landing.representation import Gunzip, by_name, read_headers, retry_after
-from airflow_video_providers.redact import public_url
+from airflow_video_providers.exceptions import DownloadError, InvalidRequestError, OutputRejectedError
+from airflow_video_providers.landing.address import checked_url, guarded_pool, public_url
+from airflow_video_providers.landing.pacing import Pace
+from airflow_video_providers.landing.patience import PATIENCE, Patience, spread
+from airflow_video_providers.landing.received import Interrupted, NotThere, Received
+from airflow_video_providers.landing.representation import Decoding, by_name, location, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -30,15 +31,32 @@ if TYPE_CHECKING:
     from airflow_video_providers.landing.sources import Source
     from airflow_video_providers.landing.spool import Spool
 
-_GONE = (401, 403, 404, 410)
-_TRANSIENT = (408, 421, 425, 429, 500, 502, 503, 504)
+#: Answers of a server that is busy or broken; all other errors say that the address brings nothing now.
+_TRANSIENT = (408, 416, 421, 429)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
-_MOST_ATTEMPTS = 30
-_FRUITLESS_ATTEMPTS = 6
 _LONGEST_PAUSE = 30.0
 _PROGRESS_EVERY = 10.0
-_WORTH_ANOTHER_LOOK = ("truncated", "digest")
+_DOUBTFUL = ("truncated", "malformed", "digest")
+#: Seconds from a request to the last of its answer's headers.
+HEAD = 60.0
+#: Seconds of waiting without a byte, or without progress.
+QUIET = 60.0
+USER_AGENT = "airflow-video-providers"
+
+
+def check_user_agent(text: str | None) -> None:
+    """Is it one line that a header can hold?
+
+    :raises InvalidRequestError: if it is not. Nothing was sent.
+    """
+    if text is None or (isinstance(text, str) and 0 < len(text) <= 300 and text.isascii() and text.isprintable()):
+        return
+    raise InvalidRequestError(
+        "The User-Agent for downloads is no line of up to 300 printable ASCII characters.",
+        field="download_user_agent",
+        allowed="for example Mozilla/5.0",
+    )
 
 
 @dataclass(frozen=True)
@@ -57,8 +75,11 @@ class Fetcher:
     :param allowed: Hosts that may be private and speak plain http.
     :param media_types: The accepted types.
     :param max_bytes: No file may be larger.
-    :param deadline: On ``clock``; after it nothing is tried any more.
-    :param read_timeout: Seconds without a byte before a connection counts as broken.
+    :param deadline: On ``clock``; after it nothing is tried or waited for any more.
+    :param read_timeout: Seconds without a byte, or without progress, before a connection counts as broken.
+    :param head_timeout: Seconds from a request to the end of its answer's headers.
+    :param patience: Seconds for which an address may bring nothing.
+    :param user_agent: What the file host is told who asks.
     """
 
     allowed: frozenset[str]
@@ -66,14 +87,19 @@ class Fetcher:
     max_bytes: int
     deadline: float
     connections: int
-    read_timeout: float = 60.0
+    read_timeout: float = field(default_factory=lambda: QUIET)
+    head_timeout: float = field(default_factory=lambda: HEAD)
+    patience: float | None = None
+    user_agent: str = USER_AGENT
     log: logging.Logger = field(default_factory=lambda: logging.getLogger(__name__))
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], object] | None = None
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
-        self._pool = guarded_pool(self.allowed, self.connections)
+        self._pace = Pace(self.deadline, self.clock, self.head_timeout, self.read_timeout)
+        self._pool = guarded_pool(self.allowed, self.connections, self._pace)
 
     def stop(self) -> None:
         """Let every download under way end soon: another one failed, or the task was told to stop."""
@@ -86,36 +112,52 @@ class Fetcher:
     def fetch(self, source: Source, spool: Spool) -> Fetched:
         """Download one file.
 
-        :raises OutputExpiredError: if the address no longer answers and there is no fresh one.
+        :raises OutputExpiredError: if the output is lost.
         :raises OutputRejectedError: if what came is not a whole video of an accepted type.
-        :raises DownloadError: if the network, the disk or the time does not allow it.
+        :raises DownloadError: if the network, the file host, the disk or the time does not allow it now.
         """
         received = Received(spool, self.media_types, self.max_bytes)
-        fruitless, furthest, looked_again = 0, 0, False
-        for _ in range(_MOST_ATTEMPTS):
-            pause = 0.0
+        patience = Patience(PATIENCE if self.patience is None else self.patience, self.clock)
+        while True:
             try:
                 with self._answer(source.url, received) as response:
                     self._take(response, received)
                 media = received.finish()
-            except _AddressGone as gone:
-                source.renew(gone.status)
-                failure: DownloadError = gone.error
-            except Interrupted as interrupted:
-                failure, pause = interrupted.error, interrupted.pause
+            except NotThere as missing:
+                self._wait_for(source, missing, patience)
+            except Interrupted as broken:
+                self._pause(patience.broken(received.size), broken.error, broken.pause)
             except OutputRejectedError as rejected:
-                if rejected.reason not in _WORTH_ANOTHER_LOOK or looked_again:
-                    raise
-                failure, looked_again = rejected, True
-                received.restart()
+                self._look_again(rejected, received, patience)
             else:
                 return Fetched(received.size, received.sha256(), media)
-            fruitless = 0 if received.size > furthest else fruitless + 1
-            furthest = max(furthest, received.size)
-            if fruitless >= _FRUITLESS_ATTEMPTS:
-                break
-            self._pause(pause or min(_LONGEST_PAUSE, 0.5 * 2**fruitless), failure)
-        raise failure
+
+    def _wait_for(self, source: Source, missing: NotThere, patience: Patience) -> None:
+        pause = patience.missing()
+        first = patience.missing_times == 1
+        if source.renew(missing.what) and first:
+            self.log.info("The output's address %s; the vendor named a fresh one.", missing.what)
+            return
+        if pause is None:
+            source.not_there(missing.what, patience.missing_for)
+        told = DownloadError(f"The output's address {missing.what}: not there yet.", reason="not_there")
+        self._pause(pause, told, missing.pause)
+
+    def _look_again(self, rejected: OutputRejectedError, received: Received, patience: Patience) -> None:
+        """A file that is cut may still be growing, and a page, or nothing, may have come in the place of the video."""
+        if rejected.reason in ("not_a_video", "truncated") and not rejected.keep:
+            rejected.retryable = True  # a file host's own error page; the file may be there later
+            self._pause(patience.page(), rejected)
+        elif rejected.reason in _DOUBTFUL:
+            pause = patience.doubtful(received.sha256())
+            if pause is None and patience.changing:
+                raise DownloadError(
+                    f"The file is still changing at the vendor. Last: {rejected.what}", reason="changing"
+                ) from rejected
+            self._pause(pause, rejected)
+        else:
+            raise rejected
+        received.restart()
 
     def copy(self, pieces: Iterable[bytes], spool: Spool) -> Fetched:
         """Take a file that is landed already through the same checks, without asking the vendor.
@@ -129,8 +171,15 @@ class Fetcher:
         media = received.finish()
         return Fetched(received.size, received.sha256(), media)
 
-    def _pause(self, seconds: float, failure: DownloadError) -> None:
-        seconds *= random.uniform(0.75, 1.25)  # noqa: S311 - spreads retries, hides nothing
+    def _pause(self, seconds: float | None, failure: DownloadError, asked: float = 0.0) -> None:
+        """Wait, at least as long as the server asked for within reason.
+
+        :param seconds: None: no more.
+        """
+        if seconds is None:
+            raise failure
+        seconds = min(asked, 2 * _LONGEST_PAUSE) if asked else min(seconds, _LONGEST_PAUSE)
+        seconds = spread(seconds)
         if self.clock() + seconds > self.deadline:
             raise DownloadError(f"The time for the download is over. Last: {failure.what}", reason="timeout")
         self.log.warning("%s Going on in %.1f s.", failure.what, seconds)
@@ -147,57 +196,53 @@ class Fetcher:
         headers: list[tuple[str, str | bytes]] = [
             ("Accept", "*/*"),
             ("Accept-Encoding", "identity"),
-            ("User-Agent", "airflow-video-providers"),
+            ("User-Agent", self.user_agent),
         ]
         if received.size and received.etag:
             headers += [("Range", f"bytes={received.size}-"), ("If-Range", received.etag)]
         timeout = {"connect": 15.0, "pool": None, "read": self.read_timeout, "write": 15.0}
         for _ in range(_MOST_REDIRECTS + 1):
             target = checked_url(url, self.allowed)
+            self._pace.begin()
             try:
                 sent: list[tuple[str | bytes, str | bytes]] = [("Host", _host_header(target)), *headers]
                 with self._pool.stream("GET", target, headers=sent, extensions={"timeout": timeout}) as response:
                     if response.status not in _REDIRECTS:
+                        self._pace.body()
                         yield response
                         return
-                    location = by_name(response.headers).get("location")
+                    leads_to = location(response.headers)
             except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as broken:
+                self._check_deadline(received)
                 raise Interrupted(
                     f"The connection to {public_url(url)} broke after {received.size} bytes "
                     f"({type(broken).__name__}: {broken}).",
                     "network",
                 ) from broken
-            if location is None:
+            if leads_to is None:
                 raise OutputRejectedError(f"{public_url(url)} redirects to nowhere.", reason="redirects")
             # checked as a whole by the next turn, and here against its base: a relative one has no scheme
-            url = _absolute(checked_url(location, self.allowed, base=url))
+            url = _absolute(checked_url(leads_to, self.allowed, base=url))
         raise OutputRejectedError(f"More than {_MOST_REDIRECTS} redirects.", reason="redirects")
 
     def _take(self, response: httpcore.Response, received: Received) -> None:
         headers, status = by_name(response.headers), response.status
-        if status in _GONE:
-            raise _AddressGone(status)
+        pause = retry_after(headers, self.now())
         if status == 416:
             received.restart()
-            raise Interrupted("The server has fewer bytes than it had.", "http")
+            raise Interrupted("The server has fewer bytes than it had.", "http", pause)
+        if status in _TRANSIENT or status >= 500:
+            raise Interrupted(f"The server answered {status}.", "http", pause)
         if status not in (200, 206):
-            pause = min(retry_after(headers), 2 * _LONGEST_PAUSE)
-            error = Interrupted(f"The server answered {status}.", "http", pause)
-            raise error if status in _TRANSIENT else error.error
-        encoding = headers.get("content-encoding", "identity").strip().lower()
-        if encoding not in ("identity", "gzip", "x-gzip"):
-            raise OutputRejectedError(
-                f"The file came encoded as {encoding!r}, though it was asked for as it is.", reason="content_encoding"
-            )
-        gunzip = None if encoding == "identity" else Gunzip()
-        received.expect(read_headers(status, headers) if gunzip is None else gunzip.described(status))
+            raise NotThere(f"answered {status}", pause)
+        decoding = Decoding(headers.get("content-encoding", ""))
+        received.expect(decoding.described(status, headers))
         last_word = self.clock()
         for chunk in response.iter_stream():
-            for piece in (chunk,) if gunzip is None else gunzip.pieces(chunk):
+            for piece in decoding.pieces(chunk):
                 received.add(piece)
             now = self.clock()
-            if now > self.deadline:
-                raise DownloadError(f"The time for the download is over after {received.size} bytes.", reason="timeout")
+            self._check_deadline(received)
             self._check_stop()
             if now - last_word >= _PROGRESS_EVERY:
                 last_word = now
@@ -207,17 +252,12 @@ class Fetcher:
                     else " MB"
                 )
                 self.log.info("Downloaded %.1f%s.", received.size / 1e6, of)
-        if gunzip is not None and not gunzip.whole:
+        if not decoding.whole:
             raise Interrupted(f"The compressed file is cut after {received.size} bytes.", "network")
 
-
-class _AddressGone(Exception):
-    """The address answers as one that ran out."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(status)
-        self.status = status
-        self.error = OutputExpiredError(f"The output's address answered {status}.", reason="expired")
+    def _check_deadline(self, received: Received) -> None:
+        if self.clock() > self.deadline:
+            raise DownloadError(f"The time for the download is over after {received.size} bytes.", reason="timeout")
 
 
 def _host_header(url: httpcore.URL) -> bytes:

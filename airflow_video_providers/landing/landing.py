@@ -21,7 +21,7 @@ from airflow_video_providers.landing import media as medias
 from airflow_video_providers.landing import placing
 from airflow_video_providers.landing.address import host_names
 from airflow_video_providers.landing.container import DEFAULT_MEDIA_TYPES
-from airflow_video_providers.landing.fetch import Fetcher
+from airflow_video_providers.landing.fetch import USER_AGENT, Fetcher, check_user_agent
 from airflow_video_providers.landing.inspector import checked_media_types
 from airflow_video_providers.landing.keys import DEFAULT_KEY_TEMPLATE, Keys, check_key_template
 from airflow_video_providers.landing.sources import Refresh, Sources
@@ -54,8 +54,13 @@ class Landing:
     :param poster: Land a JPEG of one frame beside each clip (extra ``media``).
     :param max_bytes: No output may be larger; 4 GiB by default.
     :param allow_private_hosts: Host names that may resolve to private addresses and may speak plain http.
-    :param refresh: Asked once, with the job, when an output's address has expired; returns the job with fresh
-        addresses.
+    :param refresh: Asked with the job where an output's address brings nothing; returns the job as it is now, with
+        fresh addresses where there are any.
+    :param patience: Seconds for which an address may bring nothing while the vendor says that the job is finished,
+        before that is an error, which a retry may cure; 5 minutes by default.
+    :param user_agent: What file hosts are told who asks, for one that refuses programs. By default this package's name.
+    :param source_paths: Keep the path of an output's address in the manifest too. By default only its host is kept: some
+        vendors' files are public, and whoever reads the manifest could fetch them.
     :param task: ``dag_id``, ``run_id``, ``task_id``, ``map_index`` and ``logical_date`` for the manifest.
     :param extra_manifest: Anything else the manifest shall hold, such as a seed or, by choice, the prompt.
     :param threads: Outputs that are downloaded at the same time.
@@ -73,6 +78,9 @@ class Landing:
     max_bytes: int = DEFAULT_MAX_BYTES
     allow_private_hosts: Collection[str] = ()
     refresh: Refresh | None = None
+    patience: float | None = None
+    user_agent: str | None = None
+    source_paths: bool = False
     task: Mapping[str, Any] | None = None
     extra_manifest: Mapping[str, Any] | None = None
     threads: int = 8
@@ -82,6 +90,7 @@ class Landing:
     def __post_init__(self) -> None:
         check_key_template(self._template)
         checked_media_types(self.media_types)
+        check_user_agent(self.user_agent)
         if self.verify not in ("container", "decode"):
             raise InvalidRequestError(
                 f"verify is {self.verify!r}.", field="verify", value=self.verify, allowed="container, decode"
@@ -129,6 +138,8 @@ class Landing:
             max_bytes=self.max_bytes,
             deadline=began + self.timeout,
             connections=self.threads,
+            patience=self.patience,
+            user_agent=self.user_agent or USER_AGENT,
             log=self.log,
         )
         with ExitStack() as open_files:
@@ -145,7 +156,9 @@ class Landing:
                 else:
                     fetched = fetcher.copy(store.read(landed["outputs"][index]["key"]), spools[index])
                 decode = self.verify == "decode"
-                return placing.make_clip(index, keys, spools[index], fetched, decode=decode, poster=self.poster)
+                return placing.make_clip(
+                    index, keys, spools[index], fetched, decode=decode, poster=self.poster, paths=self.source_paths
+                )
 
             clips = self._in_threads(count, bring, fetcher.stop)
             fetched_at = time.monotonic()
@@ -223,10 +236,11 @@ def land(job: VideoJob, output_path: str, **options: Any) -> dict[str, Any]:
     :param options: The other fields of :class:`Landing`.
     :return: The manifest as plain JSON, with each file's ``uri`` (and ``path``, which adds the Airflow connection
         for ``ObjectStoragePath``), ``manifest_uri``, and ``skipped``: whether it was landed before.
-    :raises OutputExpiredError: if an address no longer answers, and the vendor will have no fresh one.
+    :raises OutputExpiredError: if the output is lost: the vendor itself says so again and again, or has long thrown
+        it away.
     :raises OutputRejectedError: if what came is not a whole video, or its address may not be fetched.
     :raises LandingError: if the storage refuses, or holds something else.
-    :raises DownloadError: if network, disk, time or the vendor do not allow it now. For all of these the job is paid
+    :raises DownloadError: if network, disk, time, file host or vendor do not allow it now. For all of these the job is paid
         for, nothing unverified has its final name, and running it again does not buy again.
     :raises OutputMissingError: if the job names no output.
     :raises InvalidRequestError: if an option is wrong or the job is not finished.

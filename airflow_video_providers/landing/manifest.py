@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_video_providers import __version__
+from airflow_video_providers.landing.address import public_url
 from airflow_video_providers.landing.store import conflict
-from airflow_video_providers.redact import public_url
 
 if TYPE_CHECKING:
     from airflow_video_providers.jobs import VideoJob
@@ -145,7 +145,11 @@ def output_entry(index: int, key: str, size: int, sha256: str, media: MediaInfo)
     }
 
 
-def source_entry(url: str) -> dict[str, str]:
-    """Where a file came from, without the query, which may hold a signature."""
-    parts = urlsplit(url)
-    return {"host": parts.hostname or "", "path": parts.path}
+def source_entry(url: str, *, path: bool = False) -> dict[str, str]:
+    """Where a file came from: the host, and where that is wished for the path; never the query, which may be a key."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return {"host": ""}
+    host = parts.hostname or ""
+    return {"host": host, "path": parts.path} if path else {"host": host}

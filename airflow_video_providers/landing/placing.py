@@ -32,9 +32,12 @@ class Clip:
     poster: bytes | None = None
 
 
-def make_clip(index: int, keys: Keys, spool: Spool, fetched: Fetched, *, decode: bool, poster: bool) -> Clip:
+def make_clip(
+    index: int, keys: Keys, spool: Spool, fetched: Fetched, *, decode: bool, poster: bool, paths: bool = False
+) -> Clip:
     """Describe what came, after a look at every frame and with a poster where those are wished for.
 
+    :param paths: Keep the path of its address, not only the host.
     :raises OutputRejectedError: if a frame cannot be decoded.
     """
     found, job = fetched.media, keys.job
@@ -47,7 +50,7 @@ def make_clip(index: int, keys: Keys, spool: Spool, fetched: Fetched, *, decode:
     key = keys.output(index, EXTENSIONS[found.media_type])
     entry = manifests.output_entry(index, key, fetched.size, fetched.sha256, found)
     if index < len(job.outputs):
-        entry["source"] = manifests.source_entry(job.outputs[index].url)
+        entry["source"] = manifests.source_entry(job.outputs[index].url, path=paths)
     clip = Clip(parcel, entry)
     if poster:
         clip.poster, width, height = medias.poster(spool.path, found)

@@ -21,7 +21,19 @@ class Interrupted(Exception):
 
     def __init__(self, what: str, reason: str, pause: float = 0.0) -> None:
         super().__init__(what)
-        self.error = DownloadError(what, reason=reason)
+        self.error = DownloadError(what, reason=reason, retry_after=pause or None)
+        self.pause = pause
+
+
+class NotThere(Exception):
+    """The address brings nothing now.
+
+    :param what: What it answered, as the end of a sentence.
+    """
+
+    def __init__(self, what: str, pause: float = 0.0) -> None:
+        super().__init__(what)
+        self.what = what
         self.pause = pause
 
 

@@ -85,6 +85,8 @@ class LandsVideo(TellsLineage, BaseOperator):
         max_bytes: int | None = None,
         download_timeout: float = 3600.0,
         extra_manifest: Mapping[str, Any] | None = None,
+        download_user_agent: str | None = None,
+        source_paths: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**with_retry_policy(kwargs))
@@ -97,6 +99,8 @@ class LandsVideo(TellsLineage, BaseOperator):
         self.max_bytes = max_bytes
         self.download_timeout = download_timeout
         self.extra_manifest = extra_manifest
+        self.download_user_agent = download_user_agent
+        self.source_paths = source_paths
         if not made_while_running(self):
             from airflow_video_providers.operators import literals
 

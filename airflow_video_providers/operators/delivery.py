@@ -33,9 +33,11 @@ def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | N
     task.known_job = job
     hook = VideoHook.for_model(job.model, job.conn_id)
     try:
+        hosts, agent = _of_connection(hook, task)
         landing = replace(
             _landing(task),
-            allow_private_hosts=_private_hosts(hook, task),
+            allow_private_hosts=hosts,
+            user_agent=task.download_user_agent or agent,
             refresh=hook.status,
             task=_origin(context),
         )
@@ -80,18 +82,23 @@ def _landing(task: LandsVideo) -> Landing:
         poster=task.poster,
         timeout=task.download_timeout,
         extra_manifest=task.extra_manifest,
+        user_agent=task.download_user_agent,
+        source_paths=task.source_paths,
         log=cast("logging.Logger", task.log),  # Airflow's own logger, by the same protocol
         **options,
     )
 
 
-def _private_hosts(hook: VideoHook, task: LandsVideo) -> frozenset[str]:
-    """What is landed already, or lies at a public address, needs no connection of the vendor's."""
+def _of_connection(hook: VideoHook, task: LandsVideo) -> tuple[frozenset[str], str | None]:
+    """Which hosts may be private, and what file hosts are told who asks.
+
+    What is landed already, or lies at a public address, needs no connection of the vendor's.
+    """
     try:
-        return hook.settings.allow_private_hosts
+        return hook.settings.allow_private_hosts, hook.settings.download_user_agent
     except InvalidRequestError as error:
         task.log.warning("Landing without the job's connection: %s", error.what)
-        return frozenset()
+        return frozenset(), None
 
 
 def _origin(context: Context) -> dict[str, Any]:

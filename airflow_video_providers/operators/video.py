@@ -105,10 +105,16 @@ class DownloadVideoOperator(LandsVideo):
     :param max_bytes: No output may be larger. Default: 4 GiB.
     :param download_timeout: Seconds for all downloads of the job together. Default: one hour.
     :param extra_manifest: Anything else the manifest shall hold, for example the prompt. Templated.
-    :raises OutputExpiredError: the vendor no longer has the output. Not retried.
+    :param download_user_agent: What the file host is told who asks, where it refuses programs with 403; for example
+        ``"Mozilla/5.0"``. Default: ``download_user_agent`` of the connection's extra, or this package's name.
+    :param source_paths: Keep the path of each output's address in the manifest, not only its host. Default False:
+        some vendors' files are public to whoever knows the path.
+    :raises OutputExpiredError: the output is lost: the vendor says so again and again, or its documented retention is
+        long over. Not retried; a Clear may buy again.
     :raises OutputRejectedError: what came is not a whole video. Not retried.
     :raises LandingError: the storage refuses, or holds something else under the name.
-    :raises DownloadError: network, disk or time did not allow it. Retried. For all of these the job is paid for,
+    :raises DownloadError: network, disk, file host or time did not allow it; an address that brings nothing while the
+        vendor says that the job is finished is one of these, after minutes. Retried. For all of these the job is paid for,
         nothing has its final name, and running the task again does not buy again.
     """
 

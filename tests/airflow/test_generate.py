@@ -13,12 +13,15 @@ from airflow.sdk import DAG
 from airflow_video_providers import polling, timing
 from airflow_video_providers.exceptions import InvalidRequestError
 from airflow_video_providers.hooks import waiting
+from airflow_video_providers.landing import fetch, sources
+from airflow_video_providers.operators import delivery
 from airflow_video_providers.operators.video import GenerateVideoOperator
 from airflow_video_providers.simulator import running
 from airflow_video_providers.vendors.pixazo import Pixazo
 from airflow_video_providers.vendors.segmind import Segmind
 from tests.support.airflow import MemoryAirflow
 
+SEGMIND = "segmind:mochi-1"
 PIXVERSE = "pixazo:pixverse-v6-text-to-video"
 
 
@@ -103,9 +106,46 @@ def test_a_clear_after_a_time_out_lands_the_job_that_was_finished_meanwhile(airf
     assert simulator.ledger()["accepted"] == 1
 
 
-def test_a_clear_buys_again_where_the_vendor_no_longer_has_the_output(airflow, simulator, tmp_path):
-    task = generate(tmp_path, prompt="[[fault:media_404*]] a fox", deferrable=False, poll_interval=0.02)
-    outcome = airflow.run(task)
+@pytest.fixture
+def hasty(monkeypatch):
+    """A landing whose pauses are short."""
+    monkeypatch.setattr(fetch, "_LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(fetch, "PATIENCE", 1.0)
+    monkeypatch.setattr(sources, "SAID_FOR", 0.0)
+
+
+@pytest.mark.parametrize("fault", ["media_late:0.4", "media_late_403:0.4"])
+@pytest.mark.usefixtures("hasty")
+def test_a_file_host_that_lags_behind_the_vendors_word_is_waited_for(airflow, simulator, tmp_path, fault):
+    task = generate(tmp_path, prompt=f"[[fault:{fault}]] a fox", deferrable=False, poll_interval=0.02)
+    assert airflow.run(task, retries=0).state == "success"
+    assert simulator.ledger()["accepted"] == 1
+
+
+@pytest.mark.parametrize("fault", ["media_404*", "media_403*", "media_late:5", "media_late_403:5", "media_http_410*"])
+@pytest.mark.usefixtures("hasty")
+def test_a_clear_keeps_the_job_while_the_vendor_says_that_it_is_finished(airflow, simulator, tmp_path, fault):
+    task = generate(tmp_path, prompt=f"[[fault:{fault}]] a fox", deferrable=False, poll_interval=0.02)
+    outcome = airflow.run(task, retries=1)
+    assert (outcome.state, outcome.error.reason) == ("up_for_retry", "not_there")
+    assert type(outcome.error).__name__ == "DownloadError"
+    airflow.run(task, try_number=2, retries=1)
+    airflow.run(task, try_number=3, cleared=1)
+    assert simulator.ledger()["accepted"] == 1
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_clear_buys_again_where_the_vendor_itself_says_that_the_output_is_gone(airflow, simulator, tmp_path):
+    task = generate(tmp_path, model=SEGMIND, prompt="[[fault:media_404*]] a fox", deferrable=False, poll_interval=0.02)
+    deliver = delivery.deliver
+
+    def forgotten_meanwhile(job, *rest, **more):
+        simulator.configure(ttl=0.0)
+        return deliver(job.but(submitted_at=job.submitted_at - timedelta(hours=1)), *rest, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(delivery, "deliver", forgotten_meanwhile)
+        outcome = airflow.run(task)
     assert (type(outcome.error).__name__, simulator.ledger()["accepted"]) == ("OutputExpiredError", 1)
     airflow.run(task, try_number=2, cleared=1)
     assert simulator.ledger()["accepted"] == 2

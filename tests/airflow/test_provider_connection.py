@@ -117,6 +117,7 @@ def test_what_is_missing_is_told_without_asking_the_vendor(monkeypatch, simulato
 FILLED = {
     "requests_per_minute": 30,
     "allow_private_hosts": " gpu.internal, 127.0.0.1 ",
+    "download_user_agent": "Mozilla/5.0",
     "prices": '{"segmind:mochi-1": {"usd": 0.05, "per": "second"}}',
     "max_cost_usd": 0.5,
     "max_run_cost_usd": 10,

@@ -12,7 +12,7 @@ import pytest
 from airflow_video_providers.exceptions import DownloadError, OutputRejectedError
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
 from airflow_video_providers.landing import address, land
-from tests.faults.landing.cases import FAULTS, Fault, serve
+from tests.faults.landing.cases import FAULTS, HASTE, Fault, serve, vendor_of
 
 if TYPE_CHECKING:
     from tests.faults.landing.server import FaultServer
@@ -30,12 +30,12 @@ def job_for(url: str) -> VideoJob:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_fault_ends_in_the_right_bytes_or_in_the_right_error(
-    fault: Fault, backend: Backend, prefix: str, server: FaultServer
+    fault: Fault, backend: Backend, prefix: str, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for module, name, value in HASTE:
+        monkeypatch.setattr(module, name, value)
     url, fresh = serve(server, fault, prefix)
-    options: dict[str, Any] = {"allow_private_hosts": ["127.0.0.1"]}
-    if fresh is not None:
-        options["refresh"] = lambda job: job_for(fresh)
+    options: dict[str, Any] = {"allow_private_hosts": ["127.0.0.1"], "refresh": vendor_of(fault, fresh)}
     where = f"{backend.root}/{prefix}"
     if fault.lands is None:
         with pytest.raises(DownloadError) as raised:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_video_providers.exceptions import LandingError, OutputExpiredError
+from airflow_video_providers.exceptions import DownloadError, LandingError
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
 from airflow_video_providers.landing import land, placing, store
 from tests.faults.landing.clips import mp4, webm
@@ -205,8 +205,8 @@ def test_outputs_of_several_kinds_land_together_or_not_at_all(
         "0.mp4", "1.webm", "2.mp4", "manifest.json",
     }  # fmt: skip
     gone = server.serve(f"{prefix}-gone", lambda exchange: exchange.head(410, Content_Length=0))
-    with pytest.raises(OutputExpiredError):
-        put(job_for(*urls, gone), f"{backend.root}/{prefix}-other")
+    with pytest.raises(DownloadError, match="not there yet"):
+        put(job_for(*urls, gone), f"{backend.root}/{prefix}-other", patience=0.0)
     assert backend.objects(f"{prefix}-other") == {}
 
 

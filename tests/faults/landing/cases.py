@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airflow_video_providers.exceptions import DownloadError, OutputExpiredError, OutputRejectedError
+from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.landing import fetch, sources
 from tests.faults.landing.clips import HTML, mp4
 
 if TYPE_CHECKING:
@@ -30,6 +33,7 @@ class Fault:
     :param lands: The bytes that must be landed, None if none may.
     :param error: Otherwise the error, exactly, and its ``reason``.
     :param fresh: The vendor has a sound address when it is asked for one.
+    :param forgotten: The vendor no longer knows the job.
     :param requests: How many requests at most, all attempts together.
     """
 
@@ -39,6 +43,7 @@ class Fault:
     error: type[DownloadError] | None = None
     reason: str | None = None
     fresh: bool = False
+    forgotten: bool = False
     requests: int = 1
 
 
@@ -134,8 +139,53 @@ def gzip_bomb(exchange: Exchange) -> None:
     exchange.whole(gzip.compress(CLIP + bytes(20_000_000)), Content_Encoding="gzip")
 
 
-def brotli(exchange: Exchange) -> None:
-    exchange.whole(CLIP, Content_Encoding="br")
+def not_coded(exchange: Exchange) -> None:
+    exchange.whole(CLIP, Content_Encoding="aws-chunked")
+
+
+def gzip_of_two(exchange: Exchange) -> None:
+    exchange.whole(gzip.compress(CLIP[:CUT_AT], 1) + gzip.compress(CLIP[CUT_AT:], 1), Content_Encoding="gzip")
+
+
+def lags(exchange: Exchange) -> None:
+    """The vendor says that it is finished, its file host has it a little later."""
+    exchange.whole(CLIP) if exchange.number >= 4 else exchange.head(404, Content_Length=0)
+
+
+def access_denied_once(exchange: Exchange) -> None:
+    page = b'<?xml version="1.0" encoding="UTF-8"?><Error><Code>SlowDown</Code></Error>'
+    exchange.whole(CLIP if exchange.number else page)
+
+
+def still_growing(exchange: Exchange) -> None:
+    exchange.whole(CLIP[: CUT_AT * (exchange.number + 1)])
+
+
+def trickled_headers(exchange: Exchange) -> None:
+    if exchange.number:
+        return exchange.whole(CLIP)
+    exchange.send(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    return _for_ever(exchange, b"a")
+
+
+def endless_hints(exchange: Exchange) -> None:
+    if exchange.number:
+        return exchange.whole(CLIP)
+    return _for_ever(exchange, b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n")
+
+
+def trickled_body(exchange: Exchange) -> None:
+    if exchange.number:
+        return exchange.whole(CLIP)
+    exchange.head(200, Content_Length=len(CLIP))
+    return _for_ever(exchange, CLIP[:1])
+
+
+def _for_ever(exchange: Exchange, piece: bytes) -> None:
+    """Longer than anybody here waits."""
+    for _ in range(300):
+        exchange.send(piece)
+        time.sleep(0.1)
 
 
 def enormous(exchange: Exchange) -> None:
@@ -155,6 +205,8 @@ def to(location: str) -> Callable[[Exchange], None]:
     return lambda exchange: exchange.head(302, Location=location, Content_Length=0)
 
 
+#: What makes the faults pass in seconds: module, name and value.
+HASTE = [(fetch, "_LONGEST_PAUSE", 0.0), (fetch, "HEAD", 1.0), (fetch, "QUIET", 1.0), (sources, "SAID_FOR", 0.0)]
 REJECTED = OutputRejectedError
 FAULTS = [
     Fault("drop at 40 % three times", drop_three_times, lands=CLIP, requests=4),
@@ -165,12 +217,22 @@ FAULTS = [
     Fault("Range ignored", range_ignored, lands=CLIP, requests=2),
     Fault("503 once", unavailable_once, lands=CLIP, requests=2),
     Fault("403, then a fresh address", expired, lands=CLIP, fresh=True),
-    Fault("403, no fresh address", expired, error=OutputExpiredError, reason="expired"),
-    Fault("wrong Content-MD5", damaged_under_way, error=REJECTED, reason="digest", requests=2),
-    Fault("HTML as video/mp4", html, error=REJECTED, reason="not_a_video"),
-    Fault("cut, Content-Length matches", cut_with_matching_length, error=REJECTED, reason="truncated", requests=2),
-    Fault("cut, chunked and cleanly ended", cut_and_chunked, error=REJECTED, reason="truncated", requests=2),
+    Fault("403, and the vendor says it is there", expired, error=DownloadError, reason="not_there", requests=40),
+    Fault("403, and the vendor forgot the job", expired, error=OutputExpiredError, reason="expired", forgotten=True,
+          requests=40),
+    Fault("404 four times after COMPLETED", lags, lands=CLIP, requests=5),
+    Fault("an XML error as the file, once", access_denied_once, lands=CLIP, requests=2),
+    Fault("a file that still grows", still_growing, lands=CLIP, requests=4),
+    Fault("headers that trickle for 30 s", trickled_headers, lands=CLIP, requests=2),
+    Fault("103 after 103 for 30 s", endless_hints, lands=CLIP, requests=2),
+    Fault("a body that trickles for 30 s", trickled_body, lands=CLIP, requests=2),
+    Fault("wrong Content-MD5", damaged_under_way, error=REJECTED, reason="digest", requests=3),
+    Fault("HTML as video/mp4", html, error=REJECTED, reason="not_a_video", requests=6),
+    Fault("cut, Content-Length matches", cut_with_matching_length, error=REJECTED, reason="truncated", requests=3),
+    Fault("cut, chunked and cleanly ended", cut_and_chunked, error=REJECTED, reason="truncated", requests=3),
     Fault("gzip", gzipped, lands=CLIP),
+    Fault("gzip of two members", gzip_of_two, lands=CLIP),
+    Fault("Content-Encoding: aws-chunked", not_coded, lands=CLIP),
     Fault("Content-Length of 10^12", enormous, error=REJECTED, reason="too_large"),
     Fault("redirect to a metadata address", to("http://169.254.169.254/latest/meta-data/"), error=REJECTED,
           reason="forbidden_address"),
@@ -186,3 +248,14 @@ def serve(server: FaultServer, fault: Fault, name: str) -> tuple[str, str | None
     """
     fresh = server.serve(f"{name}-fresh", lambda exchange: exchange.whole(CLIP)) if fault.fresh else None
     return server.serve(name, fault.answer), fresh
+
+
+def vendor_of(fault: Fault, fresh: str | None) -> Callable[[VideoJob], VideoJob]:
+    """How the vendor answers when it is asked for the job again."""
+
+    def status(job: VideoJob) -> VideoJob:
+        if fault.forgotten:
+            return job.but(status=JobStatus.EXPIRED, outputs=())
+        return job.but(outputs=(VideoOutput(url=fresh),)) if fresh else job
+
+    return status

@@ -129,7 +129,9 @@ def test_no_signature_reaches_the_manifest() -> None:
     text = json.dumps(record())
     assert "secret" not in text
     assert "https://x.example/y.png and more" in text
-    assert record()["outputs"][0]["source"] == {"host": "cdn.example.com", "path": "/a/b.mp4"}
+    assert record()["outputs"][0]["source"] == {"host": "cdn.example.com"}
+    assert manifests.source_entry(JOB.outputs[0].url, path=True) == {"host": "cdn.example.com", "path": "/a/b.mp4"}
+    assert manifests.source_entry("https://[broken") == {"host": ""}
 
 
 def test_what_is_not_json_becomes_text_and_never_an_error() -> None:

@@ -7,7 +7,9 @@ import json
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import jsonschema
@@ -28,7 +30,7 @@ from airflow_video_providers.exceptions import (
     VendorUnavailableError,
 )
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.landing import Landing, fetch, land, manifest_schema
+from airflow_video_providers.landing import Landing, fetch, land, manifest_schema, sources
 from airflow_video_providers.landing.spool import Spool
 from tests.faults.landing.clips import mp4, webm
 
@@ -46,6 +48,7 @@ GIVEN_UP = (JobExpiredError, JobFailedError, JobErroredError, JobCancelledError)
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "_LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr(sources, "SAID_FOR", 0.0)
 
 
 def job_for(*urls: str, **changes: Any) -> VideoJob:
@@ -212,7 +215,7 @@ def test_what_a_dead_landing_left_is_swept_even_where_nothing_is_to_be_done(
 
 
 def test_errors_name_the_job_and_the_money_and_hide_the_signature(tmp_path: Path, server: FaultServer) -> None:
-    with pytest.raises(OutputExpiredError) as raised:
+    with pytest.raises(DownloadError) as raised:
         put(job_for(server.serve("a", gone)), tmp_path)
     error = raised.value
     assert (error.vendor, error.model, error.request_id) == ("pixazo", "pixazo:mochi-v1", "req-1")
@@ -259,9 +262,10 @@ def test_a_download_that_was_cut_by_expiry_goes_on_at_the_fresh_address(tmp_path
     [
         *[(error("the vendor says so"), OutputExpiredError, "expired") for error in GIVEN_UP],
         *[(status, OutputExpiredError, "expired") for status in ("expired", "failed", "error", "cancelled")],
-        ("the same address", OutputExpiredError, "expired"),
-        ("one output less", OutputExpiredError, "expired"),
-        *[(status, DownloadError, "refresh") for status in ("queued", "running", "unknown", "succeeded")],
+        ("the same address", DownloadError, "not_there"),
+        ("another address each time", DownloadError, "not_there"),
+        ("one output less", DownloadError, "not_there"),
+        *[(status, DownloadError, "not_there") for status in ("queued", "running", "unknown", "succeeded")],
         (VendorUnavailableError("503"), DownloadError, "refresh"),
         (JobUnknownError("an odd word"), DownloadError, "refresh"),
     ],
@@ -270,13 +274,15 @@ def test_a_download_that_was_cut_by_expiry_goes_on_at_the_fresh_address(tmp_path
 def test_only_what_the_vendor_has_given_up_is_gone_and_anything_else_may_be_there_later(
     refreshed: object, expected: type[DownloadError], reason: str, tmp_path: Path, server: FaultServer
 ) -> None:
-    job = job_for(server.serve("a", whole()), server.serve("b", gone))
+    job, numbers = job_for(server.serve("a", whole()), server.serve("b", gone)), count()
 
     def refresh(stale: VideoJob) -> VideoJob:
         if isinstance(refreshed, Exception):
             raise refreshed
         if refreshed == "the same address":
             return job
+        if refreshed == "another address each time":
+            return job_for(job.outputs[0].url, f"{job.outputs[1].url}{next(numbers)}")
         if refreshed == "one output less":
             return job_for(job.outputs[0].url)
         return job_for(status=JobStatus(refreshed))
@@ -284,8 +290,60 @@ def test_only_what_the_vendor_has_given_up_is_gone_and_anything_else_may_be_ther
     with pytest.raises(DownloadError) as raised:
         put(job, tmp_path, refresh=refresh)
     assert (type(raised.value), raised.value.reason) == (expected, reason)
-    assert raised.value.retryable == (reason == "refresh")
+    assert raised.value.retryable == (reason != "expired")
     assert files(tmp_path) == {}
+
+
+@pytest.mark.parametrize("said", [1, 2])
+def test_one_stray_word_that_the_job_is_gone_loses_nothing(said: int, tmp_path: Path, server: FaultServer) -> None:
+    def late(exchange: Exchange) -> None:
+        exchange.whole(CLIP) if exchange.number > 4 else gone(exchange)
+
+    job = job_for(server.serve("a", late))
+    words = iter([JobStatus.EXPIRED] * said + [JobStatus.SUCCEEDED] + [JobStatus.EXPIRED] * 2)
+    put(job, tmp_path, refresh=lambda stale: job.but(status=next(words, JobStatus.SUCCEEDED)))
+    assert (tmp_path / KEY / "0.mp4").read_bytes() == CLIP
+
+
+def ask(source: sources.Source, times: int) -> None:
+    for _ in range(times):
+        source.renew("answered 404")
+
+
+NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
+
+
+def test_a_vendor_that_does_not_know_the_job_is_believed_only_after_a_while_and_past_its_grace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sources, "SAID_FOR", 20.0)
+    clock, now = [0.0], [NOON]
+    job = job_for("https://cdn.example.com/a.mp4", submitted_at=NOON)
+
+    def watched() -> sources.Source:
+        forgets = lambda stale: job.but(status=JobStatus.EXPIRED, outputs=())
+        return sources.Sources(job, forgets, clock=lambda: clock[0], now=lambda: now[0]).output(0)
+
+    ask(watched(), 30)  # at once: nothing is lost
+    asked = watched()
+    ask(asked, 2)
+    clock[0] = 60.0
+    ask(asked, 1)  # within the grace after the submit
+    now[0] = NOON + timedelta(minutes=10)
+    with pytest.raises(OutputExpiredError, match="the vendor says"):
+        ask(asked, 1)
+
+
+@pytest.mark.parametrize(("hours", "lost"), [(0.5, False), (1.5, False), (2.1, True)])
+def test_twice_its_documented_retention_loses_an_output_and_time_alone_does_not(hours: float, lost: bool) -> None:
+    job = job_for("https://cdn.example.com/a.mp4", submitted_at=NOON, expires_at=NOON + timedelta(hours=1))
+    for known, expected in ((job, lost), (job.but(expires_at=None), False)):
+        watched = sources.Sources(known, lambda stale: stale, now=lambda: NOON + timedelta(hours=hours)).output(0)
+        if expected:
+            with pytest.raises(OutputExpiredError, match="long ago"):
+                ask(watched, 1)
+        else:
+            ask(watched, 30)
 
 
 def test_one_bad_output_stops_the_others_and_its_error_is_the_one_told(tmp_path: Path, server: FaultServer) -> None:
