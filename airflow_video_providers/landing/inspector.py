@@ -27,7 +27,7 @@ _OTHER_MEDIA = (
     (0, b"\x89PNG\r\n", "a PNG picture"),
     (0, b"\xff\xd8\xff", "a JPEG picture"),
     (0, b"ID3", "an MP3 sound"),
-    (4, b"ftyp", "a still picture (HEIF or AVIF) or a sound"),
+    (4, b"ftyp", "a still picture (HEIF or AVIF)"),
 )
 
 
@@ -94,7 +94,6 @@ class Inspector:
             raise rejected(
                 f"What came is not a video that can be verified: {what}", "not_a_video", keep=other is not None
             )
-        self._accept(found)
         return mp4.Mp4Walk(found)
 
     def _accept(self, found: str) -> None:

@@ -134,7 +134,11 @@ def output_entry(index: int, key: str, size: int, sha256: str, media: MediaInfo)
     """The part of the record that describes one landed file."""
     described = {name: value for name, value in asdict(media).items() if value is not None}
     content_type = described.pop("media_type")
+    del described["picture"]
     described["codecs"] = list(described["codecs"])
+    described["remarks"] = list(described["remarks"])
+    if not described["remarks"]:
+        del described["remarks"]
     return {
         "index": index,
         "key": key,

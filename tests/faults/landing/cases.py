@@ -13,6 +13,7 @@ from airflow_video_providers.exceptions import DownloadError, OutputExpiredError
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
 from airflow_video_providers.landing import fetch, sources
 from tests.faults.landing.clips import HTML, mp4
+from tests.support import films
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,6 +132,14 @@ def cut_and_chunked(exchange: Exchange) -> None:
     exchange.chunk(b"")
 
 
+def cut_open_ended(exchange: Exchange) -> None:
+    """Its last box goes to the end of the file, wherever that is: only the index knows how much is missing."""
+    film = films.open_ended(films.film(flags="faststart"))
+    exchange.head(200, Transfer_Encoding="chunked", Content_Type="video/mp4")
+    exchange.chunk(film[: len(film) * 2 // 3])
+    exchange.chunk(b"")
+
+
 def gzipped(exchange: Exchange) -> None:
     exchange.whole(gzip.compress(CLIP, 1), Content_Encoding="gzip")
 
@@ -230,6 +239,7 @@ FAULTS = [
     Fault("HTML as video/mp4", html, error=REJECTED, reason="not_a_video", requests=6),
     Fault("cut, Content-Length matches", cut_with_matching_length, error=REJECTED, reason="truncated", requests=3),
     Fault("cut, chunked and cleanly ended", cut_and_chunked, error=REJECTED, reason="truncated", requests=3),
+    Fault("cut, mdat open to the end", cut_open_ended, error=REJECTED, reason="truncated", requests=3),
     Fault("gzip", gzipped, lands=CLIP),
     Fault("gzip of two members", gzip_of_two, lands=CLIP),
     Fault("Content-Encoding: aws-chunked", not_coded, lands=CLIP),
