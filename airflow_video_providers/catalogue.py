@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.field_errors import shown
 from airflow_video_providers.models import VideoModel
 
 if TYPE_CHECKING:
@@ -71,13 +72,13 @@ def find(model: str) -> type[VideoModel]:
     import difflib  # only an error needs it
 
     known = models()
-    nearest = difflib.get_close_matches(str(model), known, n=1, cutoff=0.0)
+    nearest = difflib.get_close_matches(shown(model).strip("'"), known, n=3, cutoff=0.0)
     raise InvalidRequestError(
-        f"There is no model {model!r}.",
-        remedy=f"The nearest is {nearest[0]!r}; all are: {', '.join(sorted(known))}.",
+        f"There is no model {shown(model)}.",
+        remedy=f"The nearest are {', '.join(map(repr, nearest))}.",
         field="model",
         value=model,
-        allowed=", ".join(sorted(known)),
+        allowed=", ".join(nearest),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
@@ -21,8 +22,26 @@ def is_template(value: object) -> bool:
 
 
 def comes_later(value: object) -> bool:
-    """Is the value known only when the task runs: Jinja, or the output of another task?"""
-    return is_template(value) or callable(getattr(value, "resolve", None))
+    """Is the value known only when the task runs: Jinja, the output of another task, or a function Airflow calls?"""
+    function = callable(value) and not isinstance(value, type)
+    return is_template(value) or function or callable(getattr(value, "resolve", None))
+
+
+#: No amount, price or length is larger, finer or longer than this: what is would be a slip, or break the arithmetic.
+_MOST, _FINEST, _DIGITS = Decimal(1_000_000), Decimal("1e-9"), 30
+
+
+def bounded(value: object) -> Decimal | None:
+    """The number in ``value``, where it is one of zero or more that can be reckoned with."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        return None
+    try:
+        number = Decimal(str(value).strip())
+    except (InvalidOperation, ValueError):  # the second for an integer of thousands of digits
+        return None
+    if not number.is_finite() or len(number.as_tuple().digits) > _DIGITS:
+        return None
+    return abs(number) if number == 0 or _FINEST <= number <= _MOST else None
 
 
 def _not_blank(text: str) -> str:

@@ -6,12 +6,14 @@ the vendor's base class, anywhere that is imported; it registers itself under it
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
+from collections.abc import Mapping
 from contextvars import ContextVar
 from decimal import Decimal
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import (
     BaseModel,
@@ -24,21 +26,19 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.field_errors import names_in, plain_name, refusal, rule, shown
 from airflow_video_providers.fields import (
     HttpUrl,
     Number,
     Text,
     WholeNumber,
+    bounded,
     comes_later,
     is_template,
     optional,
     required,
     whole_number,
 )
-from airflow_video_providers.jobs import public_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 #: A file of models needs this module alone: what declares their fields is importable from here too.
 __all__ = [
@@ -95,10 +95,13 @@ class VideoModel(BaseModel):
     registry: ClassVar[dict[str, type[VideoModel]]] = {}
 
     def __init__(self, /, **fields: Any) -> None:
+        known = type(self)
+        given = {name: value for name, value in fields.items() if not self._left_blank(name, value)}
         try:
-            super().__init__(**fields)
+            super().__init__(**given)
         except ValidationError as error:
-            raise _refusal(type(self), fields, error) from None
+            rules = {name: rule_of(known, name) for name in known.model_fields}
+            raise refusal(known.id, known.model_fields.keys(), rules, fields, error) from None
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -108,14 +111,27 @@ class VideoModel(BaseModel):
 
     @classmethod
     def parse(cls, request: Mapping[str, Any], *, rendered: bool = True) -> Self:
-        """The typed request that a dict describes. A value of None counts as not set.
+        """The typed request that a dict describes.
+
+        A value of None counts as not set, and so does blank text for an optional field that is not free text. A number
+        for a field of text is the text it was: Jinja makes numbers of it where it renders native objects.
 
         :param rendered: False at DAG parse: what only the running task will know is left unchecked.
         :raises InvalidRequestError: names the field, the value and what is allowed.
         """
+        if not isinstance(request, Mapping):
+            raise InvalidRequestError(
+                f"The request is {shown(request)}.",
+                remedy="Give a dict of the model's fields.",
+                model=cls.id,
+                field="request",
+                allowed="a dict",
+            )
         token = _source.set("rendered" if rendered else "dict")
         try:
-            return cls(**{str(name): value for name, value in request.items() if value is not None})
+            given = {str(name): value for name, value in request.items()}
+            needed = {name for name, details in cls.model_fields.items() if details.is_required()}
+            return cls(**{name: value for name, value in given.items() if value is not None or name in needed})
         finally:
             _source.reset(token)
 
@@ -131,7 +147,10 @@ class VideoModel(BaseModel):
                     "templated_number", "holds a template; write request as a dict to template this field"
                 )
             return value
-        checked = handler(value)
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            checked = handler(str(value) if cls.describe(name).get("type") == "string" else value)
+        else:
+            checked = handler(value)
         if isinstance(value, bool) and not isinstance(checked, bool):
             raise PydanticCustomError("boolean", "must not be a boolean")
         if isinstance(checked, str) and not checked.isascii() and _LONE_SURROGATE.search(checked):
@@ -140,6 +159,23 @@ class VideoModel(BaseModel):
         if disputed:
             warnings.warn(f"{cls.id}: {name}={checked!r}: {disputed}", stacklevel=2)
         return checked
+
+    @classmethod
+    def _left_blank(cls, name: str, value: object) -> bool:
+        """Is it an optional field that was given nothing, and to which nothing means nothing?"""
+        if not isinstance(value, str) or value.strip() or name not in cls.model_fields:
+            return False
+        return not cls.model_fields[name].is_required() and not cls._free_text(name)
+
+    @classmethod
+    def _free_text(cls, name: str) -> bool:
+        schema = cls.describe(name)
+        return cls._is_text(name) and not schema.keys() & {"format", "pattern"}
+
+    @classmethod
+    def _is_text(cls, name: str) -> bool:
+        schema = cls.describe(name)
+        return schema.get("type") == "string" and not schema.keys() & {"enum", "const"}
 
     @classmethod
     def describe(cls, name: str) -> dict[str, Any]:
@@ -166,20 +202,34 @@ class VideoModel(BaseModel):
         plain = {name: whole_number(value) if isinstance(value, float) else value for name, value in fields.items()}
         return {name: str(value) if name in self.text_on_the_wire else value for name, value in plain.items()}
 
-    @classmethod
-    def refuse_known(cls, extra_fields: Mapping[str, Any]) -> None:
-        """``extra_fields`` are for what the catalogue does not know: they must not bypass its checks.
+    def refuse_known(self, extra_fields: Mapping[str, Any]) -> None:
+        """``extra_fields`` are for what the catalogue does not know: they must not bypass its checks and its price.
 
-        :raises InvalidRequestError: one of them is known.
+        A name counts as known however it is spelt, and under whatever name it goes over the wire. Deeper inside, only
+        fields of text may have a namesake: a price hangs on the others.
+
+        :raises InvalidRequestError: one of them is known, or they are no dict.
         """
-        for name in extra_fields:
-            if name in cls.model_fields:
+        if not isinstance(extra_fields, Mapping):
+            raise InvalidRequestError(
+                f"extra_fields are {shown(extra_fields)}.", model=self.id, field="extra_fields", allowed="a dict"
+            )
+        spelt: dict[str, str] = {}
+        for name, details in type(self).model_fields.items():
+            others = (details.alias, details.serialization_alias, details.validation_alias)
+            spelt |= {plain_name(other): name for other in (name, *others) if isinstance(other, str)}
+        priced = {plain for plain, name in spelt.items() if not self._is_text(name)}
+        on_the_wire = {plain_name(name): name for _, name, _ in names_in(self.body())}
+        for depth, name, value in names_in(dict(extra_fields)):
+            plain = plain_name(name)
+            if plain in priced or (depth == 0 and plain in spelt.keys() | on_the_wire.keys()):
                 raise InvalidRequestError(
-                    f"extra_fields holds {name!r}, which {cls.id} knows.",
+                    f"extra_fields holds {name!r:.80}, which {self.id} knows as "
+                    f"{spelt.get(plain) or on_the_wire[plain]!r}.",
                     remedy="Move it into request.",
-                    model=cls.id,
+                    model=self.id,
                     field=name,
-                    value=extra_fields[name],
+                    value=value,
                 )
 
     def serialize(self) -> dict[str, Any]:
@@ -190,56 +240,20 @@ class VideoModel(BaseModel):
         """The documented price of this request in US dollars and its basis; None where none is documented."""
         for line in self.prices:
             if all(self._effective(name) == value for name, value in line.when.items()):
-                if line.per == "generation":
-                    return line.usd, line.basis
-                seconds = self.seconds()
-                return None if seconds is None else (line.usd * seconds, line.basis)
+                usd = bounded(line.usd)
+                seconds = Decimal(1) if line.per == "generation" else self.seconds()
+                return None if usd is None or seconds is None else (usd * seconds, line.basis)
         return None
 
     def seconds(self) -> Decimal | None:
         """Length of the video this request asks for, in seconds, where the request or a default says."""
-        duration = self._effective("duration")
-        return None if duration is None or is_template(duration) else Decimal(str(duration))
+        return bounded(self._effective("duration")) or None  # a vendor may take words there, such as "auto"
 
     def _effective(self, name: str) -> Any:
         given = getattr(self, name, None)
         return self.describe(name).get("vendor_default") if given is None else given
 
 
-def _refusal(model: type[VideoModel], fields: Mapping[str, Any], error: ValidationError) -> InvalidRequestError:
-    first = error.errors(include_url=False)[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
-    value = fields.get(name)  # as it was given: what the error holds may be converted already
-    if first["type"] == "missing":
-        allowed = rule_of(model, name)
-        what = f"The request lacks the field {name!r}. Allowed: {allowed}."
-    elif first["type"] == "extra_forbidden":
-        allowed = ", ".join(sorted(model.model_fields))
-        what = f"{model.id} has no field {name!r}; it has {allowed}."
-        return InvalidRequestError(
-            what,
-            remedy="Correct the name; to send a field that the catalogue does not know yet, use extra_fields.",
-            model=model.id,
-            field=name,
-            value=value,
-            allowed=allowed,
-        )
-    else:
-        allowed = rule_of(model, name)
-        shown = public_text(repr(value))
-        shown = shown if len(shown) <= 80 else shown[:77] + "..."
-        what = f"The field {name!r} is {shown}: {first['msg'].rstrip('.')}. Allowed: {allowed}."
-    return InvalidRequestError(what, model=model.id, field=name, value=value, allowed=allowed)
-
-
 def rule_of(model: type[VideoModel], name: str) -> str:
     """What a field allows, in words: for errors and tables."""
-    schema = model.describe(name)
-    if "enum" in schema:
-        return ", ".join(str(value) for value in schema["enum"])
-    if schema.get("format") == "uri":
-        return "an http or https address"
-    words = {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}
-    rule = words.get(schema.get("type", ""), "a value")
-    low, high = schema.get("minimum"), schema.get("maximum")
-    return f"{rule} from {low} to {high}" if low is not None and high is not None else rule
+    return rule(model.describe(name))

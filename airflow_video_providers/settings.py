@@ -14,6 +14,21 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+def switch(extra: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    """What a connection's extra says where it may say true or false; ``default`` where it says nothing.
+
+    :raises ValueError: it says something else.
+    """
+    value = extra.get(name)
+    if isinstance(value, str):  # so a URI holds it
+        value = {"true": True, "false": False, "": None}.get(value.strip().lower(), value)
+    if value is None:  # a form that was not filled in
+        return default
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} is neither true nor false")  # noqa: TRY004 - as for text that says neither
+    return value
+
+
 class ConnectionLike(Protocol):
     """The parts of an Airflow connection that are read here."""
 
@@ -55,7 +70,7 @@ class Settings:
     :param api_key: The connection's password.
     :param base_url: The connection's host, with scheme; None for the vendor's own address.
     :param extra: The connection's extra: ``allow_private_hosts``, ``download_user_agent``, ``requests_per_minute``, ``prices``,
-        ``max_cost_usd``, ``submits_enabled``, ``status_route``.
+        ``max_cost_usd``, ``max_run_cost_usd``, ``allow_unknown_price``, ``submits_enabled``, ``status_route``.
     """
 
     conn_id: str
@@ -94,14 +109,10 @@ class Settings:
 
         :raises InvalidRequestError: the extra says something else than true or false.
         """
-        value = self.extra.get("submits_enabled")
-        if isinstance(value, str):  # so a URI holds it
-            value = {"true": True, "false": False, "": None}.get(value.strip().lower(), value)
-        if value is None:  # a form that was not filled in
-            return True
-        if not isinstance(value, bool):
-            raise self._refusal("submits_enabled", "true or false")
-        return value
+        try:
+            return switch(self.extra, "submits_enabled", default=True)
+        except ValueError:
+            raise self._refusal("submits_enabled", "true or false") from None
 
     def _positive(self, name: str) -> float | None:
         value = self.extra.get(name)
@@ -191,7 +202,7 @@ def _base_url(connection: ConnectionLike) -> str | None:
 def _extra(connection: ConnectionLike, vendor: str) -> dict[str, Any]:
     try:
         extra = json.loads(connection.extra or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):  # the second for what is nested too deeply
         extra = None
     if not isinstance(extra, dict):
         raise InvalidRequestError(

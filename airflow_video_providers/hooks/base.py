@@ -140,6 +140,27 @@ class VideoHook(BaseHook):
                 value=False,
             )
 
+    def refuse_over_limit(self, request: VideoModel) -> None:
+        """The limits in the connection's extra are its owner's, and hold where a hook buys too.
+
+        :raises InvalidRequestError: the connection does not buy this request. Nothing was sent.
+        """
+        from airflow_video_providers.pricing import Limits, estimate
+
+        self.refuse_if_off()
+        extra = self.settings.extra
+        limits = Limits.of(extra)
+        cost = estimate(request.id, documented=request.price(), prices=extra.get("prices"), seconds=request.seconds())
+        limits.check(cost, model=request.id)
+        if limits.max_run_cost_usd is not None:
+            raise InvalidRequestError(
+                f"The connection {self.conn_id!r} limits what a DAG run may cost, and a hook cannot count that.",
+                remedy="Buy with SubmitVideoOperator or GenerateVideoOperator, or take max_run_cost_usd out of the "
+                "connection's extra.",
+                model=request.id,
+                field="max_run_cost_usd",
+            )
+
     def submit(
         self,
         model: str | VideoModel,
@@ -149,21 +170,40 @@ class VideoHook(BaseHook):
     ) -> VideoJob:
         """Buy one video, and return its job. Repeats nothing that may have arrived.
 
-        This is the bare call: each one is a purchase. The record of purchases, which keeps a retry from buying
-        twice, and the limits on spending belong to the operators; only ``submits_enabled`` of the connection
-        holds here too.
+        This is the bare call: each one is a purchase, and the record that keeps a retry from buying twice belongs to
+        the operators. What the connection's extra says about spending holds here too.
 
         :param model: A model's id, with ``request`` as a dict, or a typed request.
         :param request: The model's fields, where ``model`` is an id.
         :param extra_fields: Fields of the vendor that the catalogue does not know; sent as they are.
-        :raises InvalidRequestError: nothing was sent.
+        :raises InvalidRequestError: the request, the connection or a limit does not allow it; nothing was sent.
         :raises VendorError: the vendor refused; nothing was charged.
         :raises SubmissionOutcomeUnknownError: it may have been accepted and charged.
         """
-        self.refuse_if_off()
-        typed = model if isinstance(model, VideoModel) else catalogue.find(model).parse(request or {})
-        typed.refuse_known(extra_fields or {})
-        return self.get_conn().submit(typed, extra_fields).but(conn_id=self.conn_id)
+        typed = (
+            model if isinstance(model, VideoModel) else catalogue.find(model).parse({} if request is None else request)
+        )
+        typed.refuse_known({} if extra_fields is None else extra_fields)
+        self.refuse_over_limit(typed)
+        return self.send(typed, extra_fields)
+
+    def send(
+        self,
+        request: VideoModel,
+        extra_fields: Mapping[str, Any] | None = None,
+        *,
+        into: str | os.PathLike[str] | None = None,
+    ) -> VideoJob:
+        """The paid call alone, for an operator, which has checked everything before it stored its intent.
+
+        :param into: Buy on the route that answers with the video itself, and stream it to this file.
+        """
+        client = self.get_conn()
+        if into is None:
+            job = client.submit(request, extra_fields)
+        else:
+            job = client.generate_to_file(request, into, extra_fields=extra_fields)
+        return job.but(conn_id=self.conn_id)
 
     def status(self, job: VideoJob) -> VideoJob:
         """How a job stands now; a finished job holds its outputs.
@@ -193,19 +233,19 @@ class VideoHook(BaseHook):
     ) -> VideoJob:
         """Buy one video on a route that answers with the video itself (Segmind's v1), and stream it to ``path``.
 
-        As :meth:`submit`, this is the bare call: without a record of purchases and without limits.
+        As :meth:`submit`, this is the bare call: without a record of purchases, and within the connection's limits.
 
         :param request: The typed request.
         :param path: A file in a folder that exists; it appears when the whole answer has arrived.
         :param extra_fields: As in :meth:`submit`.
         :raises SubmissionOutcomeUnknownError: interrupted after sending; there is no id to come back to.
-        :raises InvalidRequestError: the vendor has no such route, ``path`` cannot be written, or the connection does not
-            buy. Nothing was sent.
+        :raises InvalidRequestError: the vendor has no such route, ``path`` cannot be written, or the connection or a limit
+            of it does not allow it. Nothing was sent.
         :raises VendorError: the vendor refused; nothing was charged.
         """
-        self.refuse_if_off()
-        request.refuse_known(extra_fields or {})
-        return self.get_conn().generate_to_file(request, path, extra_fields=extra_fields).but(conn_id=self.conn_id)
+        request.refuse_known({} if extra_fields is None else extra_fields)
+        self.refuse_over_limit(request)
+        return self.send(request, extra_fields, into=path)
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection without spending anything: is it complete, does the vendor answer, is the key taken?"""

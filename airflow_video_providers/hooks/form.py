@@ -60,6 +60,11 @@ FIELDS: Mapping[str, dict[str, Any]] = {
         "number",
         minimum=0,
     ),
+    "allow_unknown_price": {
+        "label": "Buy without a known price",
+        "description": "On: the two limits above let a request pass whose price nobody knows. A task cannot allow that.",
+        "schema": {"type": ["boolean", "null"], "default": False},
+    },
     "submits_enabled": {
         "label": "Buying is enabled",
         "description": "Off: nothing is bought with this connection; waiting and landing go on.",

@@ -11,7 +11,7 @@ import tempfile
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.exceptions import LandingError
-from airflow_video_providers.landing.store import Parcel, file_pieces
+from airflow_video_providers.landing.store import Parcel, file_pieces, final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,9 @@ class ObjectStore:
         try:
             self._fs.info(bucket)
         except FileNotFoundError as missing:
-            raise LandingError(f"The bucket {bucket!r} of {self.uri} does not exist.", reason="storage") from missing
+            raise final(
+                LandingError(f"The bucket {bucket!r} of {self.uri} does not exist.", reason="storage")
+            ) from missing
         except Exception as failed:
             if isinstance(failed, PermissionError) or getattr(failed, "code", None) == 403:
                 return  # many may write objects and not look at the bucket

@@ -79,8 +79,12 @@ def text_of(value: Any) -> Any:
 
 
 def without_secret(path: str) -> str:
-    """The path for a text that people read: of a password in it only what stands before its colon is left."""
-    return re.sub(r"(://[^@:]*):.*@", r"\1:***@", _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", path))[:300]
+    """The path for a text that people read: of a password in it only what stands before its colon is left.
+
+    Also where an author forgot the colon of the scheme; and what stands behind a ``?`` may be a signature.
+    """
+    path = re.sub(r"\?.*", "?***", path, flags=re.DOTALL)
+    return re.sub(r"(//[^@:]*):.*@", r"\1:***@", _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", path))[:300]
 
 
 def read_output_path(

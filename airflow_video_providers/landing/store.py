@@ -141,7 +141,7 @@ def _filesystem(scheme: str, conn_id: str | None) -> Any:
         raise
     except ImportError as missing:
         hint = f" Install airflow-video-providers[{_EXTRAS[scheme]}]." if scheme in _EXTRAS else ""
-        raise LandingError(f"{scheme}:// needs a package: {missing}.{hint}", reason="storage") from missing
+        raise final(LandingError(f"{scheme}:// needs a package: {missing}.{hint}", reason="storage")) from missing
     except Exception as failed:
         through = f" with the connection {conn_id!r}" if conn_id else ""
         raise LandingError(
@@ -159,7 +159,7 @@ def _connected(scheme: str, conn_id: str | None) -> Any:
     if known:
         return attach(scheme, conn_id).fs  # kept for the process: a client costs a third of a second of CPU
     if conn_id is not None:
-        raise LandingError(f"No installed Airflow provider connects to {scheme}://.", reason="connection")
+        raise final(LandingError(f"No installed Airflow provider connects to {scheme}://.", reason="connection"))
     import fsspec
 
     return fsspec.filesystem(scheme)
@@ -173,27 +173,31 @@ def _check_connection(scheme: str, conn_id: str) -> None:
         kind = str(BaseHook.get_connection(conn_id).conn_type)
     except AirflowNotFoundException as missing:
         raise LandingError(
-            f"The Airflow connection {conn_id!r}, named in output_path, does not exist.",
+            f"Airflow says that it has no connection {conn_id!r}, which output_path names; it says the same where its "
+            "database or its secrets backend is away.",
             reason="connection",
             remedy="Create it or correct output_path, then run the download again: the job is not bought again.",
         ) from missing
     wanted = _CONNECTION_TYPES.get(scheme)
     if wanted is not None and not kind.startswith(wanted):
-        raise LandingError(
-            f"The Airflow connection {conn_id!r} is of type {kind!r}, and {scheme}:// needs {' or '.join(wanted)}.",
-            reason="connection",
+        raise final(
+            LandingError(
+                f"The Airflow connection {conn_id!r} is of type {kind!r}, and {scheme}:// needs {' or '.join(wanted)}.",
+                reason="connection",
+            )
         )
+
+
+def final(error: LandingError) -> LandingError:
+    """The error, where a retry cannot help: somebody has to correct something first."""
+    error.retryable = False
+    return error
 
 
 def conflict(what: str, remedy: str | None = None) -> LandingError:
     """The error for a name that holds something else: a retry cannot help, somebody has to look."""
-    error = LandingError(
-        f"{what}.",
-        reason="conflict",
-        remedy=remedy or "Look at it; then remove it, or land with overwrite=True. The job is not bought again.",
-    )
-    error.retryable = False
-    return error
+    remedy = remedy or "Look at it; then remove it, or land with overwrite=True. The job is not bought again."
+    return final(LandingError(f"{what}.", reason="conflict", remedy=remedy))
 
 
 def sha256_of(pieces: Iterator[bytes]) -> str:

@@ -9,15 +9,19 @@ from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
 from airflow_video_providers.hooks.retries import made_while_running, with_retry_policy
 from airflow_video_providers.lineage import TellsLineage
 from airflow_video_providers.links.video import LandedVideoLink, ManifestLink, ModelDocumentationLink
+from airflow_video_providers.operators.rendered import ReadsTemplates, as_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from decimal import Decimal
+    from os import PathLike
+
+    from airflow.sdk import ObjectStoragePath
 
     from airflow_video_providers.models import VideoModel
 
 
-class BuysVideo(TellsLineage, BaseOperator):
+class BuysVideo(ReadsTemplates, TellsLineage, BaseOperator):
     """Base of the operators that buy a video: what to buy, for how much, and what is already bought."""
 
     template_fields: Sequence[str] = ("model", "request", "request_id", "conn_id", "extra_fields")
@@ -56,6 +60,8 @@ class BuysVideo(TellsLineage, BaseOperator):
 
         if literals.is_typed(request) or not made_while_running(self):
             literals.check_literals(model, request, request_id)
+        if not made_while_running(self):
+            literals.check_arguments(self)
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
         """Render a typed request field by field, into a dict: the object may be shared by several tasks."""
@@ -66,7 +72,7 @@ class BuysVideo(TellsLineage, BaseOperator):
         return super().render_template(content, *args, **kwargs)
 
 
-class LandsVideo(TellsLineage, BaseOperator):
+class LandsVideo(ReadsTemplates, TellsLineage, BaseOperator):
     """Base of the operators that land a video: where, under which name, and what is checked."""
 
     template_fields: Sequence[str] = ("output_path", "key_template", "extra_manifest")
@@ -76,7 +82,7 @@ class LandsVideo(TellsLineage, BaseOperator):
     def __init__(
         self,
         *,
-        output_path: str,
+        output_path: str | PathLike[str] | ObjectStoragePath,
         overwrite: bool = False,
         verify: Literal["container", "decode"] = "container",
         media_types: Sequence[str] | None = None,
@@ -90,6 +96,7 @@ class LandsVideo(TellsLineage, BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**with_retry_policy(kwargs))
+        output_path = as_text(output_path)
         self.output_path = output_path
         self.overwrite = overwrite
         self.verify = verify
@@ -104,4 +111,5 @@ class LandsVideo(TellsLineage, BaseOperator):
         if not made_while_running(self):
             from airflow_video_providers.operators import literals
 
+            literals.check_arguments(self)
             literals.check_landing(key_template, verify, media_types)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,13 +14,16 @@ from airflow_video_providers.ledger.config import default_on_clear, open_ledger
 from airflow_video_providers.ledger.gestures import void_after_error
 from airflow_video_providers.ledger.purchase import buy_once
 from airflow_video_providers.ledger.records import Identity, Intent
-from airflow_video_providers.ledger.spend import Estimate, Guard, Limits, estimate
+from airflow_video_providers.ledger.spend import Guard
+from airflow_video_providers.operators.options import check_options
+from airflow_video_providers.operators.rendered import is_nothing, plain_json, plain_request, settle
 from airflow_video_providers.polling import GRACE
+from airflow_video_providers.pricing import Estimate, Limits, estimate
 from airflow_video_providers.vendors.base import utcnow
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from airflow.sdk import Context
@@ -46,17 +47,15 @@ def rendered_request(task: BuysVideo) -> VideoModel:
     :raises InvalidRequestError: it is wrong; nothing was sent.
     """
     model = catalogue.find(task.model)
-    if not isinstance(task.request, Mapping):
+    if is_nothing(task.request):
         raise InvalidRequestError(
-            f"The request is {task.request!r:.80} after rendering.",
-            remedy="Give a dict of the model's fields.",
+            "There is nothing to buy: the request and the request_id are empty after rendering.",
+            remedy="Check the task or the param that they come from.",
             model=model.id,
             field="request",
-            allowed="a dict",
+            allowed="a dict of the model's fields, or a request_id",
         )
-    request = model.parse(task.request)
-    request.refuse_known(task.extra_fields or {})
-    return request
+    return model.parse(cast("Mapping[str, Any]", task.request))
 
 
 def buy(
@@ -70,17 +69,17 @@ def buy(
     """The job that this task instance bought, now or in an earlier try.
 
     :param into: Buy on the route that answers with the video itself, and stream it to this file.
-    :param check: Raises InvalidRequestError where nothing may be bought for a reason of the caller's.
+    :param check: Raises where nothing may be bought for a reason of the caller's.
     :param keeps: Which finished jobs a Clear keeps instead of buying again; none by default.
     """
+    settle(task)
+    check_options(task)
     hook = VideoHook.for_model(task.model, task.conn_id)
     settings = hook.settings  # whatever is wrong with the connection must show before an intent is stored
     hook.get_conn()
     identity, ledger, ti = identity_of(context), open_ledger(context), context["ti"]
     try:
         order = _order(task, settings.extra)
-        if check is not None and not task.request_id:
-            check()
     except InvalidRequestError as wrong:
         # What is bought already is returned even if the task has drifted into nonsense since.
         if ledger is None or not any(attempt.request_id for attempt in ledger.attempts(identity)):
@@ -98,15 +97,20 @@ def buy(
 
     bought = False
 
+    def refuse_to_buy() -> None:
+        """Asked directly before an intent is stored: a job that is bought already is never kept from its task."""
+        if order.wrong is not None:
+            raise order.wrong
+        hook.refuse_if_off()
+        if check is not None:
+            check()
+
     def paid_call() -> VideoJob:
         if order.request is None:
-            raise order.wrong or AssertionError("a task that attaches never buys")
+            raise AssertionError("a task that attaches never buys")
         nonlocal bought
         bought = True
-        if into is None:
-            job = hook.submit(order.request, extra_fields=task.extra_fields)
-        else:
-            job = hook.generate_to_file(order.request, into, extra_fields=task.extra_fields)
+        job = hook.send(order.request, order.extra_fields, into=into)
         return job.but(
             estimated_cost_usd=order.cost.usd, cost_basis=order.cost.basis, request_sha256=intent.request_sha256
         )
@@ -126,7 +130,7 @@ def buy(
             on_unknown_outcome=task.on_unknown_outcome,
             request_id=task.request_id or None,
             status_route=settings.status_route,
-            allowance=Guard(task.model, order.cost, order.limits, budget, switch=hook.refuse_if_off),
+            allowance=Guard(task.model, order.cost, order.limits, budget, switch=refuse_to_buy),
             keeps=keeps,
             stands=lambda job: ledger is not None and ledger.refused_file(job) is not None,
         )
@@ -164,6 +168,7 @@ class _Order:
 
     request: VideoModel | None = None
     body: dict[str, Any] = field(default_factory=dict)
+    extra_fields: dict[str, Any] = field(default_factory=dict)
     cost: Estimate = field(default_factory=Estimate)
     limits: Limits = field(default_factory=Limits)
     wrong: InvalidRequestError | None = None
@@ -172,7 +177,8 @@ class _Order:
 def _order(task: BuysVideo, extra: Mapping[str, Any]) -> _Order:
     if task.request_id:
         return _Order()
-    request = rendered_request(task)
+    request, extra_fields = rendered_request(task), plain_json("extra_fields", task.extra_fields)
+    request.refuse_known(extra_fields)
     cost = estimate(task.model, documented=request.price(), prices=extra.get("prices"), seconds=request.seconds())
     limits = Limits.of(
         extra,
@@ -180,17 +186,7 @@ def _order(task: BuysVideo, extra: Mapping[str, Any]) -> _Order:
         max_run_cost_usd=task.max_run_cost_usd,
         allow_unknown_price=task.allow_unknown_price,
     )
-    body = {**request.body(), **(task.extra_fields or {})}
-    try:
-        json.dumps(body, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise InvalidRequestError(
-            f"extra_fields hold something that JSON cannot ({error}).",
-            remedy="Use text, numbers, true, false, lists and dicts.",
-            model=task.model,
-            field="extra_fields",
-        ) from error
-    return _Order(request, body, cost, limits)
+    return _Order(request, plain_request(request, extra_fields), extra_fields, cost, limits)
 
 
 def not_landed(context: Context) -> Callable[[VideoJob], bool]:

@@ -11,10 +11,14 @@ from airflow_video_providers.exceptions import InvalidRequestError, VideoProvide
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.landing import Landing
 from airflow_video_providers.landing.media import require_av
+from airflow_video_providers.landing.preflight import preflight
+from airflow_video_providers.landing.store import check_output_path
 from airflow_video_providers.ledger.book import Ledger
 from airflow_video_providers.ledger.config import open_ledger
 from airflow_video_providers.ledger.storing import Nowhere
 from airflow_video_providers.lineage import note_landed
+from airflow_video_providers.operators.options import check_options
+from airflow_video_providers.operators.rendered import plain_json, settle
 
 if TYPE_CHECKING:
     import logging
@@ -33,6 +37,8 @@ def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | N
     task.known_job = job
     hook = VideoHook.for_model(job.model, job.conn_id)
     try:
+        settle(task)
+        check_options(task)
         hosts, agent = _of_connection(hook, task)
         landing = replace(
             _landing(task),
@@ -68,20 +74,31 @@ def check_delivery(task: LandsVideo, job: VideoJob | None = None) -> None:
         raise
 
 
+def check_before_purchase(task: LandsVideo) -> None:
+    """Could the video land? Asks the storage, too.
+
+    :raises InvalidRequestError: it could not; nothing was bought.
+    :raises LandingError: the connection or the storage cannot be asked right now; nothing was bought.
+    """
+    check_delivery(task)
+    preflight(str(task.output_path))
+
+
 def _landing(task: LandsVideo) -> Landing:
+    check_output_path(task.output_path)
     options: dict[str, Any] = {}
     if task.media_types is not None:
         options["media_types"] = task.media_types
     if task.max_bytes is not None:
         options["max_bytes"] = task.max_bytes
     return Landing(
-        output_path=task.output_path,
+        output_path=str(task.output_path),
         overwrite=task.overwrite,
         verify=task.verify,
         key_template=task.key_template,
         poster=task.poster,
         timeout=task.download_timeout,
-        extra_manifest=task.extra_manifest,
+        extra_manifest=plain_json("extra_manifest", task.extra_manifest) or None,
         user_agent=task.download_user_agent,
         source_paths=task.source_paths,
         log=cast("logging.Logger", task.log),  # Airflow's own logger, by the same protocol

@@ -7,22 +7,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_video_providers.exceptions import (
-    InvalidRequestError,
     JobErroredError,
     JobTimeoutError,
     OutputExpiredError,
     VideoProviderError,
 )
-from airflow_video_providers.hooks.retries import fail
+from airflow_video_providers.hooks.retries import fail, made_while_running
 from airflow_video_providers.operators.arguments import BuysVideo, LandsVideo
 
 try:
     from airflow.sdk.exceptions import TaskDeferralTimeout
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import TaskDeferralTimeout  # type: ignore[no-redef] # the same class, older address
-
-#: A century in seconds: a longer wait has no end that a calendar can hold.
-_FOR_EVER = 3.2e9
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,33 +79,33 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
     ) -> None:
         super().__init__(**kwargs)
         self.synchronous = synchronous
+        self.deferrable = deferrable
+        self.timeout = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+        self.poll_interval = poll_interval
+        self.soft_fail = soft_fail
+        self.never_fail = never_fail
+        self.resubmit_on_error = resubmit_on_error
+        if not made_while_running(self):
+            from airflow_video_providers.operators import literals
+
+            literals.check_arguments(self)
         if synchronous:
             from airflow_video_providers.operators.synchronous import check_synchronous
 
             check_synchronous(self.model)
-        self.deferrable = deferrable
-        self.timeout = timeout.total_seconds() if isinstance(timeout, timedelta) else float(timeout)
-        self.poll_interval = poll_interval
-        for name, seconds in (("timeout", self.timeout), ("poll_interval", poll_interval)):
-            # A trigger's arguments are made and stored after the purchase: what cannot be must show before it.
-            if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < _FOR_EVER):
-                raise InvalidRequestError(f"{name} is {seconds!r}.", field=name, allowed="a number of seconds above 0")
-        self.soft_fail = soft_fail
-        self.never_fail = never_fail
-        self.resubmit_on_error = resubmit_on_error
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy, or return to what an earlier try bought; then wait."""
         from airflow_video_providers.hooks.waiting import Waiting
         from airflow_video_providers.operators.buying import buy, not_landed
-        from airflow_video_providers.operators.delivery import check_delivery
+        from airflow_video_providers.operators.delivery import check_before_purchase, check_delivery
 
         try:
             if self.synchronous:
                 from airflow_video_providers.operators.synchronous import generate_now
 
                 return generate_now(self, context)
-            job = buy(self, context, check=lambda: check_delivery(self), keeps=not_landed(context))
+            job = buy(self, context, check=lambda: check_before_purchase(self), keeps=not_landed(context))
             context["ti"].xcom_push(key="request_id", value=job.request_id)
             check_delivery(self, job)  # it may be an earlier try's, which no check has held back
             waiting = Waiting(job, timeout=self.timeout, pace=self.poll_interval, log=self.log, sleep=self._sleep)

@@ -10,7 +10,10 @@ from typing import Any
 
 from airflow_video_providers import catalogue
 from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.field_errors import shown
 from airflow_video_providers.models import VideoModel, comes_later
+from airflow_video_providers.operators.options import check_options
+from airflow_video_providers.operators.rendered import TEXTS, text
 
 
 def is_typed(request: object) -> bool:
@@ -47,17 +50,35 @@ def check_literals(model: Any, request: Any, request_id: Any) -> None:
         known.parse(request, rendered=False)
     elif not isinstance(request, VideoModel | None) and not comes_later(request):
         raise InvalidRequestError(
-            f"The request is {request!r:.80}.",
+            f"The request is {shown(request)}.",
             remedy="Give a dict of the model's fields, or the typed request.",
             model=model,
             field="request",
             value=request,
             allowed=f"a dict or {known.__name__}",
         )
-    if request is None and request_id is None:
+    attaches = comes_later(request_id) or text("request_id", request_id)
+    if request is None and not attaches:
         raise InvalidRequestError(
             "There is neither a request to buy nor a request_id to attach to.", model=model, field="request"
         )
+
+
+def check_arguments(task: Any) -> None:
+    """What can be checked of the rest: options, texts, and where to land.
+
+    :raises InvalidRequestError: one of them is wrong.
+    """
+    check_options(task)
+    for name in TEXTS:
+        value = getattr(task, name, None)
+        if not comes_later(value):
+            text(name, value)
+    path = getattr(task, "output_path", None)
+    if hasattr(task, "output_path") and not comes_later(path) and not (path is None and task.path_is_optional):
+        from airflow_video_providers.landing.store import check_output_path
+
+        check_output_path(path)
 
 
 def check_landing(key_template: Any, verify: Any, media_types: Any) -> None:

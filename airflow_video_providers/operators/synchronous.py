@@ -12,7 +12,7 @@ from airflow_video_providers.hooks.waiting import tell_outcome
 from airflow_video_providers.ledger.records import digest
 from airflow_video_providers.models import comes_later
 from airflow_video_providers.operators.buying import buy, identity_of
-from airflow_video_providers.operators.delivery import check_delivery, deliver
+from airflow_video_providers.operators.delivery import check_before_purchase, deliver
 from airflow_video_providers.vendors.base import Vendor
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def generate_now(task: GenerateVideoOperator, context: Context) -> dict[str, Any
             task,
             context,
             into=brought,
-            check=lambda: check_delivery(task),
+            check=lambda: check_before_purchase(task),
             keeps=lambda job: kept_as(job).exists(),
         )
         kept = kept_as(job)

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_video_providers.hooks.retries import errors_for_airflow
 from airflow_video_providers.operators.arguments import BuysVideo, LandsVideo
 from airflow_video_providers.operators.generate import GenerateVideoOperator
+from airflow_video_providers.operators.rendered import as_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from os import PathLike
 
-    from airflow.sdk import Context
+    from airflow.sdk import Context, ObjectStoragePath
 
 __all__ = ["DownloadVideoOperator", "GenerateVideoOperator", "SubmitVideoOperator"]
 
@@ -51,8 +53,12 @@ class SubmitVideoOperator(BuysVideo):
         may hold a ``max_cost_usd`` too; the stricter one wins.
     :param max_run_cost_usd: Refuse a request with which the estimates of all submits of the DAG run would pass
         this many US dollars. Needs ``[video_providers] ledger_path``.
-    :param allow_unknown_price: Buy under a limit although no price is known. Default False.
-    :raises InvalidRequestError: the request, the model or the connection is wrong; nothing was sent.
+    :param allow_unknown_price: Buy under this task's limits although no price is known. A limit of the connection's
+        is lifted by ``allow_unknown_price`` in its extra alone. Default False.
+    :param output_path: Where the video is going to land, as in ``DownloadVideoOperator``: given here, it is checked
+        before anything is bought. Nothing is landed by this task. Templated.
+    :raises InvalidRequestError: the request, the model, the connection or ``output_path`` is wrong; nothing was sent.
+    :raises LandingError: the connection or the storage of ``output_path`` cannot be asked; nothing was sent. Retried.
     :raises LedgerError: the record of purchases cannot be reached; nothing was sent. Retried.
     :raises AuthenticationError: the key was refused; nothing was charged. Not retried.
     :raises InsufficientCreditsError: the account is empty; nothing was charged. Not retried.
@@ -62,14 +68,28 @@ class SubmitVideoOperator(BuysVideo):
     :raises SubmissionOutcomeUnknownError: it may have been accepted and charged. Not retried.
     """
 
+    template_fields: Sequence[str] = (*BuysVideo.template_fields, "output_path")
+    path_is_optional = True
+
+    def __init__(self, *, output_path: str | PathLike[str] | ObjectStoragePath | None = None, **kwargs: Any) -> None:
+        output_path = as_text(output_path)
+        self.output_path = output_path
+        super().__init__(**kwargs)
+
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy, or return what an earlier try bought."""
         from airflow_video_providers.operators.buying import buy
 
         with errors_for_airflow():
-            job = buy(self, context)
+            job = buy(self, context, check=self._check_landing)
         context["ti"].xcom_push(key="request_id", value=job.request_id)
         return job.to_dict()
+
+    def _check_landing(self) -> None:
+        from airflow_video_providers.landing.preflight import preflight
+
+        if self.output_path is not None:
+            preflight(str(self.output_path))
 
     def on_kill(self) -> None:
         """Nothing is cancelled: no vendor can."""
@@ -94,7 +114,8 @@ class DownloadVideoOperator(LandsVideo):
 
     :param job: The finished job, ``wait.output``. Templated.
     :param output_path: Where to land: ``"s3://aws_default@bucket/videos"``, ``gs://``, ``abfs://``, ``file://``,
-        a local path, or any other scheme of fsspec; the part before the ``@`` is the Airflow connection. Templated.
+        a local path, or any other scheme of fsspec; the part before the ``@`` is the Airflow connection. A path object
+        is taken too. Templated.
     :param overwrite: Replace what is stored. By default an equal object is kept and a different one is an error.
     :param verify: ``"container"`` (default) checks the container from first to last box, ``"decode"`` decodes
         every frame too (extra ``media``).
@@ -122,7 +143,9 @@ class DownloadVideoOperator(LandsVideo):
     template_fields_renderers = {"job": "json", **LandsVideo.template_fields_renderers}
     ui_color = "#d6f0d3"
 
-    def __init__(self, *, job: Mapping[str, Any], output_path: str, **kwargs: Any) -> None:
+    def __init__(
+        self, *, job: Mapping[str, Any], output_path: str | PathLike[str] | ObjectStoragePath, **kwargs: Any
+    ) -> None:
         super().__init__(output_path=output_path, **kwargs)
         self.job = job
 

@@ -11,6 +11,7 @@ from airflow_video_providers.exceptions import InvalidRequestError, VideoProvide
 from airflow_video_providers.hooks.retries import fail, made_while_running, with_retry_policy
 from airflow_video_providers.lineage import TellsLineage
 from airflow_video_providers.links.video import ModelDocumentationLink
+from airflow_video_providers.operators.rendered import ReadsTemplates, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_video_providers.jobs import VideoJob
 
 
-class VideoJobSensor(TellsLineage, BaseSensorOperator):
+class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
     """Wait until a video is finished.
 
     ::
@@ -150,6 +151,7 @@ class VideoJobSensor(TellsLineage, BaseSensorOperator):
     def _job(self) -> VideoJob:
         from airflow_video_providers.hooks.waiting import job_to_wait_for
 
+        settle(self)
         return job_to_wait_for(self.job, self.model, self.request_id, self.conn_id)
 
     def _begin(self, context: Context | None) -> Waiting:

@@ -63,18 +63,25 @@ def test_it_pushes_the_manifest_the_request_id_and_the_job(airflow, simulator, t
 
 
 def test_a_retry_after_a_failed_landing_lands_the_same_job(airflow, simulator, tmp_path):
-    (tmp_path / "videos").write_text("a file where the directory should be")
+    clear = blocked(tmp_path)
     task = generate(tmp_path, deferrable=False, poll_interval=0.02)
     assert airflow.run(task, retries=1).state == "up_for_retry"
-    (tmp_path / "videos").unlink()
+    clear()
     assert airflow.run(task, try_number=2, retries=1).state == "success"
     assert simulator.ledger()["accepted"] == simulator.ledger()["charges"] == 1
 
 
 def blocked(tmp_path):
-    """Nothing can land here until the file is gone."""
-    (tmp_path / "videos").write_text("a file where the directory should be")
-    return tmp_path / "videos"
+    """Nothing can land until these are gone, which only the landing itself can find out."""
+    (tmp_path / "videos").mkdir(exist_ok=True)
+    for vendor in ("pixazo", "segmind"):
+        (tmp_path / "videos" / f"provider={vendor}").write_text("a file where the directory should be")
+
+    def clear():
+        for obstacle in (tmp_path / "videos").iterdir():
+            obstacle.unlink()
+
+    return clear
 
 
 @pytest.mark.parametrize("ledger", ["state store", "directory"])
@@ -84,10 +91,10 @@ def test_a_clear_lands_what_is_paid_for_and_only_after_that_buys_again(
     if ledger == "directory":
         (tmp_path / "ledger").mkdir()
         monkeypatch.setenv("AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH", str(tmp_path / "ledger"))
-    in_the_way = blocked(tmp_path)
+    clear = blocked(tmp_path)
     task = generate(tmp_path, deferrable=False, poll_interval=0.02)
     assert airflow.run(task).state == "failed"
-    in_the_way.unlink()
+    clear()
     assert airflow.run(task, try_number=2, cleared=1).state == "success"
     assert simulator.ledger()["accepted"] == 1
     assert airflow.run(task, try_number=3, cleared=2).state == "success"
@@ -201,25 +208,25 @@ def test_an_interrupted_synchronous_call_has_an_unknown_outcome_and_is_not_repea
 
 
 def test_a_synchronous_video_that_could_not_be_landed_is_kept_for_the_retry(airflow, simulator, tmp_path):
-    (tmp_path / "videos").write_text("a file where the directory should be")
+    clear = blocked(tmp_path)
     task = synchronous(tmp_path)
     assert airflow.run(task, retries=1).state == "up_for_retry"
-    (tmp_path / "videos").unlink()
+    clear()
     assert airflow.run(task, try_number=2, retries=1).state == "success"
     assert simulator.ledger()["accepted"] == 1
 
 
 def test_a_clear_lands_a_synchronous_video_that_this_worker_keeps(airflow, simulator, tmp_path):
-    in_the_way = blocked(tmp_path)
+    clear = blocked(tmp_path)
     task = synchronous(tmp_path)
     assert airflow.run(task).state == "failed"
-    in_the_way.unlink()
+    clear()
     assert airflow.run(task, try_number=2, cleared=1).state == "success"
     assert simulator.ledger()["accepted"] == 1
 
 
 def test_a_synchronous_video_whose_file_is_gone_is_an_error_and_not_a_second_purchase(airflow, simulator, tmp_path):
-    (tmp_path / "videos").write_text("a file where the directory should be")
+    blocked(tmp_path)
     task = synchronous(tmp_path)
     airflow.run(task, retries=1)
     for kept in (tmp_path / "airflow-video-providers").iterdir():
@@ -263,10 +270,10 @@ def test_what_the_landing_lacks_on_the_worker_shows_before_anything_is_bought(
 def test_what_a_retrys_worker_lacks_is_told_of_the_job_that_an_earlier_try_bought(
     airflow, simulator, tmp_path, monkeypatch, how
 ):
-    obstacle = blocked(tmp_path)
+    clear = blocked(tmp_path)
     task = generate(tmp_path, verify="decode", deferrable=False, **how)
     assert airflow.run(task, retries=1).state == "up_for_retry"
-    obstacle.unlink()
+    clear()
     asked = len(simulator.requests())
     with monkeypatch.context() as patched:
         patched.setitem(sys.modules, "av", None)

@@ -13,7 +13,7 @@ from airflow.models.connection import Connection  # noqa: TID251 # the class tha
 
 from airflow_video_providers.exceptions import InvalidRequestError
 from airflow_video_providers.hooks.form import FIELDS
-from airflow_video_providers.ledger.spend import Limits, estimate
+from airflow_video_providers.pricing import Limits, estimate
 from airflow_video_providers.settings import read_settings
 from airflow_video_providers.simulator import running
 
@@ -121,6 +121,7 @@ FILLED = {
     "prices": '{"segmind:mochi-1": {"usd": 0.05, "per": "second"}}',
     "max_cost_usd": 0.5,
     "max_run_cost_usd": 10,
+    "allow_unknown_price": True,
     "submits_enabled": True,
 }
 
@@ -150,7 +151,7 @@ def test_a_filled_form_is_understood_as_numbers_and_as_text(form):
         30,
         {"gpu.internal", "127.0.0.1"},
         Decimal("0.20"),
-        Limits(Decimal("0.5"), Decimal(10)),
+        Limits(Decimal("0.5"), Decimal(10), allow_unknown_price=True),
         "default",
         True,
     )

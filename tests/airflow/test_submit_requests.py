@@ -64,7 +64,7 @@ def test_a_task_before_it_that_pushed_nothing_is_told_as_such(desk):
         task = SubmitVideoOperator(task_id="submit", model=V6, request=write.output)
     outcome = desk.run(task, retries=2)
     assert outcome.state == "failed"
-    assert "The request is None after rendering" in str(outcome.error)
+    assert "the request and the request_id are empty after rendering" in str(outcome.error)
 
 
 def test_extra_fields_are_sent_as_they_are_and_templated(desk):

@@ -16,11 +16,11 @@ ROOT = Path(airflow_video_providers.__file__).parent
 #: Each row may import the rows above it, and its own.
 ROWS: list[set[str]] = [
     {"_compat", "exceptions", "jobs"},
-    {"fields"},
+    {"fields", "field_errors"},
     {"models"},
     {"vendors"},
     {"catalogue"},
-    {"client", "session", "polling", "settings", "timing", "transport", "metrics"},
+    {"client", "session", "polling", "pricing", "settings", "timing", "transport", "metrics"},
     {"hooks", "links"},
     {"triggers"},
     {"lineage", "openlineage", "landing", "ledger"},

@@ -14,7 +14,8 @@ from airflow_video_providers.exceptions import InvalidRequestError, LedgerError,
 from airflow_video_providers.ledger.budget import RunBudget
 from airflow_video_providers.ledger.directory import LocalDirectory
 from airflow_video_providers.ledger.gestures import forget
-from airflow_video_providers.ledger.spend import Estimate, Guard, Limits, estimate
+from airflow_video_providers.ledger.spend import Guard
+from airflow_video_providers.pricing import Estimate, Limits, estimate
 
 MODEL = "pixazo:mochi-v1"
 KNOWN = Estimate(Decimal("0.4"), "documented")

@@ -1,0 +1,84 @@
+"""The options of an operator that are no templates: what of them can be wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.field_errors import shown
+from airflow_video_providers.pricing import money
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: A century in seconds: a longer wait has no end that a calendar can hold.
+_FOR_EVER = 3.2e9
+
+
+def seconds(duration: object) -> Any:
+    """A timedelta as its seconds; anything else as it is, for :func:`check_options` to judge."""
+    return duration.total_seconds() if isinstance(duration, timedelta) else duration
+
+
+def _one_of(*words: str | None) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: any(
+        value is word or (isinstance(value, str) and value == word) for word in words
+    ), " or ".join(map(repr, words))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_duration(value: Any) -> bool:
+    return _is_number(value) and math.isfinite(value) and 0 < value < _FOR_EVER
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, Collection) and not isinstance(value, str) and all(isinstance(v, str) for v in value)
+
+
+_SWITCH = (lambda value: isinstance(value, bool), "True or False")
+_DURATION = (_is_duration, "a number of seconds above 0")
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "on_clear": _one_of("resubmit", "reattach", None),
+    "on_unknown_outcome": _one_of("fail", "resubmit"),
+    "allow_unknown_price": _SWITCH,
+    "overwrite": _SWITCH,
+    "poster": _SWITCH,
+    "verify": _one_of("container", "decode"),
+    "media_types": (lambda value: value is None or _are_names(value), "a list of media types"),
+    "max_bytes": (lambda value: value is None or (_is_whole(value) and value > 0), "a number of bytes above 0"),
+    "download_timeout": _DURATION,
+    "deferrable": _SWITCH,
+    "timeout": _DURATION,
+    "poll_interval": (lambda value: value is None or _is_duration(value), "a number of seconds above 0"),
+    "soft_fail": _SWITCH,
+    "never_fail": _SWITCH,
+    "synchronous": _SWITCH,
+    "resubmit_on_error": (lambda value: _is_whole(value) and value >= 0, "a whole number from 0"),
+}
+
+
+def check_options(task: Any) -> None:
+    """What an author got wrong about an operator's options; at parse, and for a mapped task when it runs.
+
+    :raises InvalidRequestError: one of them is wrong. Nothing was sent.
+    """
+    for name, (right, allowed) in _RULES.items():
+        value = getattr(task, name, None)
+        if hasattr(task, name) and not right(value):
+            raise InvalidRequestError(
+                f"{name} is {shown(value)}; it must be {allowed}.", field=name, value=value, allowed=allowed
+            )
+    for name in ("max_cost_usd", "max_run_cost_usd"):
+        value = getattr(task, name, None)
+        if value is not None and not (isinstance(value, str) and not value.strip()):
+            money(value, name)
