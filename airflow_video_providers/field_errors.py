@@ -6,7 +6,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.jobs import public_text
+from airflow_video_providers.redact import public_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

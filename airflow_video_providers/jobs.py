@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -12,23 +11,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from airflow_video_providers.exceptions import Charged, InvalidRequestError
-
-# An http address in running text: plain, with JSON's escaped slashes, or percent-encoded, however often.
-_SCHEME = r"https?(?::|%(?:25)*3a)(?:\\*/|\\+u002f|%(?:25)*2f){2,}"
-_USERINFO = r"(?:(?!%(?:25)*2f)[^\s\"<>/\\?#])*(?:@|%(?:25)*40)"
-_QUERY = r"(?:[?#&]|%(?:25)*(?:3f|23)|\\u00(?:3f|23|26))"  # what it, or a fragment, begins with
-#: Scheme, and host with path. The punctuation behind an address is the sentence's, not the query's.
-_ADDRESS = re.compile(
-    rf"({_SCHEME})(?:{_USERINFO})?((?:(?!{_QUERY}|{_SCHEME})[^\s\"<>])*)(?:{_QUERY}[^\s\"<>]*(?<![)\]}}.,;:!'\\]))?",
-    re.IGNORECASE,
-)
-
-
-def public_text(text: str) -> str:
-    """A text as it may be shown: its addresses stand without userinfo, query and fragment, which may be signatures."""
-    if "http" not in text.lower():  # every status word passes here, at every look
-        return text
-    return _ADDRESS.sub(r"\1\2", text)
+from airflow_video_providers.redact import public_text
 
 
 class JobStatus(StrEnum):

@@ -90,7 +90,7 @@ def _tell_outlets(task: Any, context: Context, manifest: Mapping[str, Any]) -> N
 def _tell_readers(hook: VideoHook, job: VideoJob, manifest: Mapping[str, Any]) -> None:
     from airflow.providers.common.compat.lineage import hook as lineage
 
-    from airflow_video_providers.landing.address import public_url
+    from airflow_video_providers.redact import public_url
 
     if not _has_readers(lineage.get_hook_lineage_collector):
         return

@@ -16,9 +16,9 @@ from airflow.providers.common.compat.openlineage.facet import (
 from airflow.providers.openlineage.extractors import OperatorLineage
 from attrs import define
 
-from airflow_video_providers.landing.address import public_url
 from airflow_video_providers.lineage import job_uri
 from airflow_video_providers.models import VideoModel
+from airflow_video_providers.redact import public_url
 
 if TYPE_CHECKING:
     from airflow_video_providers.jobs import VideoJob

@@ -21,6 +21,7 @@ import httpcore
 
 from airflow_video_providers.exceptions import OutputRejectedError
 from airflow_video_providers.landing.pacing import Pace, PacedStream
+from airflow_video_providers.redact import public_url
 
 if TYPE_CHECKING:
     import ssl
@@ -50,15 +51,6 @@ _LONGEST_SHOWN = 300
 _AROUND = "".join(map(chr, range(33)))
 _BREAKS = re.compile(r"[\t\r\n]")
 _HOST = re.compile(r"[A-Za-z0-9._~-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
-
-
-def public_url(url: str) -> str:
-    """The address as it may be shown: no query (it holds the signature), no userinfo, no fragment."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # "http://[draft]" in somebody's text only looks like an address
-        return re.sub("//[^/]*@", "//", re.split("[?#]", url, maxsplit=1)[0])
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def forbidden(what: str) -> OutputRejectedError:

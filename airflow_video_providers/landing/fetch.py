@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 import httpcore
 
 from airflow_video_providers.exceptions import DownloadError, InvalidRequestError, OutputRejectedError
-from airflow_video_providers.landing.address import checked_url, guarded_pool, public_url
+from airflow_video_providers.landing.address import checked_url, guarded_pool
 from airflow_video_providers.landing.pacing import Pace
 from airflow_video_providers.landing.patience import PATIENCE, Patience, spread
 from airflow_video_providers.landing.received import Interrupted, NotThere, Received
 from airflow_video_providers.landing.representation import Decoding, by_name, location, retry_after
+from airflow_video_providers.redact import public_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator

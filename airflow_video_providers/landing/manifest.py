@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_video_providers import __version__
-from airflow_video_providers.landing.address import public_url
 from airflow_video_providers.landing.store import conflict
+from airflow_video_providers.redact import public_url
 
 if TYPE_CHECKING:
     from airflow_video_providers.jobs import VideoJob

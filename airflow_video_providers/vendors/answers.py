@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 
 from pydantic_core import from_json
 
-from airflow_video_providers.jobs import JobStatus, public_text
+from airflow_video_providers.jobs import JobStatus
+from airflow_video_providers.redact import public_text
 
 #: Words of the vendors and of their like, after :func:`_normalised`.
 _WORDS: dict[JobStatus, str] = {

@@ -15,7 +15,7 @@ ROOT = Path(airflow_video_providers.__file__).parent
 
 #: Each row may import the rows above it, and its own.
 ROWS: list[set[str]] = [
-    {"_compat", "exceptions", "jobs"},
+    {"_compat", "exceptions", "jobs", "redact", "border"},
     {"fields", "field_errors"},
     {"models"},
     {"vendors"},
@@ -28,8 +28,8 @@ ROWS: list[set[str]] = [
 ]
 #: Rooms that may know less than their row.
 ONLY: dict[str, set[str]] = {
-    "landing": {"exceptions", "jobs"},
-    "ledger": {"exceptions", "jobs"},
+    "landing": {"exceptions", "jobs", "redact", "border"},
+    "ledger": {"exceptions", "jobs", "redact", "border"},
     "exceptions": {"_compat", "jobs"},
     "metrics": {"exceptions", "jobs"},
     "simulator": set(),
@@ -42,7 +42,7 @@ MAY_KNOW_AIRFLOW = {
     "landing/store.py", "landing/object_store.py",
     "ledger/config.py", "ledger/metadata.py", "ledger/stores.py", "ledger/cli.py",
 }  # fmt: skip
-MAY_KNOW_HTTPX = {"vendors/base.py", "client.py", "session.py", "transport.py", "landing", "simulator"}
+MAY_KNOW_HTTPX = {"vendors/base.py", "border.py", "client.py", "session.py", "transport.py", "landing", "simulator"}
 ROOMS = sorted({path.relative_to(ROOT).parts[0].removesuffix(".py") for path in ROOT.rglob("*.py")} - {"__init__"})
 
 

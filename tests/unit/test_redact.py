@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import html
+import json
+import time
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_video_providers.redact import Redactor, public_text, public_url
+
+KEY = "sk=ab/c+d\"e'f&0123"
+RED = Redactor(KEY)
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        KEY,
+        json.dumps(KEY)[1:-1],
+        json.dumps(KEY)[1:-1].replace("/", r"\/"),
+        json.dumps(json.dumps(KEY))[3:-3],
+        KEY.replace("=", r"\u003d").replace("&", r"\u0026"),
+        "".join(rf"\u{ord(char):04x}" for char in KEY),
+        "".join(rf"\u{ord(char):04X}" for char in KEY),
+        quote(KEY, safe=""),
+        quote(KEY, safe="").lower(),
+        quote(quote(KEY, safe=""), safe=""),
+        "".join(f"%{ord(char):02x}" for char in KEY),
+        html.escape(KEY).replace("&amp;", "&#38;").replace("&quot;", "&#34;"),
+        "".join(f"&#x{ord(char):02X};" for char in KEY),
+        repr(KEY.encode())[2:-1],
+    ],
+)
+def test_the_key_is_found_however_it_is_spelled(echo):
+    assert RED.text(f"no {echo}, sorry") == "no ***, sorry"
+
+
+@given(
+    st.lists(st.sampled_from(["{}", "\\u{:04x}", "%{:02X}", "%{:02x}", "%25{:02x}", "&#{};"]), min_size=18, max_size=18)
+)
+def test_also_where_each_character_is_spelled_in_another_way(ways):
+    echo = "".join(way.format(char if way == "{}" else ord(char)) for way, char in zip(ways, KEY, strict=True))
+    assert RED.text(f"<{echo}>") == "<***>"
+
+
+def test_a_key_that_could_be_a_word_stays():
+    assert Redactor("error").text("an error") == "an error"
+
+
+def test_no_redactor_shows_its_key():
+    assert KEY not in repr(RED)
+
+
+@pytest.mark.parametrize(
+    "text", ["\\" * 200_000, "%25" * 100_000, "&#0" * 100_000, "s" * 1_000_000 + "\\", "\\s" * 200_000]
+)
+def test_a_text_that_is_made_to_be_slow_is_not(text):
+    begun = time.process_time()
+    assert RED.text(text) == text
+    assert time.process_time() - begun < 1.0
+
+
+@pytest.mark.parametrize("redact", [public_url, public_text])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:s3cret@h.example/a.mp4?sig=s3cret#s3cret",
+        r"https:\/\/me:s3cret@h.example\/a.mp4?sig=s3cret",
+        r"https:\/\/h.example\/a.mp4\u003fsig=s3cret",
+        r"https\u003a\u002f\u002fh.example\u002fa.mp4?sig=s3cret",
+        "https%3A%2F%2Fme%3As3cret%40h.example%2Fa.mp4%3Fsig%3Ds3cret",
+        "https%3a%2f%2fh.example%2fa.mp4%3fsig%3ds3cret",
+        "https%253A%252F%252Fh.example%252Fa.mp4%253Fsig%253Ds3cret",
+    ],
+)
+def test_an_address_is_shown_without_its_secrets_in_every_spelling(redact, url):
+    shown = redact(url)
+    assert "s3cret" not in shown
+    assert "h.example" in shown
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://key:s3cret@bucket/x?versionId=s3cret", "sftp://me:s3cret@h/x", "//h/a?s3cret", "/a#s3cret"]
+)
+def test_so_is_an_address_of_another_scheme(url):
+    assert "s3cret" not in public_url(url)
