@@ -60,6 +60,16 @@ class OutputPath:
         return f"{self.container}/{self.prefix}".rstrip("/")
 
     @property
+    def address(self) -> str:
+        """Without the connection, as any program names it."""
+        return f"{self.scheme}://{self.root}"
+
+    @property
+    def address_with_connection(self) -> str:
+        """As ``ObjectStoragePath`` takes it."""
+        return f"{self.scheme}://{self.conn_id}@{self.root}" if self.conn_id else self.address
+
+    @property
     def bucket(self) -> str:
         """The bucket or container; with an S3 access point its whole ARN."""
         if self.container.startswith("arn:") and self.container.endswith((":accesspoint", ":bucket")):
