@@ -214,9 +214,9 @@ def _never(exchange: Exchange) -> None:
 
 
 BROKEN: list[tuple[str, dict[str, object] | None, str]] = [
-    ("s3://no_such_connection@lab/x", None, "is not defined"),
-    ("gs://no_such_connection@lab/x", None, "is not defined"),
-    ("abfs://no_such_connection@lab/x", None, "is not defined"),
+    ("s3://no_such_connection@lab/x", None, "has no connection"),
+    ("gs://no_such_connection@lab/x", None, "has no connection"),
+    ("abfs://no_such_connection@lab/x", None, "has no connection"),
     ("s3://broken@lab/x", {"conn_type": "http", "host": "example.invalid"}, "is of type 'http'"),
     ("s3://s3_emu@no-such-bucket/x", None, "does not exist"),
     ("gs://gcs_emu@no-such-bucket/x", None, "does not exist"),
