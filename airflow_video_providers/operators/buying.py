@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,7 +18,7 @@ from airflow_video_providers.ledger.records import Identity, Intent
 from airflow_video_providers.ledger.spend import Guard
 from airflow_video_providers.operators.options import check_options
 from airflow_video_providers.operators.rendered import is_nothing, plain_json, plain_request, settle
-from airflow_video_providers.polling import GRACE
+from airflow_video_providers.polling import believed
 from airflow_video_providers.pricing import Estimate, Limits, estimate
 from airflow_video_providers.vendors.base import utcnow
 
@@ -151,15 +152,11 @@ def _look(job: VideoJob) -> VideoJob:
     """
     hook = VideoHook.for_model(job.model, job.conn_id)
     try:
-        seen = hook.status(job)
+        return believed(job, hook.status, now=utcnow, sleep=time.sleep, reconnect=hook.reconnect)
     except InvalidRequestError as wrong:
         raise wrong.about(job) from wrong.__cause__
     finally:
         hook.close()
-    young = job.submitted_at is not None and utcnow() < job.submitted_at + GRACE
-    if seen.status is JobStatus.EXPIRED and young:  # the vendor's store may lag behind its submit
-        return seen.but(status=JobStatus.UNKNOWN)
-    return seen
 
 
 @dataclass(frozen=True)
