@@ -94,7 +94,7 @@ def without_secret(path: str) -> str:
     Also where an author forgot the colon of the scheme; and what stands behind a ``?`` may be a signature.
     """
     path = re.sub(r"\?.*", "?***", path, flags=re.DOTALL)
-    return re.sub(r"(//[^@:]*):.*@", r"\1:***@", _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", path))[:300]
+    return re.sub(r"(?i)(//[^@:]*?)(?::|%3a).*@", r"\1:***@", _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", path))[:300]
 
 
 def read_output_path(
@@ -164,7 +164,7 @@ def _remote(scheme: str, parts: Any, refuse: Any, known: Callable[[str], bool] |
         name = (user or container).split(":", 1)[0]
         right = f"abfs://conn_id@{name}{parts.path}" if name else "abfs://conn_id@container/prefix"
         raise refuse("is written as Azure's own tools write it; here an Airflow connection stands before the @", right)
-    if ":" in user or (":" in container and not container.startswith("arn:") and scheme in FAMILIES):
+    if ":" in unquote(user) or (":" in container and not container.startswith("arn:") and scheme in FAMILIES):
         raise refuse("holds a password", f"{scheme}://conn_id@bucket/..., with the secret in that Airflow connection")
     if scheme in _NOT_WRITABLE or not _known(scheme, known):
         raise refuse(f"is an address of {scheme}://, where nothing can be stored")
