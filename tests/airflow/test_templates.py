@@ -136,7 +136,7 @@ def test_the_sensor_reads_its_templates_alike(desk):
     desk.run(task(model=V6, request={"prompt": "a fox"}))
     bought.advance(1000)
     job = desk.airflow.xcom("task")
-    made = task(VideoJobSensor, model=V6, request_id="{{ '%s' }}" % job["request_id"], conn_id="{{ none }}")
+    made = task(VideoJobSensor, model=V6, request_id=f"{{{{ '{job['request_id']}' }}}}", conn_id="{{ none }}")
     assert desk.run(made).state == "success"
     assert desk.airflow.xcom("task")["request_id"] == job["request_id"]
     for empty in ({"request_id": "{{ none }}", "model": V6}, {"request_id": "r-1", "model": "{{ none }}"}):
