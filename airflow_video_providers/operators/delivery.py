@@ -12,7 +12,7 @@ from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.landing import Landing
 from airflow_video_providers.landing.media import require_av
 from airflow_video_providers.landing.preflight import preflight
-from airflow_video_providers.landing.store import check_output_path
+from airflow_video_providers.landing.store import check_encryption, check_output_path
 from airflow_video_providers.ledger.book import Ledger
 from airflow_video_providers.ledger.config import open_ledger
 from airflow_video_providers.ledger.storing import Nowhere
@@ -81,6 +81,7 @@ def check_before_purchase(task: LandsVideo) -> None:
     :raises LandingError: the connection or the storage cannot be asked right now; nothing was bought.
     """
     check_delivery(task)
+    check_encryption(task.encryption, check_output_path(task.output_path))
     preflight(str(task.output_path))
 
 
@@ -101,6 +102,7 @@ def _landing(task: LandsVideo) -> Landing:
         extra_manifest=plain_json("extra_manifest", task.extra_manifest) or None,
         user_agent=task.download_user_agent,
         source_paths=task.source_paths,
+        encryption=task.encryption,
         log=cast("logging.Logger", task.log),  # Airflow's own logger, by the same protocol
         **options,
     )

@@ -21,7 +21,7 @@ from airflow_video_providers.landing import object_store
 from airflow_video_providers.landing.local import LocalStore
 from airflow_video_providers.landing.object_store import ObjectStore
 from airflow_video_providers.landing.output_path import OutputPath
-from airflow_video_providers.landing.spool import Spool, sweep
+from airflow_video_providers.landing.spool import Spool, private_directory, sweep
 from airflow_video_providers.landing.store import Parcel, open_store
 
 if TYPE_CHECKING:
@@ -155,6 +155,43 @@ def test_a_worker_without_any_directory_for_temporary_files_is_told_so(monkeypat
     with pytest.raises(LandingError, match="No usable temporary directory") as raised:
         store_on(Fake(), "s3", "bucket").spool_directory("a.mp4")
     tells_money_and_remedy(raised.value, "storage")
+
+
+@pytest.mark.parametrize("kind", ["link", "file", "writable by others", "somebody else's"])
+def test_a_directory_where_others_may_have_put_something_is_refused(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    place = tmp_path / "ours"
+    if kind == "link":
+        (tmp_path / "planted").mkdir()
+        place.symlink_to(tmp_path / "planted")
+    elif kind == "file":
+        place.write_bytes(b"")
+    else:
+        place.mkdir()
+        place.chmod(0o777 if kind == "writable by others" else 0o700)
+    if kind == "somebody else's":
+        monkeypatch.setattr(os, "getuid", lambda: place.stat().st_uid + 1)
+    with pytest.raises(DownloadError, match="may be anybody's") as raised:
+        private_directory("ours")
+    assert raised.value.charged == "no"
+
+
+def test_a_directory_of_our_own_is_made_and_closed_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "open").mkdir(mode=0o755)
+    for name in ("new", "open", "new"):
+        assert os.stat(private_directory(name)).st_mode & 0o777 == 0o700
+
+
+def test_what_is_needed_on_the_disk_is_said_with_what_is_kept_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 2_000_000))
+    with Spool(str(tmp_path)) as spool, pytest.raises(DownloadError, match="16777216 more are kept free") as raised:
+        spool.require_room(300_000)
+    assert "Make room for 15077216 bytes" in str(raised.value)
 
 
 def store_on(fake: Fake, scheme: str, root: str = "bucket") -> ObjectStore:
@@ -446,3 +483,37 @@ def test_an_upload_that_breaks_leaves_nothing_where_the_library_would(tmp_path: 
     with pytest.raises(LandingError, match="connection reset"):
         store_on(fake, "memory", "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
     assert fake.held == {}
+
+
+class Plain(Fake):
+    """A filesystem of any other kind, which breaks in the middle of a transfer."""
+
+    def put_file(self, local: str, remote: str, **options: Any) -> None:
+        with open(local, "rb") as file:
+            self.held[remote] = file.read()[: 5 if "cut" in self.lies else None]
+        if self.lies.get("cut") == "loudly":
+            raise OSError("connection lost")
+
+
+@pytest.mark.parametrize("cut", ["loudly", "silently"])
+def test_on_any_other_filesystem_a_cut_transfer_leaves_nothing_under_the_final_name(cut: str, tmp_path: Path) -> None:
+    fake = Plain(cut=cut)
+    with pytest.raises(LandingError):
+        store_on(fake, "sftp").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+    assert fake.held == {}
+    fake.lies.clear()
+    store_on(fake, "sftp").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+    assert fake.held == {"bucket/a.mp4": DATA}
+    with pytest.raises(FileExistsError):
+        store_on(fake, "sftp").put(parcel_in(tmp_path, b"other"), "a.mp4", overwrite=False)
+    assert fake.held == {"bucket/a.mp4": DATA}
+
+
+def test_a_filesystem_that_needs_its_host_gets_the_whole_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec.core
+
+    asked: list[str] = []
+    monkeypatch.setattr(fsspec.core, "url_to_fs", lambda url: (asked.append(url), (Plain(), url))[1])
+    store = open_store("ftp://files.example:2121/videos")
+    assert asked == ["ftp://files.example:2121/videos"]
+    assert store.uri == "ftp://files.example:2121/videos"
