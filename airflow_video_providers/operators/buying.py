@@ -16,6 +16,7 @@ from airflow_video_providers.ledger.gestures import void_after_error
 from airflow_video_providers.ledger.purchase import buy_once
 from airflow_video_providers.ledger.records import Identity, Intent
 from airflow_video_providers.ledger.spend import Guard
+from airflow_video_providers.operators.kept import kept_job
 from airflow_video_providers.operators.options import check_options
 from airflow_video_providers.operators.rendered import is_nothing, plain_json, plain_request, settle
 from airflow_video_providers.polling import believed
@@ -97,6 +98,12 @@ def buy(
     budget = RunBudget(ledger.store, identity.dag_id, identity.run_id) if ledger is not None and shared else None
 
     bought = False
+    standing: list[VideoJob] = []
+
+    def stands(job: VideoJob) -> bool:
+        if (finished := kept_job(job, task, context)) is not None:
+            standing.append(finished)
+        return finished is not None
 
     def refuse_to_buy() -> None:
         """Asked directly before an intent is stored: a job that is bought already is never kept from its task."""
@@ -133,10 +140,11 @@ def buy(
             status_route=settings.status_route,
             allowance=Guard(task.model, order.cost, order.limits, budget, switch=refuse_to_buy),
             keeps=keeps,
-            stands=lambda job: ledger is not None and ledger.refused_file(job) is not None,
+            stands=stands,
         )
     finally:
         hook.close()
+    job = next((finished for finished in standing if finished.request_id == job.request_id), job)
     task.known_job = job
     if bought:
         metrics.submitted(job)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_video_providers import metrics
-from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
+from airflow_video_providers.exceptions import DownloadError, InvalidRequestError, VideoProviderError
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.landing import Landing
 from airflow_video_providers.landing.media import require_av
@@ -17,6 +17,7 @@ from airflow_video_providers.ledger.book import Ledger
 from airflow_video_providers.ledger.config import open_ledger
 from airflow_video_providers.ledger.storing import Nowhere
 from airflow_video_providers.lineage import note_landed
+from airflow_video_providers.operators.kept import note_kept
 from airflow_video_providers.operators.options import check_options
 from airflow_video_providers.operators.rendered import plain_json, settle
 
@@ -49,7 +50,11 @@ def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | N
         )
         task.manifest = manifest = landing.run(job, file=file)
     except InvalidRequestError as wrong:
+        note_kept(wrong, job, task, context)
         raise wrong.about(job) from wrong.__cause__
+    except DownloadError as failed:
+        note_kept(failed, job, task, context)
+        raise
     finally:
         hook.close()
     metrics.landed(manifest)
@@ -66,7 +71,8 @@ def check_delivery(task: LandsVideo, job: VideoJob | None = None) -> None:
     """
     try:
         _landing(task)
-        if task.poster or task.verify == "decode":
+        saved = job is not None and task.keep_rejected  # without the decoder it is fetched none the less, and kept
+        if (task.poster or task.verify == "decode") and not saved:
             require_av()
     except InvalidRequestError as wrong:
         if job is not None:
@@ -103,6 +109,7 @@ def _landing(task: LandsVideo) -> Landing:
         user_agent=task.download_user_agent,
         source_paths=task.source_paths,
         encryption=task.encryption,
+        keep_rejected=task.keep_rejected,
         log=cast("logging.Logger", task.log),  # Airflow's own logger, by the same protocol
         **options,
     )

@@ -99,6 +99,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         from airflow_video_providers.hooks.waiting import Waiting
         from airflow_video_providers.operators.buying import buy, not_landed
         from airflow_video_providers.operators.delivery import check_before_purchase, check_delivery
+        from airflow_video_providers.operators.kept import is_next_try, kept_job
 
         try:
             if self.synchronous:
@@ -108,6 +109,9 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
             job = buy(self, context, check=lambda: check_before_purchase(self), keeps=not_landed(context))
             context["ti"].xcom_push(key="request_id", value=job.request_id)
             check_delivery(self, job)  # it may be an earlier try's, which no check has held back
+            finished = kept_job(job, self, context) if is_next_try(context) or self.request_id else None
+            if finished is not None:
+                return self._land(finished, context)
             waiting = Waiting(job, timeout=self.timeout, pace=self.poll_interval, log=self.log, sleep=self._sleep)
             done = waiting.done_before() if self.deferrable else waiting.until_done()
             if done is None:

@@ -100,6 +100,8 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Defer, or wait here."""
         try:
+            if (finished := self._kept(context)) is not None:
+                return self._finish(finished)
             if self.deferrable:
                 waiting = self._begin(context)
                 if done := waiting.done_before():
@@ -153,6 +155,12 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
 
         settle(self)
         return job_to_wait_for(self.job, self.model, self.request_id, self.conn_id)
+
+    def _kept(self, context: Context) -> VideoJob | None:
+        """The finished job, where its refused file is kept: then there is nothing to wait for, whatever the vendor knows."""
+        from airflow_video_providers.operators.kept import is_next_try, kept_while_waiting
+
+        return kept_while_waiting(self._job(), self, context) if is_next_try(context) else None
 
     def _begin(self, context: Context | None) -> Waiting:
         from airflow_video_providers.hooks.waiting import Waiting
