@@ -24,7 +24,6 @@ that stays the same from release to release:
 ``stopped``            another output of the job failed, or the task was told to stop
 ``disk_full``          the worker has no room for the file
 ``connection``         the Airflow connection is missing or of another kind
-``replaced``           another program wrote under the name at the same moment; a retry finds out
 ``storage``            the storage, or the worker's own disk, cannot be reached or refuses
 ``conflict``           something else is stored under the final name
 ``stored``             the storage holds something else than what was sent

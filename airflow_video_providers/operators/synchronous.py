@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_video_providers import catalogue
 from airflow_video_providers.exceptions import InvalidRequestError, OutputMissingError
 from airflow_video_providers.hooks.waiting import tell_outcome
-from airflow_video_providers.landing.spool import private_directory
 from airflow_video_providers.ledger.records import digest
 from airflow_video_providers.models import comes_later
-from airflow_video_providers.operators.buying import buy, identity_of
+from airflow_video_providers.operators.bookkeeping import identity_of
+from airflow_video_providers.operators.buying import buy
 from airflow_video_providers.operators.delivery import check_before_purchase, deliver
-from airflow_video_providers.operators.kept import is_next_try, kept_job
 from airflow_video_providers.vendors.base import Vendor
 
 if TYPE_CHECKING:
@@ -48,7 +47,8 @@ def generate_now(task: GenerateVideoOperator, context: Context) -> dict[str, Any
     :raises SubmissionOutcomeUnknownError: the call was interrupted after it was sent; it may be charged.
     :raises OutputMissingError: an earlier try was charged, and its file is not on this worker.
     """
-    folder = Path(private_directory("airflow-video-providers"))
+    folder = Path(tempfile.gettempdir(), "airflow-video-providers")
+    folder.mkdir(mode=0o700, exist_ok=True)
     identity = identity_of(context)
 
     def kept_as(job: VideoJob) -> Path:
@@ -67,11 +67,9 @@ def generate_now(task: GenerateVideoOperator, context: Context) -> dict[str, Any
         if brought.exists():
             brought.replace(kept)
     context["ti"].xcom_push(key="request_id", value=job.request_id)
-    finished = kept_job(job, task, context) if is_next_try(context) else None
-    job = finished or job
     tell_outcome(job, task.log)
     context["ti"].xcom_push(key="job", value=job.to_dict())
-    if not job.outputs and not kept.exists() and finished is None:
+    if not job.outputs and not kept.exists():
         raise OutputMissingError(
             "The video came with the answer of an earlier try, and its file is not on this worker.",
             remedy=f"Look for {kept.name} in {folder} of the worker that ran the earlier try; to buy again, clear the "

@@ -128,18 +128,11 @@ class DownloadVideoOperator(LandsVideo):
     :param extra_manifest: Anything else the manifest shall hold, for example the prompt. Templated.
     :param download_user_agent: What the file host is told who asks, where it refuses programs with 403; for example
         ``"Mozilla/5.0"``. Default: ``download_user_agent`` of the connection's extra, or this package's name.
-    :param encryption: What S3 is told with each upload: ``ServerSideEncryption`` (for example ``"aws:kms"``),
-        ``SSEKMSKeyId``, ``SSEKMSEncryptionContext``, ``BucketKeyEnabled``. Default: as the bucket's owner has set it up.
-        Templated.
     :param source_paths: Keep the path of each output's address in the manifest, not only its host. Default False:
         some vendors' files are public to whoever knows the path.
-    :param keep_rejected: Keep a file that came whole and is refused by our reading (its container, the decoder, a missing
-        extra) below ``_rejected/<request_id>/`` in ``output_path``. Every next try reads it there before the vendor is
-        asked, and while it is there a Clear buys nothing; to delete that folder is the word that a Clear may buy again.
-        Default True.
     :raises OutputExpiredError: the output is lost: the vendor says so again and again, or its documented retention is
         long over. Not retried; a Clear may buy again.
-    :raises OutputRejectedError: what came is not a whole video. Not retried; the text says where the file is kept.
+    :raises OutputRejectedError: what came is not a whole video. Not retried.
     :raises LandingError: the storage refuses, or holds something else under the name.
     :raises DownloadError: network, disk, file host or time did not allow it; an address that brings nothing while the
         vendor says that the job is finished is one of these, after minutes. Retried. For all of these the job is paid for,

@@ -75,8 +75,7 @@ class TakesA404ForAFailure(Pixazo):
 
 
 class FindsNoOutputs(Pixazo):
-    def read_job(self, job: Any, answer: Any) -> Any:
-        return super().read_job(job, answer).but(outputs=())
+    output_paths = ("video_url",)
 
 
 class ForgetsAnEnd(Pixazo):

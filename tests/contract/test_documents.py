@@ -99,9 +99,7 @@ def outcome(fact: dict[str, Any]) -> VideoJob | VideoProviderError:
     try:
         if fact["to"] == "submit":
             return client.submit(request(model))
-        named = (fact.get("body") or {}).get("request_id", "r-1")
-        route = fact.get("status_route", "default")
-        return client.status(job(vendor, model=model, request_id=named, status_route=route))
+        return client.status(job(vendor, model=model, status_route=fact.get("status_route", "default")))
     except VideoProviderError as error:
         return error
 
