@@ -73,8 +73,11 @@ def find(model: str) -> type[VideoModel]:
 
     known = models()
     nearest = difflib.get_close_matches(shown(model).strip("'"), known, n=3, cutoff=0.0)
+    nothing = model is None or not str(model).strip()
     raise InvalidRequestError(
-        f"There is no model {shown(model)}.",
+        "The model is empty: nothing was given, or its template rendered to nothing."
+        if nothing
+        else f"There is no model {shown(model)}.",
         remedy=f"The nearest are {', '.join(map(repr, nearest))}.",
         field="model",
         value=model,

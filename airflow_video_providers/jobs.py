@@ -67,8 +67,7 @@ class VideoJob(BaseModel):
     :param charged: ``"yes"``, ``"no"`` or ``"unknown"``.
     :param error: The vendor's reason for a failure.
     :param outputs: The files it produced.
-    :param receipt_due: Where the ledger of purchases would keep it, and could not when it was bought: every task that
-        knows the job writes it there.
+    :param instead_of_outputs: Of a job that is finished and names no output: the names that its answer holds instead.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
@@ -90,7 +89,7 @@ class VideoJob(BaseModel):
     charged: Charged = "unknown"
     error: str | None = None
     outputs: tuple[VideoOutput, ...] = ()
-    receipt_due: tuple[str, ...] | None = None
+    instead_of_outputs: str | None = None
 
     @property
     def vendor(self) -> str:

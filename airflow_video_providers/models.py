@@ -100,7 +100,7 @@ class VideoModel(BaseModel):
         try:
             super().__init__(**given)
         except ValidationError as error:
-            rules = {name: rule_of(known, name) for name in known.model_fields}
+            rules = {details.alias or name: rule_of(known, name) for name, details in known.model_fields.items()}
             raise refusal(known.id, known.model_fields.keys(), rules, fields, error) from None
 
     @classmethod
@@ -147,7 +147,8 @@ class VideoModel(BaseModel):
                     "templated_number", "holds a template; write request as a dict to template this field"
                 )
             return value
-        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if whole or (isinstance(value, float) and math.isfinite(value)):
             checked = handler(str(value) if cls.describe(name).get("type") == "string" else value)
         else:
             checked = handler(value)
@@ -180,7 +181,9 @@ class VideoModel(BaseModel):
     @classmethod
     def describe(cls, name: str) -> dict[str, Any]:
         """The JSON Schema of one field, with ``unit``, ``vendor_default`` and ``disputed`` where there are any."""
-        schema = cls.json_schema()["properties"].get(name, {})
+        properties = cls.json_schema()["properties"]
+        alias = cls.model_fields[name].alias if name in cls.model_fields else None
+        schema = properties.get(name) or properties.get(alias, {})
         flat: dict[str, Any] = {key: value for key, value in schema.items() if key != "anyOf"}
         for choice in schema.get("anyOf", []):
             if choice.get("type") != "null":
@@ -214,12 +217,15 @@ class VideoModel(BaseModel):
             raise InvalidRequestError(
                 f"extra_fields are {shown(extra_fields)}.", model=self.id, field="extra_fields", allowed="a dict"
             )
+        if not extra_fields:
+            return
         spelt: dict[str, str] = {}
         for name, details in type(self).model_fields.items():
             others = (details.alias, details.serialization_alias, details.validation_alias)
             spelt |= {plain_name(other): name for other in (name, *others) if isinstance(other, str)}
         priced = {plain for plain, name in spelt.items() if not self._is_text(name)}
-        on_the_wire = {plain_name(name): name for _, name, _ in names_in(self.body())}
+        with warnings.catch_warnings(action="ignore"):  # pydantic's, about values that stand in for others
+            on_the_wire = {plain_name(name): name for _, name, _ in names_in(self._fullest().body())}
         for depth, name, value in names_in(dict(extra_fields)):
             plain = plain_name(name)
             if plain in priced or (depth == 0 and plain in spelt.keys() | on_the_wire.keys()):
@@ -231,6 +237,19 @@ class VideoModel(BaseModel):
                     field=name,
                     value=value,
                 )
+
+    def _fullest(self) -> VideoModel:
+        """A request with every field set, as far as its model can make a body of such a one: for the names in it."""
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        filled = {name: self._effective(name) if value is None else value for name, value in given.items()}
+        construct: Any = self.model_construct
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                whole: VideoModel = construct(**{name: 1 if value is None else value for name, value in filled.items()})
+                whole.body()
+        except Exception:  # noqa: BLE001 - a private model's own method met values that it did not expect
+            return self
+        return whole
 
     def serialize(self) -> dict[str, Any]:
         """What Airflow shows in its rendered templates."""

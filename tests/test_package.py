@@ -42,7 +42,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(dist):
     assert "airflow_video_providers/py.typed" in names
     assert "airflow_video_providers/landing/manifest.schema.json" in names
     runtime = {item.split(">")[0].strip() for item in metadata.get_all("Requires-Dist") if "extra ==" not in item}
-    assert runtime == {"apache-airflow", "apache-airflow-providers-common-compat", "httpx", "pydantic"}
+    assert runtime == {"apache-airflow", "apache-airflow-providers-common-compat", "httpx", "jsonschema", "pydantic"}
     assert metadata["License-Expression"] == "Apache-2.0"
     assert "provider_info = airflow_video_providers.get_provider_info:get_provider_info" in points
 

@@ -11,6 +11,7 @@ from airflow_video_providers import metrics, polling
 from airflow_video_providers.exceptions import (
     InvalidRequestError,
     JobTimeoutError,
+    JobUnknownError,
     RateLimitedError,
     VendorUnavailableError,
     VideoProviderError,
@@ -89,7 +90,7 @@ class Waiting:
             if self.watch.trouble is None:
                 return None
             # Lost answers between odd ones name no pause of their own, and must not make a storm.
-            self._sleep(0.0 if verdict.reconnect else self.pause())
+            self._sleep(self.pause())
 
     def done_before(self) -> VideoJob | None:
         """The finished job, if it is one that may have been finished long ago; None: put the wait aside.
@@ -121,7 +122,7 @@ class Waiting:
         """What to set as Airflow's own limit on a deferred task."""
         return self.watch.deadline - self.watch.started + AIRFLOWS_MARGIN
 
-    def timed_out(self) -> JobTimeoutError:
+    def timed_out(self) -> JobTimeoutError | JobUnknownError:
         """The error for a wait whose time is over."""
         return polling.timed_out(self.watch)
 
@@ -180,11 +181,6 @@ def job_to_wait_for(
     return VideoJob(model=model, request_id=request_id, conn_id=hook.conn_id, status_route=hook.settings.status_route)
 
 
-def job_of_event(event: Any) -> VideoJob | None:
-    """The job that a trigger's event speaks of; in ``dag.test()`` it may be nothing but a word."""
-    return read_job(event["job"]) if isinstance(event, dict) and event.get("job") else None
-
-
 def finished_job(event: Any, job: VideoJob | None, log: Any, sleep: Callable[[float], None] = time.sleep) -> VideoJob:
     """The finished job that a trigger's event speaks of, with its outputs, read from the vendor once more.
 
@@ -210,7 +206,7 @@ def finished_job(event: Any, job: VideoJob | None, log: Any, sleep: Callable[[fl
     waiting = Waiting(job, timeout=_RESULT_PATIENCE.total_seconds(), log=log, pace=5.0, sleep=sleep)
     try:
         return waiting.until_done()
-    except JobTimeoutError as late:
+    except (JobTimeoutError, JobUnknownError) as late:
         raise VendorUnavailableError(
             f"The trigger saw the job's end, and its result could not be read for {_RESULT_PATIENCE.seconds // 60} "
             "minutes.",

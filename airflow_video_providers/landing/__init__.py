@@ -14,6 +14,7 @@ that stays the same from release to release:
 ``content_encoding``   the server compressed what must not be compressed
 ``too_large``          more than ``max_bytes``
 ``decode``             the container is whole and its frames cannot be decoded
+``decoder``            the decoder is missing, crashed or met its limits: nothing is said about the file
 ``expired``            lost: the vendor says so, or has long thrown it away
 ``not_there``          the address brings nothing while the vendor says that the job is finished
 ``changing``           the file is another one at each look: it is still being written
@@ -24,6 +25,7 @@ that stays the same from release to release:
 ``stopped``            another output of the job failed, or the task was told to stop
 ``disk_full``          the worker has no room for the file
 ``connection``         the Airflow connection is missing or of another kind
+``replaced``           another program wrote under the name at the same moment; a retry finds out
 ``storage``            the storage, or the worker's own disk, cannot be reached or refuses
 ``conflict``           something else is stored under the final name
 ``stored``             the storage holds something else than what was sent

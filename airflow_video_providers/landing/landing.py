@@ -17,7 +17,6 @@ from airflow_video_providers.exceptions import (
 )
 from airflow_video_providers.jobs import JobStatus, VideoJob
 from airflow_video_providers.landing import manifest as manifests
-from airflow_video_providers.landing import media as medias
 from airflow_video_providers.landing import placing
 from airflow_video_providers.landing.address import host_names
 from airflow_video_providers.landing.container import DEFAULT_MEDIA_TYPES
@@ -26,7 +25,7 @@ from airflow_video_providers.landing.inspector import checked_media_types
 from airflow_video_providers.landing.keys import DEFAULT_KEY_TEMPLATE, Keys, check_key_template
 from airflow_video_providers.landing.sources import Refresh, Sources
 from airflow_video_providers.landing.spool import Spool, sweep
-from airflow_video_providers.landing.store import Store, conflict, open_store
+from airflow_video_providers.landing.store import Store, check_encryption, conflict, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -53,6 +52,8 @@ class Landing:
         :func:`~airflow_video_providers.landing.keys.check_key_template`.
     :param poster: Land a JPEG of one frame beside each clip (extra ``media``).
     :param max_bytes: No output may be larger; 4 GiB by default.
+    :param encryption: What S3 is told with each upload: ``ServerSideEncryption``, ``SSEKMSKeyId``,
+        ``SSEKMSEncryptionContext``, ``BucketKeyEnabled``. Other storages encrypt as their owner has set them up.
     :param allow_private_hosts: Host names that may resolve to private addresses and may speak plain http.
     :param refresh: Asked with the job where an output's address brings nothing; returns the job as it is now, with
         fresh addresses where there are any.
@@ -76,6 +77,7 @@ class Landing:
     key_template: str | None = None
     poster: bool = False
     max_bytes: int = DEFAULT_MAX_BYTES
+    encryption: Mapping[str, Any] | None = None
     allow_private_hosts: Collection[str] = ()
     refresh: Refresh | None = None
     patience: float | None = None
@@ -89,6 +91,7 @@ class Landing:
 
     def __post_init__(self) -> None:
         check_key_template(self._template)
+        check_encryption(self.encryption, None)
         checked_media_types(self.media_types)
         check_user_agent(self.user_agent)
         if self.verify not in ("container", "decode"):
@@ -119,9 +122,7 @@ class Landing:
                 remedy="Wait for it with VideoJobSensor.",
                 model=job.model, request_id=job.request_id, charged=job.charged, field="job",
             )  # fmt: skip
-        if self.poster or self.verify == "decode":
-            medias.require_av()
-        store, keys = open_store(self.output_path), Keys(job, self._template)
+        store, keys = open_store(self.output_path, encryption=self.encryption), Keys(job, self._template)
         landed = self._landed(store, keys)
         if landed is None and file is None and not job.outputs:
             raise OutputMissingError("The job is finished and names no output.", job=job)
@@ -180,25 +181,19 @@ class Landing:
                 extra=self.extra_manifest,
             )
             record = manifests.with_addresses(record, store.uri)
-            placing.put(store, manifests.encode(record), keys.manifest, "application/json", {})
+            record = placing.commit(store, keys, record, replace=self.overwrite or landed is not None)
         size = sum(clip.parcel.size for clip in clips)
         self.log.info("Landed %d file(s), %.1f MB, at %s/%s.", count, size / 1e6, store.uri, keys.manifest)
         return self._returned(store, keys, record, skipped=False)
 
     def _landed(self, store: Store, keys: Keys) -> dict[str, Any] | None:
         """The record of an earlier landing, if everything that it names is there; connects in any case."""
-        where = f"{store.uri}/{keys.manifest}"
-        if store.size(keys.manifest) is None or self.overwrite:
+        if self.overwrite:
+            store.size(keys.manifest)
             return None
-        found = manifests.decode(b"".join(store.read(keys.manifest)), keys.job, where)
-        if found is None:
-            self.log.warning("%s cannot be read and is written anew.", where)
-            return None
-        files = [*found["outputs"], *(out["poster"] for out in found["outputs"] if "poster" in out)]
-        missing = [file["key"] for file in files if store.size(file["key"]) != file["bytes"]]
-        if missing or (keys.job.outputs and len(keys.job.outputs) != len(found["outputs"])):
-            self.log.warning("%s does not fit what is stored (%s): landing again.", where, ", ".join(missing))
-            return None
+        found, problem = placing.recorded(store, keys)
+        if problem:
+            self.log.warning("%s", problem)
         return found
 
     def _satisfies(self, landed: Mapping[str, Any]) -> bool:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_video_providers.exceptions import LandingError
-from airflow_video_providers.landing.store import Parcel, file_pieces
+from airflow_video_providers.landing.store import Parcel, file_pieces, replaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# some mounted file systems know no sync, of a directory above all; the bytes are as safe there as they can be
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF)
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EACCES)
 
 
@@ -45,11 +47,14 @@ class LocalStore:
     def size(self, key: str) -> int | None:
         """Bytes in the file, None where there is none."""
         try:
-            return os.stat(self._at(key)).st_size
-        except FileNotFoundError:
-            return None
+            found = _stat(self._at(key))
         except OSError as failed:
             raise _refused(self._at(key), failed) from failed
+        return None if found is None else found.st_size
+
+    def sha256(self, key: str) -> str | None:  # noqa: ARG002 - other storages have one
+        """A disk keeps no digest."""
+        return None
 
     def read(self, key: str) -> Iterator[bytes]:
         """The file in pieces."""
@@ -70,19 +75,30 @@ class LocalStore:
         final = self._at(key)
         try:
             _sync(parcel.path)
+            written = os.stat(parcel.path)
+            ours = written.st_dev, written.st_ino
             if overwrite:
                 os.replace(parcel.path, final)
             else:
                 _link(parcel.path, final)
             _sync(os.path.dirname(final))
-            stored = os.stat(final).st_size
+            stored = _stat(final)
         except FileExistsError:
             raise
         except OSError as failed:
             raise _refused(final, failed) from failed
-        if stored != parcel.size:
+        if stored is None or (stored.st_dev, stored.st_ino) != ours:
+            raise replaced(final)
+        if stored.st_size != parcel.size:
             self.remove(key)  # nothing unverified keeps its final name
-            raise LandingError(f"{final} has {stored} bytes after {parcel.size} were written.", reason="stored")
+            raise LandingError(f"{final} has {stored.st_size} bytes after {parcel.size} were written.", reason="stored")
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
 
 
 def _link(source: str, final: str) -> None:
@@ -102,9 +118,15 @@ def _link(source: str, final: str) -> None:
 
 
 def _sync(path: str) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except PermissionError:
+        return  # a directory to write to and not to read: nothing there can be asked for
     try:
         os.fsync(handle)
+    except OSError as failed:
+        if failed.errno not in _NO_SYNC:
+            raise
     finally:
         os.close(handle)
 

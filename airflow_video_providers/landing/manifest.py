@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,14 +14,20 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_video_providers import __version__
+from airflow_video_providers.landing.container import EXTENSIONS
 from airflow_video_providers.landing.store import conflict
 from airflow_video_providers.redact import public_url
 
 if TYPE_CHECKING:
     from airflow_video_providers.jobs import VideoJob
     from airflow_video_providers.landing.container import MediaInfo
+    from airflow_video_providers.landing.keys import Keys
 
 SCHEMA_VERSION = 1
+#: A record is a few kilobytes; something larger is not read at all.
+MAX_BYTES = 1024 * 1024
+_DEEPEST = 50
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _URL = re.compile(r"\bhttps?://[^\s\"'<>]+", re.IGNORECASE)
 
 
@@ -31,16 +38,20 @@ def manifest_schema() -> dict[str, Any]:
     return schema
 
 
-def without_queries(value: Any) -> Any:
-    """Plain JSON of ``value``; addresses in its texts lose their query, where signatures are."""
+def without_queries(value: Any, deep: int = 0) -> Any:
+    """Plain JSON of ``value``, printable and finite; addresses in its texts lose their query, where signatures are."""
+    if deep > _DEEPEST:
+        return None
     if isinstance(value, str):
-        return _URL.sub(lambda found: public_url(found[0]), value)
+        return _URL.sub(lambda found: public_url(found[0]), _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", value))
     if isinstance(value, Mapping):
-        return {str(name): without_queries(item) for name, item in value.items()}
+        return {without_queries(str(name)): without_queries(item, deep + 1) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [without_queries(item) for item in value]
+        return [without_queries(item, deep + 1) for item in value]
     if isinstance(value, datetime | date):
         return value.isoformat()
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no such number
     if value is None or isinstance(value, bool | int | float):
         return value
     return without_queries(str(value))
@@ -104,30 +115,51 @@ def with_addresses(manifest: Mapping[str, Any], uri: str, path: str | None = Non
     return {**manifest, "outputs": [located(entry) for entry in manifest["outputs"]]}
 
 
-def decode(data: bytes, job: VideoJob, where: str) -> dict[str, Any] | None:
-    """Read a stored record.
+def decode(data: bytes, keys: Keys, where: str) -> dict[str, Any] | None:
+    """Read a stored record. Whoever can write to the storage can plant one: it is believed where it says what this
+    package writes for this very job, and its files are where the layout puts them.
 
+    :param where: The record's address, for errors.
     :return: None where it is of an older layout or damaged, and is to be written anew.
     :raises LandingError: if it belongs to another job, or to a newer release of this package.
     """
     try:
-        found = json.loads(data)
-        version = int(found["schema_version"])
-        outputs = [(str(out["key"]), int(out["bytes"]), str(out["sha256"])) for out in found["outputs"]]
-    except (ValueError, TypeError, KeyError):
+        found = json.loads(data, parse_constant=_no_constant) if len(data) <= MAX_BYTES else None
+    except (ValueError, RecursionError):
         return None
-    if version > SCHEMA_VERSION:
+    if not isinstance(found, dict):
+        return None
+    version, job = found.get("schema_version"), keys.job
+    if isinstance(version, int) and version > SCHEMA_VERSION:
         raise conflict(
             f"{where} was written by a newer release of this package",
             "Update airflow-video-providers on this worker, then run the download again; the job is not bought again.",
         )
-    if (found.get("model"), found.get("request_id")) != (job.model, job.request_id):
+    if not _as_written(found, keys):
+        return None
+    if (found["model"], found["request_id"]) != (job.model, job.request_id):
         raise conflict(
-            f"{where} belongs to {found.get('model')} {found.get('request_id')!r}, another job",
+            f"{where} belongs to {found['model']:.200} {found['request_id'][:200]!r}, another job",
             "Land with another output_path, or with a key_template that names {vendor} and {model}; overwrite=True "
             "would replace that job's record. The job is not bought again.",
         )
-    return dict(found) if version == SCHEMA_VERSION and outputs else None
+    return found
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")
+
+
+def _as_written(found: dict[str, Any], keys: Keys) -> bool:
+    import jsonschema  # where a manifest is read only: it takes a while to import
+
+    if without_queries(found) != found or not jsonschema.Draft202012Validator(manifest_schema()).is_valid(found):
+        return False
+    return all(
+        (output["index"], output["key"], output.get("poster", {}).get("key", keys.output(index, "jpg")))
+        == (index, keys.output(index, EXTENSIONS.get(output["content_type"], "")), keys.output(index, "jpg"))
+        for index, output in enumerate(found["outputs"])
+    )
 
 
 def output_entry(index: int, key: str, size: int, sha256: str, media: MediaInfo) -> dict[str, Any]:

@@ -60,6 +60,16 @@ class OutputPath:
         return f"{self.container}/{self.prefix}".rstrip("/")
 
     @property
+    def address(self) -> str:
+        """Without the connection, as any program names it."""
+        return f"{self.scheme}://{self.root}"
+
+    @property
+    def address_with_connection(self) -> str:
+        """As ``ObjectStoragePath`` takes it."""
+        return f"{self.scheme}://{self.conn_id}@{self.root}" if self.conn_id else self.address
+
+    @property
     def bucket(self) -> str:
         """The bucket or container; with an S3 access point its whole ARN."""
         if self.container.startswith("arn:") and self.container.endswith((":accesspoint", ":bucket")):
@@ -84,7 +94,7 @@ def without_secret(path: str) -> str:
     Also where an author forgot the colon of the scheme; and what stands behind a ``?`` may be a signature.
     """
     path = re.sub(r"\?.*", "?***", path, flags=re.DOTALL)
-    return re.sub(r"(//[^@:]*):.*@", r"\1:***@", _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", path))[:300]
+    return re.sub(r"(?i)(//[^@:]*?)(?::|%3a).*@", r"\1:***@", _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", path))[:300]
 
 
 def read_output_path(
@@ -154,7 +164,7 @@ def _remote(scheme: str, parts: Any, refuse: Any, known: Callable[[str], bool] |
         name = (user or container).split(":", 1)[0]
         right = f"abfs://conn_id@{name}{parts.path}" if name else "abfs://conn_id@container/prefix"
         raise refuse("is written as Azure's own tools write it; here an Airflow connection stands before the @", right)
-    if ":" in user or (":" in container and not container.startswith("arn:") and scheme in FAMILIES):
+    if ":" in unquote(user) or (":" in container and not container.startswith("arn:") and scheme in FAMILIES):
         raise refuse("holds a password", f"{scheme}://conn_id@bucket/..., with the secret in that Airflow connection")
     if scheme in _NOT_WRITABLE or not _known(scheme, known):
         raise refuse(f"is an address of {scheme}://, where nothing can be stored")

@@ -100,9 +100,68 @@ def is_there(store: Store, parcel: Parcel, key: str) -> bool:
     return True
 
 
-def put(store: Store, data: bytes, key: str, content_type: str, metadata: dict[str, str]) -> None:
-    """Store what is made here and may be made anew: the manifest and the posters."""
+def recorded(store: Store, keys: Keys) -> tuple[dict[str, Any] | None, str | None]:
+    """The job's manifest, where there is one that can be believed and everything that it names is there.
+
+    :return: The manifest, and in its place why there is none, where something is stored under its name.
+    :raises LandingError: if it belongs to another job, or the storage refuses.
+    """
+    size = store.size(keys.manifest)
+    if size is None:
+        return None, None
+    where = f"{store.uri}/{keys.manifest}"
+    data = b"".join(store.read(keys.manifest)) if size <= manifests.MAX_BYTES else b""
+    found = manifests.decode(data, keys, where)
+    if found is None:
+        return None, f"{where} cannot be read and is written anew."
+    files = [*found["outputs"], *(out["poster"] for out in found["outputs"] if "poster" in out)]
+    missing = [file["key"] for file in files if not _holds(store, file)]
+    if missing or (keys.job.outputs and len(keys.job.outputs) != len(found["outputs"])):
+        return None, f"{where} does not fit what is stored ({', '.join(missing)}): landing again."
+    return found, None
+
+
+def _holds(store: Store, file: dict[str, Any]) -> bool:
+    """Is there what the manifest says? Its digest is compared where the storage has one at hand."""
+    digest = store.sha256(file["key"])
+    return store.size(file["key"]) == file["bytes"] and digest in (None, file["sha256"])
+
+
+def commit(store: Store, keys: Keys, record: dict[str, Any], *, replace: bool) -> dict[str, Any]:
+    """Write the manifest, last; one that another process wrote for the same job and the same files stands.
+
+    :param replace: Write over what is there.
+    :return: The manifest that is stored then.
+    :raises LandingError: if the storage refuses, or holds a manifest about other files.
+    """
+    data = manifests.encode(record)
+    try:
+        put(store, data, keys.manifest, "application/json", {}, overwrite=replace)
+    except FileExistsError:
+        pass
+    except LandingError as failed:
+        if failed.reason != "replaced":
+            raise
+    else:
+        return record
+    theirs, _ = recorded(store, keys)
+    if theirs is None:  # what is there vouches for nothing
+        put(store, data, keys.manifest, "application/json", {}, overwrite=True)
+        return record
+    if [_identity(output) for output in theirs["outputs"]] != [_identity(output) for output in record["outputs"]]:
+        raise conflict(f"{store.uri}/{keys.manifest} is about other files than the ones that have come")
+    return theirs
+
+
+def _identity(output: dict[str, Any]) -> tuple[str, str]:
+    return output["key"], output["sha256"]
+
+
+def put(
+    store: Store, data: bytes, key: str, content_type: str, metadata: dict[str, str], *, overwrite: bool = True
+) -> None:
+    """Store what is made here: the manifest, and the posters, which may be made anew."""
     with Spool(store.spool_directory(key), store.spool_mode()) as spool:
         spool.write(data)
         parcel = Parcel(spool.path, len(data), sha256_of(iter([data])), content_type, metadata)
-        store.put(parcel, key, overwrite=True)
+        store.put(parcel, key, overwrite=overwrite)

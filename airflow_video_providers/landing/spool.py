@@ -13,6 +13,8 @@ import os
 import secrets
 import shutil
 import socket
+import stat
+import tempfile
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
@@ -125,8 +127,43 @@ class Spool:
             raise _refused(self._directory, "look at", failed) from failed
         if free < size + _SPARE:
             raise DownloadError(
-                f"{size} bytes are to come, and {self._directory} has {free} bytes free.", reason="disk_full"
+                f"{size} bytes are to come, {_SPARE} more are kept free, and {self._directory} has {free}.",
+                reason="disk_full",
+                remedy=f"Make room for {size + _SPARE - free} bytes there, or let TMPDIR (for a landing on disk: output_path) "
+                "name another directory; then run the download again: the job is paid for and is not bought again.",
             )
+
+
+def private_directory(name: str) -> str:
+    """A directory for temporary files that nobody else can plant anything in; made where it is missing.
+
+    :param name: Its name below the system's directory for temporary files (``TMPDIR``).
+    :raises DownloadError: if it is somebody else's, a link, or writable by others. Nothing was bought.
+    """
+    path = os.path.join(tempfile.gettempdir(), name)
+    try:
+        with suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+        found = os.lstat(path)
+        why = None
+        if not stat.S_ISDIR(found.st_mode):
+            why = "is no directory"
+        elif found.st_uid != os.getuid():
+            why = "belongs to another user"
+        elif found.st_mode & 0o022:
+            why = "can be written to by others"
+        elif found.st_mode & 0o077:
+            os.chmod(path, 0o700)
+    except OSError as failed:
+        why = f"cannot be used ({failed.strerror or failed})"
+    if why is None:
+        return path
+    raise DownloadError(
+        f"{path} {why}: what lies there may be anybody's.",
+        reason="storage",
+        remedy="Find out who made it and remove it, or let TMPDIR name another directory; then run the task again.",
+        charged="no",
+    )
 
 
 def _create(directory: str, mode: int) -> tuple[int, str]:

@@ -8,13 +8,15 @@ looks at what the storage then holds.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from airflow_video_providers.exceptions import LandingError
+from airflow_video_providers.exceptions import InvalidRequestError, LandingError
 from airflow_video_providers.landing.output_path import OutputPath, read_output_path
+from airflow_video_providers.landing.storage_errors import refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +30,7 @@ _CONNECTION_TYPES = {
     "gs": ("google", "gcp"), "gcs": ("google", "gcp"),
     "abfs": ("wasb", "adls", "azure"), "abfss": ("wasb", "adls", "azure"), "adl": ("wasb", "adls", "azure"),
 }  # fmt: skip
+_ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "SSEKMSEncryptionContext", "BucketKeyEnabled")
 _EXTRAS = {"s3": "amazon", "gs": "google", "gcs": "google", "abfs": "azure", "abfss": "azure"}
 
 
@@ -67,6 +70,9 @@ class Store(Protocol):
     def size(self, key: str) -> int | None:
         """Bytes stored under a key, None where there is nothing."""
 
+    def sha256(self, key: str) -> str | None:
+        """The digest that the storage keeps beside the bytes, where it keeps one."""
+
     def read(self, key: str) -> Iterator[bytes]:
         """The stored bytes, in pieces."""
 
@@ -81,23 +87,26 @@ class Store(Protocol):
         """
 
 
-def open_store(output_path: object) -> Store:
+def open_store(output_path: object, *, encryption: Mapping[str, Any] | None = None) -> Store:
     """Connect to the storage that ``output_path`` names, and find out at once whether that works.
 
     :param output_path: ``/data``, ``file:///data``, ``s3://conn_id@bucket/prefix``, ``gs://``, ``abfs://`` or any
         other scheme that fsspec knows. Without a connection id the machine's own credentials are used.
+    :param encryption: What S3 is told with each upload, see :func:`check_encryption`.
     :raises InvalidRequestError: if it is no such path.
     :raises LandingError: if the connection is missing or of another kind, or a package is missing.
     """
-    where = check_output_path(output_path, money="The job is paid for; nothing was fetched.")
+    money = "The job is paid for; nothing was fetched."
+    where = check_output_path(output_path, money=money)
+    check_encryption(encryption, where, money=money)
     if not where.scheme:
         from airflow_video_providers.landing.local import LocalStore
 
         return LocalStore(where.prefix)
     from airflow_video_providers.landing.object_store import ObjectStore
 
-    filesystem = _outside_a_loop(lambda: _filesystem(where.scheme, where.conn_id))
-    store = ObjectStore(filesystem, where)
+    filesystem = _outside_a_loop(lambda: _filesystem(where))
+    store = ObjectStore(filesystem, where, encryption)
     store.check()
     return store
 
@@ -110,6 +119,33 @@ def check_output_path(output_path: object, *, money: str | None = None) -> Outpu
     :raises InvalidRequestError: if it cannot; the text says how such a path is written.
     """
     return read_output_path(output_path, known=_airflow_knows, money=money)
+
+
+def check_encryption(
+    encryption: Mapping[str, Any] | None, where: OutputPath | None, *, money: str | None = None
+) -> None:
+    """Are these arguments that S3 takes? A key of one's own is not among them: it would stand in clear text.
+
+    :param encryption: ``ServerSideEncryption`` (``"aws:kms"``), ``SSEKMSKeyId``, ``SSEKMSEncryptionContext``,
+        ``BucketKeyEnabled``.
+    :param where: The output path, where it is known; of the storages S3 alone takes such arguments.
+    :raises InvalidRequestError: if one of them is none of these, or the storage is not S3.
+    """
+    if not encryption:
+        return
+    allowed = ", ".join(_ENCRYPTION)
+    wrong = (
+        sorted(str(name)[:60] for name in encryption if name not in _ENCRYPTION)
+        if isinstance(encryption, Mapping)
+        else ["it"]
+    )
+    if wrong:
+        what = f"encryption holds {', '.join(wrong)}; S3 is told {allowed}."
+    elif where is not None and where.family != "s3":
+        what = "encryption is an argument of S3; other storages encrypt as their owner has set them up."
+    else:
+        return
+    raise InvalidRequestError(what, field="encryption", value=wrong or None, allowed=allowed, money=money)
 
 
 def _airflow_knows(scheme: str) -> bool:
@@ -132,11 +168,12 @@ def _outside_a_loop(call: Callable[[], _T]) -> _T:
         return aside.submit(call).result()
 
 
-def _filesystem(scheme: str, conn_id: str | None) -> Any:
+def _filesystem(where: OutputPath) -> Any:
+    scheme, conn_id = where.scheme, where.conn_id
     try:
         if conn_id is not None:
             _check_connection(scheme, conn_id)
-        return _connected(scheme, conn_id)
+        return _connected(where)
     except LandingError:
         raise
     except ImportError as missing:
@@ -144,12 +181,13 @@ def _filesystem(scheme: str, conn_id: str | None) -> Any:
         raise final(LandingError(f"{scheme}:// needs a package: {missing}.{hint}", reason="storage")) from missing
     except Exception as failed:
         through = f" with the connection {conn_id!r}" if conn_id else ""
-        raise LandingError(
-            f"{scheme}:// cannot be opened{through}: {type(failed).__name__}: {failed}.", reason="connection"
-        ) from failed
+        error = refused(f"{scheme}:// cannot be opened{through}", failed)
+        error.reason = "connection"
+        raise error from failed
 
 
-def _connected(scheme: str, conn_id: str | None) -> Any:
+def _connected(where: OutputPath) -> Any:
+    scheme, conn_id = where.scheme, where.conn_id
     try:
         from airflow.sdk.io import attach, has_fs
     except ModuleNotFoundError:
@@ -160,9 +198,9 @@ def _connected(scheme: str, conn_id: str | None) -> Any:
         return attach(scheme, conn_id).fs  # kept for the process: a client costs a third of a second of CPU
     if conn_id is not None:
         raise final(LandingError(f"No installed Airflow provider connects to {scheme}://.", reason="connection"))
-    import fsspec
+    from fsspec.core import url_to_fs
 
-    return fsspec.filesystem(scheme)
+    return url_to_fs(where.address)[0]  # some need the host
 
 
 def _check_connection(scheme: str, conn_id: str) -> None:
@@ -176,7 +214,7 @@ def _check_connection(scheme: str, conn_id: str) -> None:
             f"Airflow says that it has no connection {conn_id!r}, which output_path names; it says the same where its "
             "database or its secrets backend is away.",
             reason="connection",
-            remedy="Create it or correct output_path, then run the download again: the job is not bought again.",
+            remedy="Create it or correct output_path; if it exists, run the task again: the job is not bought again.",
         ) from missing
     wanted = _CONNECTION_TYPES.get(scheme)
     if wanted is not None and not kind.startswith(wanted):
@@ -184,6 +222,7 @@ def _check_connection(scheme: str, conn_id: str) -> None:
             LandingError(
                 f"The Airflow connection {conn_id!r} is of type {kind!r}, and {scheme}:// needs {' or '.join(wanted)}.",
                 reason="connection",
+                remedy="Name a connection of that type in the path; a job that is paid for is not bought again.",
             )
         )
 
@@ -198,6 +237,15 @@ def conflict(what: str, remedy: str | None = None) -> LandingError:
     """The error for a name that holds something else: a retry cannot help, somebody has to look."""
     remedy = remedy or "Look at it; then remove it, or land with overwrite=True. The job is not bought again."
     return final(LandingError(f"{what}.", reason="conflict", remedy=remedy))
+
+
+def replaced(where: str) -> LandingError:
+    """The error for a name under which somebody else has stored something since: it is theirs, and is left alone."""
+    return LandingError(
+        f"{where} was written by another program at the same moment.",
+        reason="replaced",
+        remedy="Run the download again: it finds out what is there now. The job is paid for and is not bought again.",
+    )
 
 
 def sha256_of(pieces: Iterator[bytes]) -> str:

@@ -34,9 +34,6 @@ class Store(Protocol):
         answer was lost on the way.
         """
 
-    def holds(self, key: Key, claim: str, /) -> bool:
-        """Did :meth:`create` with this claim win, whatever its caller heard of it?"""
-
     def replace(self, key: Key, value: dict[str, Any], /) -> None:
         """Overwrite a record."""
 
@@ -56,10 +53,6 @@ class Nowhere:
         """Nothing was there."""
         return True
 
-    def holds(self, _key: Key, _claim: str) -> bool:
-        """Nothing is there."""
-        return False
-
     def replace(self, _key: Key, _value: dict[str, Any]) -> None:
         """Forgets it."""
 
@@ -76,5 +69,4 @@ def readable(doing: str) -> Iterator[None]:
     except VideoProviderError:
         raise
     except Exception as error:
-        what = f"The ledger of purchases could not be {doing}: {type(error).__name__}: {error}".rstrip(". \n")
-        raise LedgerError(f"{what}.") from error
+        raise LedgerError(f"The ledger of purchases could not be {doing}: {type(error).__name__}: {error}") from error

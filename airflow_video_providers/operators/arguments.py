@@ -75,7 +75,7 @@ class BuysVideo(ReadsTemplates, TellsLineage, BaseOperator):
 class LandsVideo(ReadsTemplates, TellsLineage, BaseOperator):
     """Base of the operators that land a video: where, under which name, and what is checked."""
 
-    template_fields: Sequence[str] = ("output_path", "key_template", "extra_manifest")
+    template_fields: Sequence[str] = ("output_path", "key_template", "extra_manifest", "encryption")
     template_fields_renderers = {"extra_manifest": "json"}
     operator_extra_links: Collection[BaseOperatorLink] = (LandedVideoLink(), ManifestLink(), ModelDocumentationLink())
 
@@ -93,6 +93,7 @@ class LandsVideo(ReadsTemplates, TellsLineage, BaseOperator):
         extra_manifest: Mapping[str, Any] | None = None,
         download_user_agent: str | None = None,
         source_paths: bool = False,
+        encryption: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**with_retry_policy(kwargs))
@@ -108,8 +109,9 @@ class LandsVideo(ReadsTemplates, TellsLineage, BaseOperator):
         self.extra_manifest = extra_manifest
         self.download_user_agent = download_user_agent
         self.source_paths = source_paths
+        self.encryption = encryption
         if not made_while_running(self):
             from airflow_video_providers.operators import literals
 
             literals.check_arguments(self)
-            literals.check_landing(key_template, verify, media_types)
+            literals.check_landing(key_template, verify, media_types, encryption)

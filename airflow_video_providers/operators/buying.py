@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,12 +14,11 @@ from airflow_video_providers.ledger.budget import RunBudget
 from airflow_video_providers.ledger.config import default_on_clear, open_ledger
 from airflow_video_providers.ledger.gestures import void_after_error
 from airflow_video_providers.ledger.purchase import buy_once
-from airflow_video_providers.ledger.records import Intent
+from airflow_video_providers.ledger.records import Identity, Intent
 from airflow_video_providers.ledger.spend import Guard
-from airflow_video_providers.operators.bookkeeping import identity_of, run_of
 from airflow_video_providers.operators.options import check_options
 from airflow_video_providers.operators.rendered import is_nothing, plain_json, plain_request, settle
-from airflow_video_providers.polling import GRACE
+from airflow_video_providers.polling import believed
 from airflow_video_providers.pricing import Estimate, Limits, estimate
 from airflow_video_providers.vendors.base import utcnow
 
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from airflow_video_providers.models import VideoModel
     from airflow_video_providers.operators.arguments import BuysVideo
     from airflow_video_providers.operators.generate import GenerateVideoOperator
+
+
+def identity_of(context: Context) -> Identity:
+    """Who buys: the task instance, never its try."""
+    ti = context["ti"]
+    return Identity(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
 
 
 def rendered_request(task: BuysVideo) -> VideoModel:
@@ -127,7 +133,6 @@ def buy(
             status_route=settings.status_route,
             allowance=Guard(task.model, order.cost, order.limits, budget, switch=refuse_to_buy),
             keeps=keeps,
-            run=run_of(context),
             stands=lambda job: ledger is not None and ledger.refused_file(job) is not None,
         )
     finally:
@@ -147,15 +152,11 @@ def _look(job: VideoJob) -> VideoJob:
     """
     hook = VideoHook.for_model(job.model, job.conn_id)
     try:
-        seen = hook.status(job)
+        return believed(job, hook.status, now=utcnow, sleep=time.sleep, reconnect=hook.reconnect)
     except InvalidRequestError as wrong:
         raise wrong.about(job) from wrong.__cause__
     finally:
         hook.close()
-    young = job.submitted_at is not None and utcnow() < job.submitted_at + GRACE
-    if seen.status is JobStatus.EXPIRED and young:  # the vendor's store may lag behind its submit
-        return seen.but(status=JobStatus.UNKNOWN)
-    return seen
 
 
 @dataclass(frozen=True)

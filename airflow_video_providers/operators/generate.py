@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow_video_providers.exceptions import (
     JobErroredError,
     JobTimeoutError,
+    OutputExpiredError,
     VideoProviderError,
 )
 from airflow_video_providers.hooks.retries import fail, made_while_running
@@ -117,12 +118,9 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Read the trigger's event, and land what is finished."""
-        from airflow_video_providers.hooks.waiting import finished_job, job_of_event
-        from airflow_video_providers.operators.bookkeeping import repair_receipt
+        from airflow_video_providers.hooks.waiting import finished_job
 
         try:
-            if (job := job_of_event(event)) is not None:
-                repair_receipt(job, context, self.log)
             return self._land(finished_job(event, None, self.log, self._sleep), context)
         except VideoProviderError as error:
             self._fail(error, context)
@@ -173,7 +171,8 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
             from airflow_video_providers.operators.buying import may_buy_again
 
             error.retryable = may_buy_again(self, context, error)
-        from airflow_video_providers.operators.bookkeeping import note_ending
+        if isinstance(error, OutputExpiredError):
+            from airflow_video_providers.operators.delivery import lose
 
-        note_ending(error, self.known_job, context, self.log)
+            lose(error, self, context)
         fail(self, error)

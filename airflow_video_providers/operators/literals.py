@@ -81,13 +81,13 @@ def check_arguments(task: Any) -> None:
         check_output_path(path)
 
 
-def check_landing(key_template: Any, verify: Any, media_types: Any) -> None:
+def check_landing(key_template: Any, verify: Any, media_types: Any, encryption: Any) -> None:
     """What can be checked of a landing.
 
     :raises InvalidRequestError: the layout names a part that there is not, or could put two clips in one place; there
         is no such way to verify, or no such type.
     """
-    given = {"key_template": key_template, "verify": verify, "media_types": media_types}
+    given = {"key_template": key_template, "verify": verify, "media_types": media_types, "encryption": encryption}
     options = {name: value for name, value in given.items() if value is not None and not comes_later(value)}
     if options != {"verify": "container"}:
         from airflow_video_providers.landing import Landing

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_video_providers import catalogue
 from airflow_video_providers.exceptions import InvalidRequestError, OutputMissingError
 from airflow_video_providers.hooks.waiting import tell_outcome
+from airflow_video_providers.landing.spool import private_directory
 from airflow_video_providers.ledger.records import digest
 from airflow_video_providers.models import comes_later
-from airflow_video_providers.operators.bookkeeping import identity_of
-from airflow_video_providers.operators.buying import buy
+from airflow_video_providers.operators.buying import buy, identity_of
 from airflow_video_providers.operators.delivery import check_before_purchase, deliver
 from airflow_video_providers.vendors.base import Vendor
 
@@ -47,8 +47,7 @@ def generate_now(task: GenerateVideoOperator, context: Context) -> dict[str, Any
     :raises SubmissionOutcomeUnknownError: the call was interrupted after it was sent; it may be charged.
     :raises OutputMissingError: an earlier try was charged, and its file is not on this worker.
     """
-    folder = Path(tempfile.gettempdir(), "airflow-video-providers")
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder = Path(private_directory("airflow-video-providers"))
     identity = identity_of(context)
 
     def kept_as(job: VideoJob) -> Path:

@@ -128,6 +128,9 @@ class DownloadVideoOperator(LandsVideo):
     :param extra_manifest: Anything else the manifest shall hold, for example the prompt. Templated.
     :param download_user_agent: What the file host is told who asks, where it refuses programs with 403; for example
         ``"Mozilla/5.0"``. Default: ``download_user_agent`` of the connection's extra, or this package's name.
+    :param encryption: What S3 is told with each upload: ``ServerSideEncryption`` (for example ``"aws:kms"``),
+        ``SSEKMSKeyId``, ``SSEKMSEncryptionContext``, ``BucketKeyEnabled``. Default: as the bucket's owner has set it up.
+        Templated.
     :param source_paths: Keep the path of each output's address in the manifest, not only its host. Default False:
         some vendors' files are public to whoever knows the path.
     :raises OutputExpiredError: the output is lost: the vendor says so again and again, or its documented retention is

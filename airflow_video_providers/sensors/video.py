@@ -109,7 +109,7 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
         except AirflowSensorTimeout as late:
             self._time_out(late)
         except VideoProviderError as error:
-            self._fail(error, context)
+            fail(self, error)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """One look at the job."""
@@ -120,16 +120,16 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
                 self._waiting.hook.close()  # the next look comes from another process
             return PokeReturnValue(is_done=job is not None, xcom_value=job and self._finish(job))
         except VideoProviderError as error:
-            self._fail(error, context)
+            fail(self, error)
 
-    def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
+    def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:  # noqa: ARG002 # Airflow's signature
         """Read the trigger's event, and a finished job's result from the vendor."""
         from airflow_video_providers.hooks.waiting import finished_job
 
         try:
             return self._finish(finished_job(event, self._job(), self.log, self._sleep))
         except VideoProviderError as error:
-            self._fail(error, context)
+            fail(self, error)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Airflow's own limit on the trigger speaks of a trigger; say what it means for the job."""
@@ -157,7 +157,7 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
     def _begin(self, context: Context | None) -> Waiting:
         from airflow_video_providers.hooks.waiting import Waiting
 
-        waiting = Waiting(
+        return Waiting(
             self._job(),
             timeout=self.timeout,
             started=context["ti"].get_first_reschedule_date(context) if self.reschedule and context else None,
@@ -165,11 +165,6 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
             log=self.log,
             sleep=self._sleep,
         )
-        if context is not None and waiting.job.receipt_due is not None:
-            from airflow_video_providers.operators.bookkeeping import repair_receipt
-
-            repair_receipt(waiting.job, context, self.log)
-        return waiting
 
     def _defer(self, waiting: Waiting) -> NoReturn:
         from airflow_video_providers.triggers.video import VideoJobTrigger
@@ -195,12 +190,6 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
         self.known_job = job
         tell_outcome(job, self.log)
         return job.to_dict()
-
-    def _fail(self, error: VideoProviderError, context: Context) -> NoReturn:
-        from airflow_video_providers.operators.bookkeeping import note_ending
-
-        note_ending(error, None, context, self.log)
-        fail(self, error)
 
     def _time_out(self, late: AirflowSensorTimeout) -> NoReturn:
         if isinstance(late, VideoProviderError):

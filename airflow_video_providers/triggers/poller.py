@@ -204,8 +204,6 @@ class Poller:
 
     def _pause(self, waiting: _Waiting, verdict: Verdict) -> float:
         shortest, _ = self._bounds
-        if verdict.reconnect:
-            return 0.0
         if verdict.pause is not None:
             return self._timing.spread(max(verdict.pause, shortest))
         if waiting.interval is not None:

@@ -1,42 +1,30 @@
-"""Reading what vendors answer: ids, status words, addresses, times and reasons, in any of their spellings.
+"""Reading what vendors answer: reasons, times and pauses, in any of their spellings.
 
 Pure functions over :class:`Answer`; the documents contradict one another, so each reader is tolerant in
-form and strict in meaning: a word that nobody knows is ``unknown``, never a guess.
+form and strict in meaning. Where ids, status words and outputs stand is in :mod:`.shapes`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cached_property
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
-from pydantic_core import from_json
-
-from airflow_video_providers.jobs import JobStatus
+from airflow_video_providers.border import LONGEST_TEXT, json_object, printable
 from airflow_video_providers.redact import public_text
 
-#: Words of the vendors and of their like, after :func:`_normalised`.
-_WORDS: dict[JobStatus, str] = {
-    JobStatus.QUEUED: "queued queue in_queue pending waiting submitted accepted scheduled throttled starting created",
-    JobStatus.RUNNING: "processing running in_progress generating dreaming rendering started retrying",
-    JobStatus.SUCCEEDED: "completed complete succeeded succeed success done ready finished",
-    JobStatus.FAILED: "failed failure rejected nsfw blocked",
-    JobStatus.ERROR: "error system_error internal_error",
-    JobStatus.CANCELLED: "cancelled canceled cancel aborted deleted",
-    JobStatus.EXPIRED: "expired timeout timed_out not_found",
-}
-_STATUS_BY_WORD = {word: status for status, words in _WORDS.items() for word in words.split()}
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-_ID_KEYS = ("request_id", "requestId", "id", "task_id", "prediction_id")
 _REASON_KEYS = ("message", "error", "detail", "msg")
-_LONGEST_EXCERPT = 200
 #: No wait that a vendor asks for is taken to be longer, so that it fits every clock it gets to.
 _LONGEST_WAIT = 86_400.0
+#: How Azure's API Management, which two of the vendors use, says it: "Try again in 7 seconds", "replenished in 01:02:03".
+_IN_WORDS = re.compile(r"\bin (?:(?:(\d{1,3})\.)?(\d{1,2}):(\d\d):(\d\d)|(\d{1,6}) ?s(?:ec|\b))", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -48,6 +36,24 @@ class Answer:
     content: bytes
 
     @property
+    def is_page(self) -> bool:
+        """Is it a page for people? Then a proxy or a firewall on the way has answered, and not the vendor's API."""
+        headers = self.headers
+        if "cf-mitigated" in headers or "x-amzn-waf-action" in headers:
+            return True
+        start = self.content[:200].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+        is_html = headers.get("content-type", "").lower().startswith(("text/html", "application/xhtml"))
+        return self.body is None and (is_html or start.startswith((b"<", b"error code: 1")))
+
+    def file(self) -> str | None:
+        """What file it is, where it is one instead of an answer about one."""
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        is_video = self.content[4:8] == b"ftyp" or self.content.startswith(b"\x1aE\xdf\xa3")
+        if not is_video and not kind.startswith(("video/", "image/")):
+            return None
+        return f"the file itself ({printable(kind, 40) or 'without a type'}, {len(self.content)} bytes), and no address"
+
+    @property
     def ok(self) -> bool:
         """Is it a 2xx?"""
         return 200 <= self.status < 300
@@ -55,17 +61,14 @@ class Answer:
     @cached_property
     def body(self) -> dict[str, Any] | None:
         """The JSON object it holds; None for anything else."""
-        try:
-            parsed = from_json(self.content)
-        except ValueError:
-            return None
-        return parsed if isinstance(parsed, dict) else None
+        return json_object(self.content, self.headers.get("content-type"))
 
     def reason(self) -> str:
         """The vendor's own words, cut to a line."""
         body = self.body
-        words = _words_in(body) if body else self.content[: 4 * _LONGEST_EXCERPT].decode("utf-8", "replace")
-        return cut(words)
+        if body:
+            return cut(_words_in(body))
+        return self.file() or cut(self.content[: 4 * LONGEST_TEXT].decode("utf-8", "replace"))
 
     def retry_after(self, now: datetime) -> float | None:
         """Seconds the vendor asks to wait. Segmind names the moment instead, in a header of its own."""
@@ -73,14 +76,20 @@ class Answer:
         seconds = _seconds(value)
         if seconds is None:
             moment = _http_date(value) or timestamp(self.headers.get("x-rate-limit-reset-at-utc"))
-            seconds = max(0.0, (moment - now).total_seconds()) if moment else None
+            seconds = max(0.0, (moment - now).total_seconds()) if moment else self._wait_in_words()
         return None if seconds is None else min(seconds, _LONGEST_WAIT)
+
+    def _wait_in_words(self) -> float | None:
+        found = _IN_WORDS.search(self.reason())
+        if found is None:
+            return None
+        days, hours, minutes, seconds, plain = (int(part or 0) for part in found.groups())
+        return float(plain or ((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 
 
 def cut(text: str) -> str:
     """One line, short enough for a log and fit for it: the signatures in its addresses are left out."""
-    line = " ".join(public_text(text[: 100 * _LONGEST_EXCERPT]).split())
-    return line if len(line) <= _LONGEST_EXCERPT else line[: _LONGEST_EXCERPT - 3] + "..."
+    return printable(public_text(text[: 100 * LONGEST_TEXT]))
 
 
 def _words_in(value: Any) -> str:
@@ -96,55 +105,6 @@ def reason_in(body: Mapping[str, Any]) -> str | None:
     """Why a job failed, in the vendor's words."""
     words = [_words_in(body[key]) for key in ("error", "message", "detail") if body.get(key)]
     return cut(words[0]) if words else None
-
-
-def _normalised(word: str) -> str:
-    return word.strip().casefold().replace(" ", "_").replace("-", "_")
-
-
-def find_id(body: Mapping[str, Any] | None) -> str | None:
-    """The request id under any of the names the documents and their like use."""
-    for key in _ID_KEYS:
-        value = (body or {}).get(key)
-        if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
-            return str(value).strip()
-    return None
-
-
-def find_status(body: Mapping[str, Any] | None) -> tuple[JobStatus, str] | None:
-    """Our status and the vendor's own word; None where the body names no status at all."""
-    word = (body or {}).get("status") or (body or {}).get("task_status")
-    if not isinstance(word, str) or not word.strip():
-        return None
-    return _STATUS_BY_WORD.get(_normalised(word), JobStatus.UNKNOWN), cut(word)
-
-
-def find_urls(body: Mapping[str, Any] | None, paths: Iterable[str]) -> list[str]:
-    """The output addresses at the first dotted path that holds any, in order and without repeats."""
-    for path in paths:
-        value: Any = body
-        for key in path.split("."):
-            value = value.get(key) if isinstance(value, Mapping) else None
-        if urls := list(dict.fromkeys(_urls(value))):
-            return urls
-    return []
-
-
-def _urls(value: Any) -> list[str]:
-    if isinstance(value, str):
-        if value.lstrip()[:1] in ("[", "{"):  # Segmind's "output" may be JSON inside a string
-            try:
-                return _urls(from_json(value))
-            except ValueError:
-                return []
-        try:
-            parts = urlsplit(value.strip())
-        except ValueError:  # no address at all, such as "http://["
-            return []
-        return [value.strip()] if parts.scheme in ("http", "https") and parts.netloc else []
-    if isinstance(value, Mapping):
-        return _urls(value.get("url"))
-    return [url for item in value for url in _urls(item)] if isinstance(value, list) else []
 
 
 def timestamp(value: object) -> datetime | None:

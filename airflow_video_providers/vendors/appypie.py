@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from airflow_video_providers.jobs import JobStatus, VideoJob
 from airflow_video_providers.models import Text, VideoModel, optional, required
-from airflow_video_providers.vendors.answers import cut, find_urls
+from airflow_video_providers.vendors.answers import cut
 from airflow_video_providers.vendors.base import Flow, Vendor
+from airflow_video_providers.vendors.shapes import find_urls
 
 if TYPE_CHECKING:
     import httpx
@@ -23,6 +24,7 @@ class AppyPie(Vendor):
     base_url = "https://gateway.appypie.com"
     documentation = "https://www.appypie.com/endpoint/docs/mochi-1"
     key_header = "Ocp-Apim-Subscription-Key"
+    id_paths = ("requestId", "request_id")
     output_paths = ("video_url",)
     charged = {JobStatus.SUCCEEDED: "yes"}
     poll_seconds = (10.0, 30.0)

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import httpx
 
+from airflow_video_providers.border import MOST_OUTPUTS
 from airflow_video_providers.exceptions import (
     Charged,
     InvalidRequestError,
@@ -23,13 +24,22 @@ from airflow_video_providers.exceptions import (
     VendorUnavailableError,
 )
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.vendors.answers import Answer, cut, find_id, find_status, find_urls, reason_in, timestamp
+from airflow_video_providers.vendors.answers import Answer, cut, reason_in, timestamp
 from airflow_video_providers.vendors.refusals import (
     not_accepted,
     outcome_unknown,
     status_refused,
     submit_refused,
     unavailable,
+)
+from airflow_video_providers.vendors.shapes import (
+    find_ids,
+    find_status,
+    find_urls,
+    hints,
+    id_at,
+    names_in,
+    search_urls,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +55,8 @@ SUBMIT_PATIENCE = timedelta(seconds=120)
 #: How many addresses a vendor's object keeps as httpx has read them: to read one takes longer than to build the rest
 #: of a request, and a job that waits is asked for at the same address each time. A full store takes about 15 MiB.
 _ADDRESSES = 16_384
+#: The code of a refusal that a firewall's page may bear: the only one of them that is not repeated within a try.
+_PAGE = 403
 _HEADERS = httpx.Headers({"Accept": "application/json", "Cache-Control": "no-cache"})
 
 
@@ -59,6 +71,9 @@ class Vendor:
     :cvar id: Connection type and first half of the model ids.
     :cvar base_url: The vendor's own address; a connection's host replaces it.
     :cvar key_header: The header that carries the API key, and ``key_prefix`` what stands before it there.
+    :cvar id_paths: Where in a body the job's own id stands, in the answer to a submit and in a status; the first that
+        holds one counts. Empty: a submit takes what can be nothing else, and a status may be about any job.
+    :cvar words: What its own status words mean, where :mod:`.words` does not know them or means something else.
     :cvar output_paths: Where in a body the output addresses stand; the first that holds any counts.
     :cvar charged: What a final state means for the bill; a state that is not named is ``"unknown"``.
     :cvar no_credits: HTTP codes that mean an empty account.
@@ -70,6 +85,7 @@ class Vendor:
 
     :param base_url: The address to use instead of the vendor's own.
     :param status_route: ``"legacy"`` for an older status call, where the vendor has one.
+    :param paths: Other paths of submit calls than the models' own, by model id.
     :param now: The clock.
     """
 
@@ -79,6 +95,8 @@ class Vendor:
     documentation: ClassVar[str] = ""
     key_header: ClassVar[str]
     key_prefix: ClassVar[str] = ""
+    id_paths: ClassVar[tuple[str, ...]] = ()
+    words: ClassVar[Mapping[str, JobStatus]] = {}
     output_paths: ClassVar[tuple[str, ...]] = ()
     charged: ClassVar[Mapping[JobStatus, Charged]] = {}
     no_credits: ClassVar[frozenset[int]] = frozenset({402})
@@ -89,7 +107,12 @@ class Vendor:
     status_routes: ClassVar[tuple[str, ...]] = ("default",)
 
     def __init__(
-        self, base_url: str | None = None, *, status_route: str = "default", now: Callable[[], datetime] = utcnow
+        self,
+        base_url: str | None = None,
+        *,
+        status_route: str = "default",
+        paths: Mapping[str, str] | None = None,
+        now: Callable[[], datetime] = utcnow,
     ) -> None:
         if status_route not in self.status_routes:
             allowed = ", ".join(self.status_routes)
@@ -102,6 +125,7 @@ class Vendor:
             )
         self.url = (base_url or self.base_url).rstrip("/")
         self.status_route = status_route
+        self.paths = paths or {}
         self.now = now
         self._address = lru_cache(_ADDRESSES)(httpx.URL)
 
@@ -129,7 +153,7 @@ class Vendor:
         :raises VendorError: the vendor refused, or was not reached in several tries with two minutes of pauses
             between them; nothing was charged.
         """
-        call = self.call("POST", request.path, json={**request.body(), **(extra_fields or {})})
+        call = self.call("POST", self.path_of(request), json={**request.body(), **(extra_fields or {})})
         return (yield from self.pay(request, call, self._bought))
 
     def generate(
@@ -168,6 +192,10 @@ class Vendor:
         """A request below the base URL. The client adds the key; no address from an answer gets here."""
         return httpx.Request(method, self._address(f"{self.url}{path}"), headers=_HEADERS, json=json)
 
+    def path_of(self, request: VideoModel) -> str:
+        """Where a model is bought: the connection's own path for it, or what its documents say."""
+        return self.paths.get(request.id, request.path)
+
     @staticmethod
     def in_path(request_id: str) -> str:
         """An id as one segment of a path, whatever characters it holds."""
@@ -201,7 +229,7 @@ class Vendor:
                 if answer.ok and (job := bought(request, sent_at, answer)):
                     return job
                 refusal = submit_refused(self, request, answer)
-                if not isinstance(refusal, RateLimitedError | VendorUnavailableError):
+                if not isinstance(refusal, RateLimitedError | VendorUnavailableError) or refusal.http_status == _PAGE:
                     raise refusal
             # Never sooner than the vendor asks, and never at its pace: "retry after 1" for ever was 121 POSTs a try.
             wait = max(pause, refusal.retry_after or 0.0)
@@ -221,22 +249,42 @@ class Vendor:
     def read_job(self, job: VideoJob, answer: Answer) -> VideoJob:
         """The job as the answer describes it."""
         # A gateway's own 5xx may hold {"status": "error"}: that is no news of the job.
-        described = find_status(answer.body) if answer.ok or answer.status in self.failure_codes else None
-        status, word = described or self.unlabelled(answer, job)
+        told = answer.ok or answer.status in self.failure_codes
+        if told or answer.status == 404:
+            self._refuse_another(job, answer)
+        status, word = (find_status(answer.body, self.words) if told else None) or self.unlabelled(answer, job)
         body = answer.body or {}
-        outputs = find_urls(body, self.output_paths) if status is JobStatus.SUCCEEDED else []
+        done = status is JobStatus.SUCCEEDED
+        urls = (find_urls(body, self.output_paths) or search_urls(body)) if done else []
+        instead = names_in(body) if done and not urls else None
+        if len(urls) > MOST_OUTPUTS:
+            urls, instead = [], f"{len(urls)} addresses, of which {MOST_OUTPUTS} would be read"
         output = body.get("output")
-        media_type = output.get("media_type") if isinstance(output, dict) else None
+        media_types = hints(output.get("media_type") if isinstance(output, dict) else None, len(urls))
+        submitted_at = job.submitted_at or timestamp(body.get("created_at"))
         return job.but(
             status=status,
             vendor_status=word,
-            submitted_at=job.submitted_at or timestamp(body.get("created_at")),
+            submitted_at=submitted_at,
+            expires_at=job.expires_at or self._forgotten_at(submitted_at),
             completed_at=timestamp(body.get("completed_at")) or job.completed_at,
             charged=self.charged.get(status, "unknown") if status.terminal else job.charged,
-            error=reason_in(body) if status.terminal and status is not JobStatus.SUCCEEDED else None,
-            outputs=tuple(VideoOutput(url=url, media_type=media_type) for url in outputs),
+            error=reason_in(body) if status.terminal and not done else None,
+            outputs=tuple(VideoOutput(url=url, media_type=kind) for url, kind in zip(urls, media_types, strict=True)),
+            instead_of_outputs=instead,
             remaining_credits=self.credits_left(answer) or job.remaining_credits,
         )
+
+    def _refuse_another(self, job: VideoJob, answer: Answer) -> None:
+        named = id_at(answer.body, self.id_paths)
+        if named is not None and named.casefold() != job.request_id.strip().casefold():
+            raise unavailable(self, job, f"{self.title} answered about another job ({cut(named)}).", answer.status)
+
+    def _forgotten_at(self, submitted_at: datetime | None) -> datetime | None:
+        try:
+            return submitted_at + self.retention if submitted_at and self.retention else None
+        except OverflowError:  # a vendor's own time, in the year 9999
+            return None
 
     def unlabelled(self, answer: Answer, job: VideoJob) -> tuple[JobStatus, str]:
         """What an answer without a status word means for the job.
@@ -265,17 +313,18 @@ class Vendor:
         return f"{self.title} answered and did not refuse the key. Nothing was spent."
 
     def _bought(self, request: VideoModel, sent_at: datetime, answer: Answer) -> VideoJob | None:
-        request_id = find_id(answer.body)
-        if request_id is None:
+        ids = find_ids(answer.body, self.id_paths)
+        if len(ids) != 1:
             return None
-        status, word = find_status(answer.body) or (JobStatus.QUEUED, None)
+        (request_id,) = ids
+        status, word = find_status(answer.body, self.words) or (JobStatus.QUEUED, None)
         return VideoJob(
             model=request.id,
             request_id=request_id,
             status=status,
             vendor_status=word,
             submitted_at=sent_at,
-            expires_at=sent_at + self.retention if self.retention else None,
+            expires_at=self._forgotten_at(sent_at),
             status_route=self.status_route,
             remaining_credits=self.credits_left(answer),
         )

@@ -31,6 +31,7 @@ class Pixazo(Vendor):
     base_url = "https://gateway.pixazo.ai"
     documentation = "https://www.pixazo.ai/models"
     key_header = "Ocp-Apim-Subscription-Key"
+    id_paths = ("request_id", "requestId")
     output_paths = ("output.media_url", "video_url")
     # ERROR is documented as not charged; about FAILED the documents say nothing.
     charged = {JobStatus.SUCCEEDED: "yes", JobStatus.ERROR: "no"}

@@ -7,10 +7,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from airflow_video_providers.border import header, plain_id, printable
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
 from airflow_video_providers.models import Number, Text, VideoModel, optional, required
-from airflow_video_providers.vendors.answers import find_urls
 from airflow_video_providers.vendors.base import Flow, Vendor
+from airflow_video_providers.vendors.shapes import find_urls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     import httpx
 
     from airflow_video_providers.vendors.answers import Answer
+
+#: Of what the account has left, in characters.
+_LONGEST_FIGURE = 40
 
 
 class Segmind(Vendor):
@@ -29,6 +33,7 @@ class Segmind(Vendor):
     base_url = "https://api.segmind.com"
     documentation = "https://www.segmind.com/models/mochi-1/api"
     key_header = "x-api-key"
+    id_paths = ("request_id",)
     output_paths = ("video.url", "video", "output", "video_url", "url", "images")
     charged = {JobStatus.SUCCEEDED: "yes"}
     no_credits = frozenset({402, 406})
@@ -46,7 +51,10 @@ class Segmind(Vendor):
             return seen
         # The result lives in a call of its own and is forgotten soon: fetch it now.
         result = self.call("GET", f"/v2/requests/{self.in_path(job.request_id)}")
-        fetched = self.read_job(seen, (yield from self.ask(result, job)))
+        answer = yield from self.ask(result, job)
+        if answer.ok and answer.body is None and (file := answer.file()):
+            return seen.but(instead_of_outputs=file)
+        fetched = self.read_job(seen, answer)
         if fetched.status is JobStatus.EXPIRED:
             return fetched.but(charged=seen.charged)  # the result is forgotten, the bill is not
         return seen if fetched.status is JobStatus.UNKNOWN else fetched
@@ -58,26 +66,30 @@ class Segmind(Vendor):
         return super().unlabelled(answer, job)
 
     def credits_left(self, answer: Answer) -> str | None:
-        header = answer.headers.get("x-remaining-credits")
         metrics = (answer.body or {}).get("metrics")
-        left = header or (metrics.get("remaining_credits") if isinstance(metrics, dict) else None)
-        return None if left is None else str(left)
+        told = metrics.get("remaining_credits") if isinstance(metrics, dict) else None
+        number = str(told) if isinstance(told, str | int | float) and not isinstance(told, bool) else ""
+        return (
+            header(answer.headers, "x-remaining-credits", _LONGEST_FIGURE) or printable(number, _LONGEST_FIGURE) or None
+        )
 
     def generate(self, request: VideoModel, extra_fields: Mapping[str, Any] | None = None) -> Flow[VideoJob]:
         """The v1 call. Interrupted after sending, it leaves a bill and no id."""
-        path = request.path.replace("/v2/", "/v1/", 1)
+        path = self.path_of(request).replace("/v2/", "/v1/", 1)
         call = self.call("POST", path, json={**request.body(), **(extra_fields or {})})
+        call.headers["Accept"] = "*/*"  # it answers with a video
         return (yield from self.pay(request, call, self._generated))
 
     def _generated(self, request: VideoModel, sent_at: datetime, answer: Answer) -> VideoJob | None:
         # The documents promise a video, call it an image, and newer samples read JSON: trust none of them.
         urls = find_urls(answer.body, self.output_paths)
         kind = answer.headers.get("content-type", "").lower()
+        named = answer.headers.get("x-request-id", "").strip()
         if not urls and not kind.startswith(("video/", "image/", "application/octet-stream")):
             return None
         return VideoJob(
             model=request.id,
-            request_id=answer.headers.get("x-request-id") or f"v1-{uuid4()}",
+            request_id=named if plain_id(named) else f"v1-{uuid4()}",
             status=JobStatus.SUCCEEDED,
             submitted_at=sent_at,
             completed_at=self.now(),

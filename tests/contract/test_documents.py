@@ -99,7 +99,9 @@ def outcome(fact: dict[str, Any]) -> VideoJob | VideoProviderError:
     try:
         if fact["to"] == "submit":
             return client.submit(request(model))
-        return client.status(job(vendor, model=model, status_route=fact.get("status_route", "default")))
+        named = (fact.get("body") or {}).get("request_id", "r-1")
+        route = fact.get("status_route", "default")
+        return client.status(job(vendor, model=model, request_id=named, status_route=route))
     except VideoProviderError as error:
         return error
 

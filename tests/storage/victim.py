@@ -20,7 +20,7 @@ def run(environment: dict[str, str], job: dict[str, Any], where: str, moment: st
     from airflow_video_providers.jobs import VideoJob
     from airflow_video_providers.landing import landing, placing, received
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     if moment == "download":

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from airflow_video_providers.exceptions import InvalidRequestError
 from airflow_video_providers.jobs import JobStatus, public_text, read_job
-from airflow_video_providers.vendors.answers import (
-    Answer,
-    cut,
-    find_id,
+from airflow_video_providers.vendors.answers import Answer, cut, reason_in, timestamp
+from airflow_video_providers.vendors.shapes import (
+    find_ids,
     find_status,
     find_urls,
-    reason_in,
-    timestamp,
+    hints,
+    names_in,
+    search_urls,
 )
 
 NOW = datetime(2026, 5, 22, 13, 0, tzinfo=UTC)
@@ -34,26 +34,40 @@ def said(body, status=200, **headers):
 WORDS = {
     "queued": [
         "QUEUED", "queued", "queue", "IN_QUEUE", "in-queue", "In Queue", "pending", "waiting", "submitted", "accepted",
-        "scheduled", "throttled", "starting", "created",
+        "scheduled", "throttled", "starting", "created", "Preparing", "Queueing", "queuing", "SUSPENDED", "InQueue",
+        "Initializing", "NOT_STARTED", "TASK_STATUS_QUEUED",
     ],
     "running": [
         "PROCESSING", "processing", "running", "in_progress", "IN-PROGRESS", "In Progress", "generating", "dreaming",
-        "rendering", "started", "retrying",
+        "rendering", "started", "retrying", "InProgress", "inprogress", "in progress", "Post_processing", "post-processing",
+        "PostProcessing", "Processing...", "processing 45%", "PROCESSING (7.5 %)", "JobStateRunning", "\uff32unning",
+        "Uploading", "EXECUTING",
     ],
     "succeeded": [
         "COMPLETED", "completed", " completed\n", "complete", "succeeded", "succeed", "Success", "done", "ready", "finished",
+        "TASK_STATUS_SUCCEED", "Successful",
     ],
-    "failed": ["FAILED", "failed", "failure", "rejected", "nsfw", "blocked"],
+    "failed": [
+        "FAILED", "failed", "failure", "rejected", "nsfw", "blocked", "Fail", "FAIL", "Moderated", "Content Moderated",
+        "content-filtered", "Unsuccessful",
+    ],
     "error": ["ERROR", "error", "system_error", "system error", "internal_error"],
-    "cancelled": ["cancelled", "canceled", "CANCELED", "cancel", "aborted", "deleted"],
+    "cancelled": ["cancelled", "canceled", "CANCELED", "cancel", "aborted", "deleted", "task_status_canceled"],
     "expired": ["expired", "timeout", "timed_out", "timed out", "NOT_FOUND", "not found"],
-    "unknown": ["HALTED", "almost done", "COMPLETE!", "un-failed", "完成"],
+    "unknown": ["HALTED", "almost done", "COMPLETE!", "un-failed", "完成", "100%", "...", "_", "completed with errors", "not failed"],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("word", "status"), [(word, status) for status, words in WORDS.items() for word in words])
 def test_every_word_for_a_status_is_known_in_any_spelling_and_kept(word, status):
     assert find_status({"status": word}) == (JobStatus(status), word.strip())
+
+
+def test_a_vendors_own_words_come_before_the_words_that_all_share():
+    own = {"Ready to Run": JobStatus.QUEUED, "READY": JobStatus.RUNNING}
+    assert find_status({"status": "ready-to-run"}, own) == (JobStatus.QUEUED, "ready-to-run")
+    assert find_status({"status": "Ready"}, own) == (JobStatus.RUNNING, "Ready")
+    assert find_status({"status": "Done"}, own) == (JobStatus.SUCCEEDED, "Done")
 
 
 def test_the_table_above_lists_every_status():
@@ -82,21 +96,44 @@ def test_an_endless_status_word_is_cut():
 
 @pytest.mark.parametrize("key", ["request_id", "requestId", "id", "task_id", "prediction_id"])
 def test_an_id_is_found_under_every_name_it_has(key):
-    assert find_id({key: "r-1"}) == "r-1"
-    assert find_id({key: 17}) == "17"
-    assert find_id({key: " r-1 "}) == "r-1"
-
-
-def test_the_documented_name_of_an_id_comes_first_and_an_empty_one_does_not_count():
-    assert find_id({"id": "other", "request_id": "r-1"}) == "r-1"
-    assert find_id({"request_id": "", "requestId": "r-2"}) == "r-2"
+    for body, found in [({key: "r-1"}, "r-1"), ({key: 17}, "17"), ({key: " r-1 "}, "r-1")]:
+        assert find_ids(body, ()) == {found: key}
+        assert find_ids({"data": body}, ()) == {found: f"data.{key}"}
 
 
 @pytest.mark.parametrize(
-    "body", [None, {}, {"id": None}, {"id": ""}, {"id": True}, {"id": 1.5}, {"id": ["r"]}, {"uuid": "r"}]
+    ("body", "declared", "ids"),
+    [
+        # the vendor says where it stands
+        ({"id": "other", "request_id": "r-1"}, ("request_id",), ["r-1"]),
+        ({"request_id": "http-1", "data": {"task_id": "t-1"}}, ("data.task_id",), ["t-1"]),
+        (
+            {"request_id": "http-1", "output": {"task_id": "t-1", "task_status": "PENDING"}},
+            ("output.task_id",),
+            ["t-1"],
+        ),
+        ({"request_id": "", "requestId": "r-2"}, ("request_id", "requestId"), ["r-2"]),
+        # it does not, or it stands elsewhere: what can be nothing else
+        ({"id": "r-1"}, ("request_id",), ["r-1"]),
+        ({"id": "r-1", "task_id": "r-1"}, (), ["r-1"]),
+        ({"data": [{"task_id": "t-1"}]}, (), ["t-1"]),
+        # two readings are none
+        ({"id": "log-1", "data": {"task_id": "t-1"}}, ("request_id",), ["log-1", "t-1"]),
+        ({"request_id": "http-1", "data": {"task_id": "t-1"}}, (), ["http-1", "t-1"]),
+        ({"request_id": "http-1", "output": {"task_id": "t-1"}}, (), ["http-1", "t-1"]),
+        ({"request_id": "a", "requestId": "b"}, (), ["a", "b"]),
+    ],
+)
+def test_an_id_is_where_the_vendor_says_and_two_readings_are_both_named(body, declared, ids):
+    assert list(find_ids(body, declared)) == ids
+
+
+@pytest.mark.parametrize(
+    "body",
+    [None, {}, {"id": None}, {"id": ""}, {"id": True}, {"id": 1.5}, {"id": ["r"]}, {"uuid": "r"}, {"id": 10**5000}],
 )
 def test_what_is_no_id_is_not_taken_for_one(body):
-    assert find_id(body) is None
+    assert find_ids(body, ("id",)) == {}
 
 
 # Output addresses.
@@ -339,3 +376,73 @@ def test_only_a_json_object_is_a_body(content):
 )
 def test_a_2xx_is_an_acceptance(code, ok):
     assert said({}, code).ok is ok
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"output": A},
+        {"output": [A]},
+        {"output": {"url": A}},
+        {"output": {"video": {"url": A}}},
+        {"output": {"video": A}},
+        {"output": {"media_url": A}},
+        {"output": {"videos": [{"url": A}]}},
+        {"output": [{"video": {"url": A}}]},
+        {"output": json.dumps([A])},
+        {"outputs": [{"url": A}]},
+        {"video": {"url": A}},
+        {"video.url": A},
+        {"output.video.url": A},
+        {"video_url": A},
+        {"videos": [A]},
+        {"data": {"task_result": {"videos": [{"id": "v", "url": A, "duration": "5"}]}}},
+        {"data": {"output": {"url": A}, "input": {"image_url": B}}},
+        {"result": A},
+        {"output": {"thumbnail_url": B, "video": {"url": A, "cover_url": B}}},
+    ],
+    ids=json.dumps,
+)
+def test_the_outputs_of_a_finished_job_are_found_in_every_shape_that_is_known(body):
+    assert search_urls(body) == [A]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {}, {"url": A}, {"status_url": A}, {"polling_url": A}, {"response_url": A}, {"input": {"video": {"url": A}}},
+        {"image_url": A}, {"output": {"thumbnail": A}}, {"output": None}, {"output": 7}, {"video": {}}, {"output": [[]]},
+    ],
+    ids=json.dumps,
+)  # fmt: skip
+def test_an_address_of_something_else_is_no_output(body):
+    assert search_urls(body) == []
+
+
+@pytest.mark.parametrize(
+    ("told", "each"),
+    [
+        ("video/mp4", ["video/mp4"] * 2),
+        (["video/mp4", "video/webm"], ["video/mp4", "video/webm"]),
+        (["video/mp4"], ["video/mp4", None]),
+        (["video/mp4", {"a": 1}], ["video/mp4", None]),
+        (None, [None, None]), (7, [None, None]), ({"a": 1}, [None, None]), ([], [None, None]), ("", [None, None]),
+        ("x" * 1000, [None, None]), ("video/\x00mp4", [None, None]), ([["video/mp4"]], [None, None]),
+    ],
+)  # fmt: skip
+def test_a_hint_is_text_or_nothing_and_a_list_holds_one_for_each_output(told, each):
+    assert hints(told, 2) == each
+
+
+def test_the_names_of_an_answer_are_named_without_its_values_and_without_end():
+    assert names_in({"status": "COMPLETED", "output": {"film": A, "size": 7}, "empty": {}}) == (
+        "status, output.film, output.size, empty"
+    )
+    assert names_in({}) == names_in(None) == "nothing"
+    odd = names_in(
+        {"a\x1b[31m\u202e\n" + "x" * 1000: A, **{f"k{n}": {f"j{m}": 1 for m in range(99)} for n in range(99)}}
+    )
+    assert odd.isprintable()
+    assert len(odd) < 3000
+    assert odd.endswith(", ...")
+    assert A not in odd

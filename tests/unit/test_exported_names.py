@@ -28,7 +28,7 @@ EXPORTED = {
     "simulator.wire": {"Answer", "Call"},
     "simulator.clip": {"ClipSpec"},
     "client": {"VideoClient", "AsyncVideoClient"},
-    "polling": {"after", "timed_out", "Watch", "Verdict", "Trouble", "TROUBLES", "GRACE"},
+    "polling": {"after", "timed_out", "Watch", "Verdict", "Trouble", "TROUBLES", "GRACE", "lost", "believed"},
     "settings": {"Settings", "read_settings", "ConnectionLike"},
     "vendors.base": {"Vendor", "Flow"},
     "vendors.pixazo": {

@@ -251,6 +251,41 @@ def test_before_airflow_33_a_useless_retry_becomes_a_failure_that_airflow_does_n
     assert not turned or (caught.value.__cause__ is error and str(caught.value) == str(error))
 
 
+LIMITS = {
+    "too expensive": ("pixazo:mochi-v1", {"max_cost_usd": 0.39}, "max_cost_usd"),
+    "no price": ("pixazo:pixverse-v6-text-to-video", {"max_cost_usd": 5}, "price of this request is not known"),
+    "the account's own price": ("pixazo:mochi-v1", {"max_cost_usd": 1, "prices": {"pixazo:mochi-v1": 2}}, "costs \\$2"),
+    "a run that nobody counts": ("pixazo:mochi-v1", {"max_run_cost_usd": 5}, "a hook cannot count"),
+    "a malformed limit": ("pixazo:mochi-v1", {"max_cost_usd": "9e999999"}, "max_cost_usd"),
+}
+
+
+@pytest.mark.parametrize(("model", "extra", "told"), LIMITS.values(), ids=LIMITS)
+def test_the_limits_of_a_connection_hold_where_a_hook_buys(connect, model, extra, told):
+    connect("pixazo_default", conn_type="pixazo", extra=extra)
+    hook, script = PixazoHook(), scripted(answer(200, {"request_id": "r-1", "status": "QUEUED"}))
+    hook.__dict__["_client"] = script.client("pixazo")
+    with pytest.raises(InvalidRequestError, match=told) as caught:
+        hook.submit(request(model))
+    assert caught.value.charged == "no"
+    assert script.sent == []
+
+
+@pytest.mark.parametrize(
+    ("model", "extra"),
+    [
+        ("pixazo:mochi-v1", {"max_cost_usd": 0.4}),
+        ("pixazo:pixverse-v6-text-to-video", {"max_cost_usd": 5, "allow_unknown_price": True}),
+        ("pixazo:pixverse-v6-text-to-video", {}),
+    ],
+)
+def test_a_hook_buys_within_the_limits_of_its_connection(connect, model, extra):
+    connect("pixazo_default", conn_type="pixazo", extra=extra)
+    hook, script = PixazoHook(), scripted(answer(200, {"request_id": "r-1", "status": "QUEUED"}))
+    hook.__dict__["_client"] = script.client("pixazo")
+    assert hook.submit(request(model)).request_id == "r-1"
+
+
 def test_a_connection_that_does_not_buy_stops_the_hooks_own_calls_too(connect, tmp_path):
     connect("segmind_default", conn_type="segmind", extra={"submits_enabled": False})
     hook, script = SegmindHook(), scripted(answer(200, {"status": "QUEUED"}))

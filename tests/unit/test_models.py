@@ -8,9 +8,10 @@ import pytest
 
 from airflow_video_providers import catalogue
 from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.models import rule_of
+from airflow_video_providers.models import Price, Text, optional, required, rule_of
 from airflow_video_providers.vendors.pixazo import (
     MochiV1,
+    PixazoModel,
     PixverseV6ImageToVideo,
     PixverseV6TextToVideo,
     PixverseV56ImageToVideo,
@@ -157,6 +158,129 @@ def test_extra_fields_cannot_bypass_the_catalogue():
     error = refused(MochiV1(prompt="a fox").refuse_known, {"camera": "dolly", "seed": -1})
     assert (error.field, error.value) == ("seed", -1)
     assert "Move it into request" in str(error)
+
+
+def smuggled(extra_fields, model="pixazo:pixverse-v6-text-to-video"):
+    return refused(request(model).refuse_known, extra_fields)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["duration", "Duration", "DURATION", " duration", "duration\t", "\uff44uration", "duration\u200b", "dura_tion", "dura-tion",
+     "\u00a0duration"],
+)  # fmt: skip
+def test_a_known_field_is_known_however_it_is_spelt(name):
+    error = smuggled({name: 15})
+    assert "'duration'" in str(error)
+    assert error.value == 15
+
+
+@pytest.mark.parametrize("name", ["aspectRatio", "aspect-ratio", "AspectRatio", "generateAudioSwitch"])
+def test_another_style_of_writing_names_is_no_way_past_it_either(name):
+    smuggled({name: 1})
+
+
+@pytest.mark.parametrize(
+    "extra_fields",
+    [
+        {"input": {"duration": 15}},
+        {"a": [{"b": {"Duration": 15}}]},
+        {"options": {"resolution": "1080p"}},
+        {"_": ({"seed": 1},)},
+    ],
+)
+def test_nor_is_a_wrapper_around_what_a_price_may_hang_on(extra_fields):
+    smuggled(extra_fields)
+
+
+def test_text_of_the_same_name_deeper_inside_is_the_vendors_own():
+    request("pixazo:pixverse-v6-text-to-video").refuse_known({"sound": {"prompt": "rain"}})
+
+
+@pytest.mark.parametrize("extra_fields", ["duration", 7, ["duration"], object()])
+def test_extra_fields_that_are_no_dict_are_refused(extra_fields):
+    assert smuggled(extra_fields).field == "extra_fields"
+
+
+def test_extra_fields_that_hold_themselves_are_walked_once():
+    endless: dict[str, object] = {"camera": "dolly"}
+    endless["again"] = endless
+    request("pixazo:pixverse-v6-text-to-video").refuse_known(endless)
+
+
+class Studio(PixazoModel):
+    """A private model that renames its fields, wraps them, and takes words for a length."""
+
+    id = "pixazo:studio-of-this-test"
+    path = "/studio"
+    prices = (Price(Decimal("0.1"), "second", "ours"),)
+
+    prompt: Text = required("What is to be seen.")
+    duration: str | None = optional("Seconds, or auto.", vendor_default="auto")
+    steps: int | None = optional("Steps, in tens.", multiple_of=10, ge=10)
+    title: str | None = optional("A title.", max_length=5)
+    guidance: float | None = optional("Guidance.", gt=0, alias="cfgScale")
+
+    def body(self):
+        inside = {"text_prompt": self.prompt, "lengthSeconds": self.duration, "n": 1}
+        return {"payload": {name: value for name, value in inside.items() if value is not None}}
+
+
+@pytest.mark.parametrize(
+    "extra_fields",
+    [{"payload": {"x": 1}}, {"length_seconds": 15}, {"text_prompt": "x"}, {"cfg_scale": 3}, {"guidance": 3}],
+)
+def test_a_private_models_names_on_the_wire_are_known_too(extra_fields):
+    refused(Studio(prompt="a fox").refuse_known, extra_fields)
+
+
+@pytest.mark.parametrize("duration", [None, "auto", "a while", "9e999999", "nan", "-5", "0"])
+def test_a_length_in_words_is_no_length_and_has_no_price_per_second(duration):
+    asked = Studio.parse({"prompt": "a fox", "duration": duration})
+    assert (asked.seconds(), asked.price()) == (None, None)
+    assert Studio.parse({"prompt": "a fox", "duration": "5"}).price() == (Decimal("0.5"), "ours")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("steps", 15, "'steps' is 15: allowed is a whole number of at least 10 that is a multiple of 10."),
+        ("title", "too long", "'title' is 'too long': allowed is text of at most 5 characters."),
+        ("cfgScale", 0, "'cfgScale' is 0: allowed is a number above 0."),
+    ],
+)
+def test_a_private_models_rule_is_told_once(field, value, said):
+    assert said in str(refused(Studio.parse, {"prompt": "a fox", field: value}))
+
+
+def test_a_fields_rule_is_told_once():
+    error = refused(MochiV1.parse, {"prompt": "a fox", "seed": 0})
+    assert error.what == "The field 'seed' is 0: allowed is a whole number from 1 to 4294967296."
+
+
+@pytest.mark.parametrize("value", [2024, 2024.5, 0, -1])
+def test_a_number_where_text_is_wanted_is_its_text(value):
+    assert MochiV1.parse({"prompt": value}).body() == {"prompt": str(value)}
+
+
+@pytest.mark.parametrize("request_", [None, "a fox", 7, [("prompt", "a fox")], object()])
+def test_a_request_that_is_no_dict_is_refused(request_):
+    assert refused(MochiV1.parse, request_).field == "request"
+
+
+class Hidden:
+    def __repr__(self):
+        raise RuntimeError("not shown")
+
+
+ODD = [object(), Hidden(), {1}, b"\xff", 10**5000, float("inf"), [[]] * 9, {"a": Hidden()}, int]
+
+
+@pytest.mark.parametrize("value", ODD, ids=range(len(ODD)))
+@pytest.mark.parametrize("field", ["prompt", "duration", "seed", "resolution", "generate_audio_switch", "unheard of"])
+def test_whatever_object_a_field_is_given_the_error_is_ours(field, value):
+    error = refused(PixverseV6TextToVideo.parse, {"prompt": "a fox", field: value})
+    assert len(str(error)) < 600
 
 
 def test_a_very_long_value_does_not_flood_the_log():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from airflow_video_providers.exceptions import (
     AuthenticationError,
+    InsufficientCreditsError,
     InvalidRequestError,
     JobCancelledError,
     JobErroredError,
@@ -21,7 +22,7 @@ from airflow_video_providers.exceptions import (
     VendorUnavailableError,
 )
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.polling import GRACE, TROUBLES, Watch, after, timed_out
+from airflow_video_providers.polling import GRACE, TROUBLES, Watch, after, believed, lost, timed_out
 
 START = datetime(2026, 5, 22, 13, 0, tzinfo=UTC)
 BOUGHT = VideoJob(model="pixazo:mochi-v1", request_id="r-1", submitted_at=START)
@@ -30,7 +31,7 @@ OUTPUT = (VideoOutput(url="https://media.example/a.mp4"),)
 RUNNING = BOUGHT.but(status=JobStatus.RUNNING, vendor_status="PROCESSING")
 QUEUED = BOUGHT.but(status=JobStatus.QUEUED, vendor_status="QUEUED")
 DONE = BOUGHT.but(status=JobStatus.SUCCEEDED, vendor_status="COMPLETED", outputs=OUTPUT, charged="yes")
-EMPTY = DONE.but(outputs=())
+EMPTY = DONE.but(outputs=(), instead_of_outputs="status, output.film")
 FAILED = BOUGHT.but(status=JobStatus.FAILED, vendor_status="FAILED", error="blocked")
 ERRED = BOUGHT.but(status=JobStatus.ERROR, vendor_status="ERROR", error="oops", charged="no")
 CANCELLED = BOUGHT.but(status=JobStatus.CANCELLED, vendor_status="CANCELED")
@@ -42,6 +43,7 @@ BUSY = RateLimitedError("slow down", retry_after=42.0)
 STORMY = RateLimitedError("slow down", retry_after=0.0)
 LOCKED = AuthenticationError("denied")
 REFUSED = RequestRejectedError("no")
+BROKE = InsufficientCreditsError("locked")
 WRONG = InvalidRequestError("no legacy route")
 
 T0 = 300  # the first look of most rows: past the grace period
@@ -83,7 +85,17 @@ def outcome(verdict):
         # lost answers never end it
         ([(second, LOST) for second in range(0, 3500, 10)], GOES_ON),
         ([(second, BUSY) for second in range(0, 3500, 10)], GOES_ON),
-        ([(0, REFUSED)], RequestRejectedError),
+        # one stray refusal is no verdict: three in a row over half a minute
+        ([(0, REFUSED)], GOES_ON),
+        ([(0, REFUSED), (15, REFUSED)], GOES_ON),
+        ([(0, REFUSED), (1, REFUSED), (2, REFUSED), (29, REFUSED)], GOES_ON),
+        ([(0, REFUSED), (15, REFUSED), (30, REFUSED)], RequestRejectedError),
+        ([(0, REFUSED), (15, LOST), (30, REFUSED), (45, REFUSED)], RequestRejectedError),
+        ([(0, REFUSED), (15, RUNNING), (30, REFUSED), (45, REFUSED)], GOES_ON),
+        ([(0, REFUSED), (15, DONE)], "done"),
+        ([(0, BROKE), (15, BROKE)], GOES_ON),
+        ([(0, BROKE), (15, BROKE), (30, BROKE)], InsufficientCreditsError),
+        ([(0, BROKE), (15, REFUSED), (30, BROKE)], InsufficientCreditsError),
         ([(0, WRONG)], InvalidRequestError),
         # an unknown job: nothing within the grace period, then three in a row over a minute
         ([(second, GONE) for second in range(120)], GOES_ON),
@@ -103,18 +115,19 @@ def outcome(verdict):
         ([(0, EMPTY), (15, EMPTY), (30, DONE)], "done"),
         ([(0, EMPTY), (15, LOST), (30, EMPTY), (45, EMPTY)], OutputMissingError),
         ([(0, EMPTY), (15, RUNNING), (30, EMPTY), (45, EMPTY)], GOES_ON),
-        # an odd word: twenty looks over ten minutes
-        ([(30 * n, ODD) for n in range(20)], GOES_ON),
-        ([(31 * n, ODD) for n in range(19)], GOES_ON),
-        ([(32 * n, ODD) for n in range(20)], JobUnknownError),
-        ([(32 * n, ODD if n != 10 else RUNNING) for n in range(25)], GOES_ON),
-        ([(32 * n, ODD if n % 2 else LOST) for n in range(40)], JobUnknownError),
+        # a word that nobody knows changes nothing: it is carried to the wait's own end
+        ([(10 * n, ODD) for n in range(360)], GOES_ON),
+        ([(0, ODD), (3600, LOST)], JobUnknownError),
+        ([(0, ODD), (3599, RUNNING), (3600, LOST)], JobTimeoutError),
         ([(0, ODD), (30, DONE)], "done"),
-        # a refused key: the connection is read once more
+        ([(0, ODD), (30, FAILED)], JobFailedError),
+        # a refused key: the connection is read again, and it is believed after ten seconds
         ([(0, LOCKED)], GOES_ON),
-        ([(0, LOCKED), (1, LOCKED)], AuthenticationError),
-        ([(0, LOCKED), (1, LOST), (2, LOCKED)], AuthenticationError),
-        ([(0, LOCKED), (1, RUNNING), (2, LOCKED)], GOES_ON),
+        ([(0, LOCKED), (5, LOCKED)], GOES_ON),
+        ([(0, LOCKED), (1, LOCKED), (2, LOCKED), (9, LOCKED)], GOES_ON),
+        ([(0, LOCKED), (5, LOCKED), (10, LOCKED)], AuthenticationError),
+        ([(0, LOCKED), (5, LOST), (10, LOCKED), (15, LOCKED)], AuthenticationError),
+        ([(0, LOCKED), (5, RUNNING), (10, LOCKED), (15, LOCKED)], GOES_ON),
         ([(0, LOCKED), (1, DONE)], "done"),
         # the deadline: only the vendor's own word counts at it
         ([(3600, RUNNING)], JobTimeoutError),
@@ -122,7 +135,8 @@ def outcome(verdict):
         ([(3600, LOST)], JobTimeoutError),
         ([(3600, LOCKED)], JobTimeoutError),
         ([(3600, GONE)], JobTimeoutError),
-        ([(3600, ODD)], JobTimeoutError),
+        ([(3600, REFUSED)], JobTimeoutError),
+        ([(3600, ODD)], JobUnknownError),
         ([(3600, EMPTY)], JobTimeoutError),
         ([(9999, DONE)], "done"),
         ([(9999, FAILED)], JobFailedError),
@@ -142,10 +156,12 @@ def test_the_table_of_verdicts(looks, ends):
         (LOST, None, False),
         (BUSY, 42.0, False),
         (STORMY, 1.0, False),
-        (LOCKED, 0.0, True),
+        (ODD, None, False),
+        (LOCKED, 5.0, True),
+        (REFUSED, 15.0, False),
+        (BROKE, 15.0, False),
         (GONE, 30.0, False),
         (EMPTY, 15.0, False),
-        (ODD, 30.0, False),
     ],
 )
 def test_what_is_odd_names_its_own_pause_and_the_rest_is_left_to_the_caller(seen, pause, reconnect):
@@ -173,6 +189,7 @@ def test_a_404_does_not_overwrite_what_is_known_of_the_job():
 def test_the_watch_remembers_the_job_as_it_was_last_seen():
     assert play((0, RUNNING), (1, LOST))[0].job == RUNNING
     assert play((0, RUNNING), (1, EMPTY))[0].job == EMPTY
+    assert play((0, RUNNING), (1, ODD))[0].job == ODD
 
 
 def test_each_ending_says_what_happened_what_it_costs_and_what_to_do():
@@ -181,8 +198,8 @@ def test_each_ending_says_what_happened_what_it_costs_and_what_to_do():
         "JobErroredError": ([(0, ERRED)], "ERROR: oops", "Nothing was charged.", "Clear the submit task"),
         "JobCancelledError": ([(0, CANCELLED)], "gives no reason", "not known", "Clear the submit task"),
         "JobExpiredError": ([(T0 + 30 * n, GONE) for n in range(3)], "HTTP 404, 3 times in a row", "not known", "console"),
-        "OutputMissingError": ([(15 * n, EMPTY) for n in range(3)], "3 looks", "has charged", "Run the sensor again later"),
-        "JobUnknownError": ([(32 * n, ODD) for n in range(20)], "'HALTED' 20 times in a row, since 13:00:00", "not known", "console"),
+        "OutputMissingError": ([(15 * n, EMPTY) for n in range(3)], "the answer holds status, output.film", "has charged", "Run the sensor again later"),
+        "JobUnknownError": ([(3600, ODD)], "3600 s of waiting; the vendor still reports the status 'HALTED'", "may still be charged", "console"),
         "JobTimeoutError": ([(3600, RUNNING)], "3600 s of waiting; it was last seen running", "may still be charged", "Run the sensor again"),
     }  # fmt: skip
     for kind, (looks, what, money, remedy) in ends.items():
@@ -209,7 +226,7 @@ def test_a_job_that_is_finished_at_the_deadline_is_not_said_to_run():
 
 
 def test_every_trouble_ends_within_the_time_that_its_numbers_say():
-    for kind, seen in [("not found", GONE), ("no output", EMPTY), ("unknown word", ODD)]:
+    for kind, seen in [("not found", GONE), ("no output", EMPTY), ("refused", REFUSED), ("key refused", LOCKED)]:
         limit, second, looks = TROUBLES[kind], T0, 0
         current = watch()
         while True:
@@ -222,7 +239,7 @@ def test_every_trouble_ends_within_the_time_that_its_numbers_say():
         assert second - T0 <= limit.lasting.total_seconds() + limit.pause
 
 
-_SEEN = st.sampled_from([QUEUED, RUNNING, EMPTY, GONE, ODD, LOST, BUSY, STORMY, LOCKED])
+_SEEN = st.sampled_from([QUEUED, RUNNING, EMPTY, GONE, ODD, LOST, BUSY, STORMY, LOCKED, REFUSED, BROKE])
 
 
 @given(st.lists(st.tuples(st.floats(0, 600), _SEEN), max_size=60))
@@ -234,8 +251,123 @@ def test_only_the_vendors_own_word_or_a_long_row_ends_a_wait_before_its_deadline
         assert verdict.done is None
         assert verdict.pause is None or verdict.pause >= 0.0
         if verdict.error is not None:
-            patient = (JobTimeoutError, JobExpiredError, OutputMissingError, JobUnknownError, AuthenticationError)
-            assert isinstance(verdict.error, patient)
-            assert not isinstance(verdict.error, JobTimeoutError) or second >= 3600
+            patient = (
+                JobExpiredError,
+                OutputMissingError,
+                AuthenticationError,
+                InsufficientCreditsError,
+                RequestRejectedError,
+            )
+            late = (JobTimeoutError, JobUnknownError)
+            assert isinstance(verdict.error, (*patient, *late))
+            assert not isinstance(verdict.error, late) or second >= 3600
             return
         assert second < 3600
+
+
+# Gone for good: one function decides it for the wait, for a Clear and for a landing.
+
+HOUR = timedelta(hours=1)
+KEPT = DONE.but(expires_at=START + HOUR)  # its vendor documents that it forgets a job after an hour
+
+
+@pytest.mark.parametrize(
+    ("job", "after", "gone"),
+    [
+        # the vendor's own word, past the grace after the submit
+        (GONE, timedelta(seconds=1), False),
+        (GONE, GRACE - timedelta(seconds=1), False),
+        (GONE, GRACE, True),
+        (GONE.but(submitted_at=None), timedelta(0), True),
+        # twice a documented retention
+        (KEPT, HOUR, False),
+        (KEPT, 2 * HOUR - timedelta(seconds=1), False),
+        (KEPT, 2 * HOUR, True),
+        (KEPT.but(status=JobStatus.RUNNING), 2 * HOUR, True),
+        # time alone says nothing where no retention is documented
+        (DONE, timedelta(days=400), False),
+        (RUNNING, timedelta(days=400), False),
+        (EMPTY, timedelta(days=400), False),
+        (DONE.but(submitted_at=None, expires_at=START), timedelta(days=400), False),
+    ],
+)
+def test_a_job_is_lost_by_the_vendors_word_or_after_twice_its_documented_retention(job, after, gone):
+    assert lost(job, START + after) is gone
+
+
+class Vendor:
+    """Answers one thing after another, the last one for ever; its clock moves by the pauses."""
+
+    def __init__(self, *answers, second=T0):
+        self.answers, self.asked, self.slept, self.reconnected = list(answers), 0, [], 0
+        self.second = second
+
+    def look(self, _job):
+        answer = self.answers[min(self.asked, len(self.answers) - 1)]
+        self.asked += 1
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.second += seconds
+
+    def reconnect(self):
+        self.reconnected += 1
+
+    def believed(self, job=RUNNING):
+        return believed(
+            job,
+            self.look,
+            now=lambda: START + timedelta(seconds=self.second),
+            sleep=self.sleep,
+            reconnect=self.reconnect,
+        )
+
+
+@pytest.mark.parametrize("seen", [QUEUED, RUNNING, DONE, EMPTY, FAILED, ERRED, ODD])
+def test_what_the_vendor_says_of_a_job_that_it_knows_is_believed_at_once(seen):
+    vendor = Vendor(seen)
+    assert (vendor.believed(), vendor.asked, vendor.slept) == (seen, 1, [])
+
+
+def test_one_404_outside_of_a_wait_is_asked_again_and_does_not_lose_the_job():
+    vendor = Vendor(GONE, DONE)
+    assert (vendor.believed(), vendor.asked) == (DONE, 2)
+
+
+def test_a_job_that_the_vendor_goes_on_not_knowing_is_lost_after_a_minute():
+    vendor = Vendor(GONE)
+    assert vendor.believed().status is JobStatus.EXPIRED
+    assert sum(vendor.slept) >= 60
+    assert all(vendor.slept)
+
+
+def test_a_job_that_the_vendor_does_not_know_a_moment_after_its_submit_is_as_it_was_known():
+    vendor = Vendor(GONE, second=30)
+    assert (vendor.believed(), vendor.asked) == (RUNNING, 1)
+
+
+def test_an_attached_job_without_a_time_is_asked_for_with_the_same_patience():
+    vendor = Vendor(GONE.but(submitted_at=None))
+    assert vendor.believed(BOUGHT.but(submitted_at=None)).status is JobStatus.EXPIRED
+    assert vendor.asked == 3
+
+
+@pytest.mark.parametrize("error", [LOST, BUSY])
+def test_no_answer_outside_of_a_wait_is_airflows_to_ask_again(error):
+    vendor = Vendor(error)
+    with pytest.raises(type(error)):
+        vendor.believed()
+    assert vendor.slept == []
+
+
+@pytest.mark.parametrize(("error", "seconds"), [(REFUSED, 30), (BROKE, 30), (LOCKED, 10)])
+def test_a_refusal_outside_of_a_wait_is_believed_when_it_is_repeated(error, seconds):
+    assert Vendor(error, DONE).believed() is DONE
+    vendor = Vendor(error)
+    with pytest.raises(type(error)):
+        vendor.believed()
+    assert sum(vendor.slept) >= seconds
+    assert vendor.reconnected == (2 if error is LOCKED else 0)

@@ -521,6 +521,260 @@ def test_an_id_is_one_segment_of_the_path_whatever_it_holds(vendor, request_id):
     assert script.sent[0].url.host == HOSTS[vendor]
 
 
+# A 403 is read for what it is.
+
+OUT_OF_QUOTA = {"statusCode": 403, "message": "Out of call volume quota. Quota will be replenished in 01:02:03."}
+LOCKED = [
+    {"detail": "User is locked. Reason: Exhausted balance. Top up your balance at https://x.example/billing."},
+    {"error": "Insufficient Balance", "message": "Your wallet does not have enough balance."},
+    {
+        "error": {
+            "code": "insufficient_quota",
+            "message": "You exceeded your current quota, check your plan and billing.",
+        }
+    },
+    {"error": "Not enough credits"},
+]
+PAGES = [
+    ("<html><body><h1>403 Forbidden</h1></body></html>", {}),
+    ("<!DOCTYPE html><title>Attention Required! | Cloudflare</title>", {"content_type": "text/html; charset=UTF-8"}),
+    ("error code: 1020", {"content_type": "text/plain"}),
+    ('{"success": false}', {"cf_mitigated": "challenge"}),
+    ("", {"content_type": "text/html"}),
+]
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_403_about_the_quota_is_a_rate_limit_with_the_wait_that_it_names(vendor):
+    for body, headers, wait in [
+        (OUT_OF_QUOTA, {}, 3723.0),
+        (OUT_OF_QUOTA, {"retry_after": "600"}, 600.0),
+        ({"message": "Forbidden"}, {"retry_after": "900"}, 900.0),
+        ({"message": "Rate limit is exceeded. Try again in 700 seconds."}, {}, 700.0),
+        ({"error": "Daily quota exceeded"}, {}, None),
+        ("<html>slow down</html>", {"retry_after": "900"}, 900.0),
+    ]:
+        seen = fails(RateLimitedError, look, vendor, answer(403, body, **headers))
+        assert (seen.retry_after, seen.request_id, "The job is not affected." in str(seen)) == (wait, "r-1", True)
+        bought = fails(RateLimitedError, submit, vendor, answer(403, body, **headers))
+        assert (bought.retry_after, bought.charged, bought.retryable) == (wait, "no", True)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("body", LOCKED)
+def test_a_403_about_the_balance_is_one_about_credits(vendor, body):
+    bought = fails(InsufficientCreditsError, submit, vendor, answer(403, body))
+    assert bought.charged == "no"
+    assert "Top up the account" in str(bought)
+    seen = fails(InsufficientCreditsError, look, vendor, answer(403, body))
+    assert "The job is not affected." in str(seen)
+    assert "then clear the task" not in str(seen), "a Clear of the wrong task buys again"
+    assert seen.request_id == "r-1"
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(("body", "headers"), PAGES)
+def test_a_403_that_is_a_firewalls_page_is_no_answer(vendor, body, headers):
+    seen = fails(VendorUnavailableError, look, vendor, answer(403, body, **headers))
+    assert (seen.retryable, seen.request_id) == (True, "r-1")
+    script = scripted(answer(403, body, **headers), answer(202, {"request_id": "second"}))
+    bought = fails(VendorUnavailableError, script.client(vendor).submit, request(MODELS[vendor]))
+    assert (bought.charged, bought.retryable) == ("no", True)
+    assert len(script.sent) == 1, "whoever comes back at once is held off for longer"
+    assert script.slept == []
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(
+    "body", [{"error": "Access denied for this operation"}, {"message": "Forbidden"}, "", "denied"]
+)
+def test_any_other_403_is_a_refused_key(vendor, body):
+    fails(AuthenticationError, submit, vendor, answer(403, body))
+    fails(AuthenticationError, look, vendor, answer(403, body))
+
+
+# Ids: whose answer it is, and which of several is the job's.
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("code", [200, 404, 422])
+@pytest.mark.parametrize("status", ["COMPLETED", "FAILED", "QUEUED", "NOT_FOUND", None])
+def test_an_answer_about_another_job_is_no_answer(vendor, code, status):
+    name = {"appypie": "requestId"}.get(vendor, "request_id")
+    body = {name: "another", "status": status, "video_url": A, "output": {"media_url": [A]}}
+    if vendor == "pixazo" and code == 422:
+        return  # there it is a refusal of the question, whatever it holds
+    if vendor == "appypie" and code == 422:
+        return
+    error = fails(VendorUnavailableError, look, vendor, answer(code, body), answer(code, body))
+    assert "another job (another)" in str(error)
+    assert error.request_id == "r-1"
+
+
+def test_a_result_about_another_job_is_no_answer_either():
+    other = {"request_id": "another", "status": "COMPLETED", "output": A}
+    fails(
+        VendorUnavailableError,
+        look,
+        "segmind",
+        answer(200, {"request_id": "r-1", "status": "COMPLETED"}),
+        answer(200, other),
+    )
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("name", ["request_id", "requestId"])
+def test_an_answer_that_repeats_the_jobs_id_in_any_case_is_about_it(vendor, name):
+    body = {name: " R-1", "status": "PROCESSING"}
+    assert look(vendor, answer(200, body))[1].status is JobStatus.RUNNING
+
+
+def test_a_job_is_known_by_the_id_that_the_documents_name_whatever_else_comes():
+    extra = {"id": "log-7", "data": {"task_id": "upstream-7"}}
+    for vendor, name in [("pixazo", "request_id"), ("appypie", "requestId"), ("segmind", "request_id")]:
+        assert submit(vendor, answer(200, {name: "r-1", **extra}))[1].request_id == "r-1"
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_an_answer_that_fits_two_readings_is_an_unknown_outcome_that_names_both(vendor):
+    script = scripted(answer(200, {"log_id": "l-0", "id": "log-7", "data": {"task_id": "t-7"}}))
+    error = fails(SubmissionOutcomeUnknownError, script.client(vendor).submit, request(MODELS[vendor]))
+    assert "log-7 as id and t-7 as data.task_id" in str(error)
+    assert len(script.sent) == 1
+
+
+# Outputs.
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize(
+    "holds",
+    [{"output": A}, {"output": [A]}, {"output": {"url": A}}, {"output": {"video": {"url": A}}}, {"video": {"url": A}}],
+)
+def test_outputs_are_found_in_the_shapes_that_vendors_use(vendor, holds):
+    told = answer(200, {"status": "COMPLETED", **holds})
+    _, seen = look(vendor, told, told)
+    assert [output.url for output in seen.outputs] == [A]
+    assert seen.instead_of_outputs is None
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_finished_job_without_an_output_says_what_came_instead(vendor):
+    told = answer(200, {"status": "COMPLETED", "film": {"link": A}, "id\u202e": 1})
+    _, seen = look(vendor, told, told)
+    assert (seen.status, seen.outputs) == (JobStatus.SUCCEEDED, ())
+    assert seen.instead_of_outputs == "status, film.link, id\\u202e"
+
+
+def test_a_hint_that_is_a_list_is_taken_apart():
+    told = answer(200, {"status": "COMPLETED", "output": {"media_url": [A, B], "media_type": ["video/mp4", {}]}})
+    _, seen = look("pixazo", told)
+    assert [(output.url, output.media_type) for output in seen.outputs] == [(A, "video/mp4"), (B, None)]
+
+
+@pytest.mark.parametrize("count", [101, 100_001])
+def test_more_outputs_than_any_vendor_makes_are_not_read(count):
+    urls = [f"https://c.example/{n}.mp4" for n in range(count)]
+    _, seen = look("pixazo", answer(200, {"status": "COMPLETED", "output": {"media_url": urls}}))
+    assert (seen.outputs, seen.instead_of_outputs) == ((), f"{count} addresses, of which 100 would be read")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://c.example/" + "x" * 10_000,
+        "https://c.example/a\x1b[31m.mp4",
+        "https://c.example/\u202egpm.mp4",
+        "https://c/\0",
+    ],
+)
+def test_an_address_that_cannot_be_shown_is_none(url):
+    _, seen = look("pixazo", answer(200, {"status": "COMPLETED", "output": {"media_url": [url]}}))
+    assert seen.outputs == ()
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("odd", ["r-1\n", "r\x1b[31m", "r\u202e1", "x" * 10_000_000, "r\0"])
+def test_an_id_that_is_no_plain_text_is_not_bought_as_known(vendor, odd):
+    if odd == "r-1\n":
+        assert submit(vendor, answer(200, {"request_id": odd}))[1].request_id == "r-1"
+        return
+    error = fails(SubmissionOutcomeUnknownError, submit, vendor, answer(200, {"request_id": odd}))
+    assert str(error).isprintable()
+    assert len(str(error)) < 2000
+
+
+VIDEO = b"\0\0\0\x18ftypmp42" + bytes(500)
+
+
+@pytest.mark.parametrize(
+    ("content", "headers"),
+    [
+        (VIDEO, {"content_type": "video/mp4"}),
+        (VIDEO, {"content_type": "application/octet-stream"}),
+        (VIDEO, {}),
+        (bytes(135), {"content_type": "video/webm"}),
+        (b"\x1aE\xdf\xa3" + bytes(100), {}),
+    ],
+)
+def test_a_result_of_segminds_that_is_the_video_itself_is_told_as_that(content, headers):
+    script, seen = look("segmind", answer(200, {"status": "COMPLETED"}), answer(200, content, **headers))
+    assert (seen.status, seen.outputs, seen.charged) == (JobStatus.SUCCEEDED, (), "yes")
+    assert seen.instead_of_outputs.startswith("the file itself (")
+    assert seen.instead_of_outputs.isprintable()
+    assert len(script.sent) == 2
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_file_in_the_place_of_an_answer_brings_no_control_characters_into_an_error(vendor):
+    for call, kind in [(look, VendorUnavailableError), (submit, SubmissionOutcomeUnknownError)]:
+        error = fails(kind, call, vendor, answer(200, VIDEO, content_type="video/mp4"))
+        assert str(error).isprintable()
+        assert "the file itself (video/mp4, 512 bytes)" in str(error)
+
+
+# Credits and headers on reads.
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("code", [402, 406])
+def test_what_means_credits_on_a_submit_is_not_about_the_purchase_on_a_read(vendor, code):
+    error = fails(RequestRejectedError, look, vendor, answer(code, {"error": "Not Acceptable"}))
+    assert "Top up" not in str(error)
+    assert "The job is not affected." in str(error)
+
+
+@pytest.mark.parametrize(
+    "body", ["<html>406 Not Acceptable</html>", {"error": "Not Acceptable"}, {"detail": "Unsupported Accept header"}]
+)
+def test_a_406_about_a_header_is_not_one_about_credits(body):
+    error = fails(RequestRejectedError, submit, "segmind", answer(406, body))
+    assert "Top up" not in str(error)
+
+
+def test_the_route_that_answers_with_a_video_is_asked_for_one(tmp_path):
+    script = scripted(answer(200, VIDEO, content_type="video/mp4"))
+    script.client("segmind").generate_to_file(request("segmind:mochi-1"), tmp_path / "a.mp4")
+    assert script.sent[0].headers["accept"] == "*/*"
+
+
+@pytest.mark.parametrize(("header", "kept"), [("7.5", "7.5"), ("\x1b[31m" + "9" * 1000, 40), (None, None)])
+def test_what_is_left_is_short_and_printable(header, kept):
+    named = {} if header is None else {"x_remaining_credits": header}
+    _, seen = look("segmind", answer(200, {"status": "QUEUED"}, **named))
+    left = seen.remaining_credits
+    assert left == kept if not isinstance(kept, int) else (left.isprintable() and len(left) <= kept)
+
+
+def test_a_job_that_is_attached_learns_when_its_vendor_forgets_it():
+    body = {"status": "PROCESSING", "created_at": "2026-03-31T10:00:00Z"}
+    _, seen = look("segmind", answer(200, body), submitted_at=None)
+    assert f"{seen.expires_at:%H:%M}" == "11:00"
+    assert look("pixazo", answer(200, body), submitted_at=None)[1].expires_at is None
+    late = {"status": "PROCESSING", "created_at": "9999-12-31T23:59:59Z"}
+    assert look("segmind", answer(200, late), submitted_at=None)[1].expires_at is None
+
+
 # The connection test.
 
 
@@ -629,18 +883,22 @@ _JSON = st.recursive(
     | st.integers()
     | st.floats()
     | st.text()
-    | st.sampled_from([A, "[", "COMPLETED", "http://["]),
+    | st.integers(min_value=-(10**400), max_value=10**400)
+    | st.sampled_from([A, "[", "COMPLETED", "http://[", "r-1", "quota", "video/mp4", "9999-12-31T23:59:59-23:59"]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
 _NAMES = [
     "status", "task_status", "request_id", "requestId", "id", "error", "message", "detail", "msg", "output", "video",
     "video_url", "url", "media_url", "media_type", "metrics", "remaining_credits", "credits", "created_at", "completed_at",
+    "data", "outputs", "videos", "result", "task_id", "detail", "video.url",
 ]  # fmt: skip
 _BODIES = _JSON | st.dictionaries(st.sampled_from(_NAMES), _JSON, max_size=6)
 _ANSWERS = st.builds(
     lambda code, body: answer(code, body),
-    st.sampled_from([200, 202, 204, 301, 303, 400, 401, 402, 404, 406, 408, 422, 429, 500, 503]),
+    st.sampled_from(
+        [200, 202, 204, 301, 303, 400, 401, 402, 403, 404, 406, 408, 409, 410, 418, 422, 423, 425, 429, 500, 503]
+    ),
     _BODIES | st.binary(max_size=30),
 )
 

@@ -143,10 +143,61 @@ def test_what_is_not_json_becomes_text_and_never_an_error() -> None:
 
 def test_a_stored_manifest_is_read_back_or_judged() -> None:
     found = record()
-    assert manifests.decode(manifests.encode(found), JOB, "x") == found
-    assert manifests.decode(b"not json", JOB, "x") is None
-    assert manifests.decode(b'{"schema_version": 1}', JOB, "x") is None
-    assert manifests.decode(b"[1]", JOB, "x") is None
+    assert manifests.decode(manifests.encode(found), Keys(JOB), "x") == found
+
+
+def planted() -> dict[str, bytes]:
+    """Records that somebody else has put under the manifest's name."""
+    found = record()
+    output = found["outputs"][0]
+
+    def changed(**changes: Any) -> bytes:
+        return json.dumps({**found, **changes}).encode()
+
+    def with_output(**changes: Any) -> bytes:
+        return changed(outputs=[{**output, **changes}])
+
+    other_key = "provider=pixazo/model=mochi-v1/dt=2026-05-01/req-2/0.mp4"
+    poster = {"key": "../poster.jpg", "uri": "s3://b/x", "bytes": 1, "sha256": "ab" * 32, "content_type": "image/jpeg"}
+    return {
+        "no JSON": b"not json", "a list": b"[1]", "nothing": b"", "a number": b"1", "null": b"null",
+        "a version alone": b'{"schema_version": 1}', "cut": manifests.encode(found)[:-20], "not UTF-8": b"\xff\xfe{",
+        "a version that is text": changed(schema_version="1"), "true": changed(schema_version=True),
+        "a huge version": b'{"schema_version": ' + b"9" * 5000 + b"}",
+        "deep": b"[" * 100_000, "deep inside": changed(extra={"x": None}).replace(b'"x": null', b'"x": ' + b"[" * 400 + b"]" * 400),
+        "a key that climbs": with_output(key="../secret.txt"), "an absolute key": with_output(key="/etc/passwd"),
+        "another job's key": with_output(key=other_key), "a key of another type": with_output(key=None),
+        "another extension": with_output(key=output["key"].replace(".mp4", ".json")),
+        "another index": with_output(index=1), "a poster elsewhere": with_output(poster=poster), "a poster of text": with_output(poster="x"),
+        "infinite": changed(seconds={"total": float("inf")}), "too large": changed(seconds={}).replace(b'"seconds": {}', b'"seconds": {"a": 1e999}'),
+        "not a number": with_output(duration_s=float("nan")), "a negative size": with_output(bytes=-1), "a size of text": with_output(bytes="10"),
+        "no digest": with_output(sha256="zz"), "NUL": changed(cost_basis="a\0b"), "escape": changed(cost_basis="\x1b[31m"),
+        "half a character": changed(cost_basis="\ud800"), "NUL in a name": changed(extra={"a\0": 1}),
+        "a signed address": changed(cost_basis="https://x.example/a?sig=secret"), "another field": changed(and_more=1),
+        "no outputs": changed(outputs=[]), "outputs by name": changed(outputs={"0": output}), "large": changed(extra={"x": "x" * 2_000_000}),
+        "no model": changed(model=None), "an id of another type": changed(request_id=["req-1"]),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", planted())
+def test_a_record_that_this_package_would_not_write_counts_as_damaged(name: str) -> None:
+    assert manifests.decode(planted()[name], Keys(JOB), "x") is None
+
+
+def test_what_is_written_is_printable_and_finite_so_that_it_is_believed_again() -> None:
+    odd = {
+        "esc": "\x1b[31mred",
+        "half": "\ud800",
+        "nul\0": 1,
+        "inf": float("inf"),
+        "nan": float("nan"),
+        "lines": "a\nb\tc",
+    }
+    written = manifests.encode(record(extra=odd))
+    again = manifests.decode(written, Keys(JOB), "x")
+    assert again is not None
+    assert again["extra"]["lines"] == "a\nb\tc"
+    assert again["extra"]["inf"] is None
 
 
 @pytest.mark.parametrize(
@@ -157,7 +208,7 @@ def test_a_manifest_that_a_retry_cannot_cure_is_not_retried_and_says_what_to_do(
     changes: dict[str, Any], what: str, remedy: str
 ) -> None:
     with pytest.raises(LandingError, match=what) as raised:
-        manifests.decode(manifests.encode({**record(), **changes}), JOB, "x")
+        manifests.decode(manifests.encode({**record(), **changes}), Keys(JOB), "x")
     assert (raised.value.reason, raised.value.retryable) == ("conflict", False)
     assert remedy in raised.value.remedy
     assert "not bought again" in raised.value.remedy

@@ -33,6 +33,7 @@ from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
 from airflow_video_providers.landing import Landing, fetch, land, manifest_schema, sources
 from airflow_video_providers.landing.spool import Spool
 from tests.faults.landing.clips import mp4, webm
+from tests.support import films
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -410,6 +411,40 @@ def test_a_whole_container_with_damaged_frames_is_found_by_decoding_only(tmp_pat
     put(job, tmp_path / "lenient")
 
 
+def test_landing_never_changes_a_byte_and_says_whether_content_credentials_are_in_it(
+    tmp_path: Path, server: FaultServer
+) -> None:
+    marked, plain = films.film(sound=1.0) + films.C2PA, films.film(sound=1.0)
+    job = job_for(server.serve("a", whole(marked)), server.serve("b", whole(plain)))
+    manifest = put(job, tmp_path, verify="decode", poster=True)
+    assert [output["content_credentials"] for output in manifest["outputs"]] == [True, False]
+    assert [(tmp_path / output["key"]).read_bytes() for output in manifest["outputs"]] == [marked, plain]
+    jsonschema.Draft202012Validator(manifest_schema()).validate(manifest)
+
+
+def test_a_turned_film_s_manifest_and_poster_have_the_size_that_players_show(
+    tmp_path: Path, server: FaultServer
+) -> None:
+    job = job_for(server.serve("a", whole(films.rotated(films.film(), 90))))
+    (output,) = put(job, tmp_path, poster=True)["outputs"]
+    assert (output["width"], output["height"]) == (films.HEIGHT, films.WIDTH)
+    assert (output["poster"]["width"], output["poster"]["height"]) == (films.HEIGHT, films.WIDTH)
+
+
+def test_the_manifest_says_what_was_odd_about_a_film_that_plays(tmp_path: Path, server: FaultServer) -> None:
+    odd = films.patched(films.film("mpeg4"), b"mp4v", 24, bytes(4))
+    nowhere = films.patched(odd, b"tkhd", 76, bytes(8)) + b"behind"
+    job = job_for(server.serve("a", whole(odd)), server.serve("b", whole(nowhere)), server.serve("c", whole()))
+    manifest = put(job, tmp_path)
+    first, second, third = manifest["outputs"]
+    assert first["remarks"] == ["its sample entry has no size"]
+    assert second["remarks"][0] == "6 bytes stand behind its last box"
+    assert "width" not in second
+    assert "remarks" not in third
+    jsonschema.Draft202012Validator(manifest_schema()).validate(manifest)
+    assert put(job, tmp_path)["skipped"]
+
+
 def test_a_poster_wished_for_later_is_made_from_what_is_landed(tmp_path: Path, server: FaultServer) -> None:
     job = job_for(server.serve("a", whole(film())))
     plain = put(job, tmp_path)
@@ -428,14 +463,15 @@ def test_a_poster_wished_for_later_is_made_from_what_is_landed(tmp_path: Path, s
         put(job, tmp_path, poster=True)
 
 
-def test_without_pyav_the_error_names_the_extra(
+def test_without_pyav_the_file_comes_and_the_error_names_the_extra(
     tmp_path: Path, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(InvalidRequestError, match=r"airflow-video-providers\[media\]"):
-        put(job_for(server.serve("a", whole())), tmp_path, poster=True)
-    assert server.requests == []
-    put(job_for(server.serve("a", whole())), tmp_path)
+    job = job_for(server.serve("a", whole()))
+    with pytest.raises(OutputRejectedError, match=r"airflow-video-providers\[media\]") as raised:
+        put(job, tmp_path, poster=True)
+    assert (raised.value.keep, raised.value.reason, len(server.requests)) == (True, "decoder", 1)
+    put(job, tmp_path)
 
 
 def test_naming_the_package_at_parse_time_loads_nothing_heavy() -> None:

@@ -21,7 +21,7 @@ from airflow_video_providers.landing import object_store
 from airflow_video_providers.landing.local import LocalStore
 from airflow_video_providers.landing.object_store import ObjectStore
 from airflow_video_providers.landing.output_path import OutputPath
-from airflow_video_providers.landing.spool import Spool, sweep
+from airflow_video_providers.landing.spool import Spool, private_directory, sweep
 from airflow_video_providers.landing.store import Parcel, open_store
 
 if TYPE_CHECKING:
@@ -157,6 +157,43 @@ def test_a_worker_without_any_directory_for_temporary_files_is_told_so(monkeypat
     tells_money_and_remedy(raised.value, "storage")
 
 
+@pytest.mark.parametrize("kind", ["link", "file", "writable by others", "somebody else's"])
+def test_a_directory_where_others_may_have_put_something_is_refused(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    place = tmp_path / "ours"
+    if kind == "link":
+        (tmp_path / "planted").mkdir()
+        place.symlink_to(tmp_path / "planted")
+    elif kind == "file":
+        place.write_bytes(b"")
+    else:
+        place.mkdir()
+        place.chmod(0o777 if kind == "writable by others" else 0o700)
+    if kind == "somebody else's":
+        monkeypatch.setattr(os, "getuid", lambda: place.stat().st_uid + 1)
+    with pytest.raises(DownloadError, match="may be anybody's") as raised:
+        private_directory("ours")
+    assert raised.value.charged == "no"
+
+
+def test_a_directory_of_our_own_is_made_and_closed_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "open").mkdir(mode=0o755)
+    for name in ("new", "open", "new"):
+        assert os.stat(private_directory(name)).st_mode & 0o777 == 0o700
+
+
+def test_what_is_needed_on_the_disk_is_said_with_what_is_kept_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9, 2_000_000))
+    with Spool(str(tmp_path)) as spool, pytest.raises(DownloadError, match="16777216 more are kept free") as raised:
+        spool.require_room(300_000)
+    assert "Make room for 15077216 bytes" in str(raised.value)
+
+
 def store_on(fake: Fake, scheme: str, root: str = "bucket") -> ObjectStore:
     container, _, prefix = root.partition("/")
     return ObjectStore(fake, OutputPath(scheme, None, container, prefix))
@@ -250,24 +287,42 @@ class Fake:
     def __init__(self, **lies: Any) -> None:
         self.lies = lies
         self.held: dict[str, bytes] = {}
+        self.options: dict[str, dict[str, Any]] = {}
         self.sent: dict[str, Any] = {}
 
+    def _strip_protocol(self, path: str) -> str:
+        return path.partition("://")[2]
+
     def invalidate_cache(self) -> None: ...
+
+    def makedirs(self, path: str, exist_ok: bool) -> None: ...
 
     def put_file(self, local: str, remote: str, **options: Any) -> None:
         if "fails" in self.lies:
             self.held[remote] = b"half"
-            raise OSError("connection reset")
-        if options["mode"] == "create" and remote in self.held:
+            raise self.lies["fails"] if isinstance(self.lies["fails"], Exception) else OSError("connection reset")
+        if options.get("mode") == "create" and remote in self.held:
             raise FileExistsError(remote)
         with open(local, "rb") as file:
             self.held[remote] = file.read()
-        self.sent = options
+        self.sent = self.options[remote] = options
+        if "then" in self.lies:  # somebody else is quick
+            self.held[remote] = self.lies["then"]
+            self.options[remote] = {}
+
+    def exists(self, path: str) -> bool:
+        return path in self.held
+
+    def mv(self, source: str, target: str) -> None:
+        self.held[target] = self.held.pop(source)
 
     def info(self, path: str) -> dict[str, Any]:
         if path not in self.held:
             raise FileNotFoundError(path)
-        return {"size": len(self.held[path]), "type": "file", **self.lies.get("info", {})}
+        options = self.options.get(path, {})
+        kept = {name: options[name] for name in ("metadata", "content_settings") if name in options}
+        lies = {} if path.endswith(".part") else self.lies.get("info", {})
+        return {"size": len(self.held[path]), "type": "file", **kept, **lies}
 
     def rm_file(self, path: str) -> None:
         if "stays" in self.lies:
@@ -277,8 +332,13 @@ class Fake:
     def call_s3(self, verb: str, **where: str) -> dict[str, Any]:
         if "mute" in self.lies:
             raise OSError("connection reset")
-        data = self.held[f"{where['Bucket']}/{where['Key']}"]
-        return {"ETag": f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"', **self.lies.get("head", {})}
+        path = f"{where['Bucket']}/{where['Key']}"
+        if path not in self.held:
+            raise FileNotFoundError(path)
+        data, lies = self.held[path], self.lies.get("head", {})
+        size = self.lies.get("info", {}).get("size", len(data))
+        etag = f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
+        return {"ContentLength": size, "Metadata": self.options.get(path, {}).get("Metadata"), "ETag": etag, **lies}
 
 
 MD5_OF_NOTHING = "d41d8cd98f00b204e9800998ecf8427e"
@@ -294,7 +354,6 @@ MD5_OF_DATA = base64.b64encode(hashlib.md5(DATA, usedforsecurity=False).digest()
         ("gs", {"info": {"size": 5}}),
         ("gs", {"info": {"md5Hash": "1B2M2Y8AsgTpgAmY7PhCfg=="}}),
         ("abfs", {"info": {"size": 5}}),
-        ("abfs", {"info": {"content_settings": {"content_md5": bytearray(16)}}}),
         ("memory", {"info": {"size": 5}}),
     ],
 )
@@ -313,11 +372,27 @@ def test_a_storage_that_holds_something_else_than_was_sent_is_found_out_and_clea
     assert fake.held == {"bucket/prefix/a.mp4": DATA}
 
 
-def test_an_upload_that_cannot_be_looked_at_does_not_keep_its_name(tmp_path: Path) -> None:
+def test_an_upload_that_cannot_be_looked_at_is_left_for_the_next_try_to_judge(tmp_path: Path) -> None:
     fake = Fake(mute=True)
-    with pytest.raises(LandingError, match="connection reset"):
+    with pytest.raises(LandingError, match="is not verified, and is adopted if it is right") as raised:
         store_on(fake, "s3", "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
-    assert fake.held == {}
+    assert raised.value.retryable
+    assert fake.held == {"bucket/a.mp4": DATA}
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs", "abfs"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_somebody_else_has_written_since_our_upload_is_theirs_and_stays(
+    overwrite: bool, scheme: str, tmp_path: Path
+) -> None:
+    lies: dict[str, Any] = {"then": b"theirs"}
+    if scheme == "abfs":
+        lies["info"] = {"content_settings": {"content_md5": bytearray(16)}}
+    fake = Fake(**lies)
+    with pytest.raises(LandingError, match="by another program at the same moment") as raised:
+        store_on(fake, scheme).put(parcel_in(tmp_path), "a.mp4", overwrite=overwrite)
+    assert (raised.value.reason, raised.value.retryable) == ("replaced", True)
+    assert fake.held == {"bucket/a.mp4": b"theirs"}
 
 
 def test_a_wrong_object_that_cannot_be_removed_is_named_beside_what_is_wrong_with_it(tmp_path: Path) -> None:
@@ -399,7 +474,7 @@ def test_each_storage_is_told_type_and_parts_in_its_own_words(tmp_path: Path) ->
     assert sent["s3"]["ContentType"] == sent["gs"]["content_type"] == "video/mp4"
     assert sent["abfs"]["content_settings"]["content_type"] == "video/mp4"
     assert "metadata" not in sent["abfs"]
-    assert sent["memory"] == {"mode": "create"}
+    assert sent["memory"] == {}
     assert sent["s3"]["chunksize"] * sent["s3"]["max_concurrency"] <= 32 * 1024 * 1024
 
 
@@ -408,3 +483,37 @@ def test_an_upload_that_breaks_leaves_nothing_where_the_library_would(tmp_path: 
     with pytest.raises(LandingError, match="connection reset"):
         store_on(fake, "memory", "bucket").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
     assert fake.held == {}
+
+
+class Plain(Fake):
+    """A filesystem of any other kind, which breaks in the middle of a transfer."""
+
+    def put_file(self, local: str, remote: str, **options: Any) -> None:
+        with open(local, "rb") as file:
+            self.held[remote] = file.read()[: 5 if "cut" in self.lies else None]
+        if self.lies.get("cut") == "loudly":
+            raise OSError("connection lost")
+
+
+@pytest.mark.parametrize("cut", ["loudly", "silently"])
+def test_on_any_other_filesystem_a_cut_transfer_leaves_nothing_under_the_final_name(cut: str, tmp_path: Path) -> None:
+    fake = Plain(cut=cut)
+    with pytest.raises(LandingError):
+        store_on(fake, "sftp").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+    assert fake.held == {}
+    fake.lies.clear()
+    store_on(fake, "sftp").put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+    assert fake.held == {"bucket/a.mp4": DATA}
+    with pytest.raises(FileExistsError):
+        store_on(fake, "sftp").put(parcel_in(tmp_path, b"other"), "a.mp4", overwrite=False)
+    assert fake.held == {"bucket/a.mp4": DATA}
+
+
+def test_a_filesystem_that_needs_its_host_gets_the_whole_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    import fsspec.core
+
+    asked: list[str] = []
+    monkeypatch.setattr(fsspec.core, "url_to_fs", lambda url: (asked.append(url), (Plain(), url))[1])
+    store = open_store("ftp://files.example:2121/videos")
+    assert asked == ["ftp://files.example:2121/videos"]
+    assert store.uri == "ftp://files.example:2121/videos"

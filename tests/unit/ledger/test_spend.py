@@ -19,6 +19,11 @@ from airflow_video_providers.pricing import Estimate, Limits, estimate
 
 MODEL = "pixazo:mochi-v1"
 KNOWN = Estimate(Decimal("0.4"), "documented")
+#: What is no amount that can be reckoned with.
+UNTOLD = [
+    "much", "nan", "inf", -1, True, "9e999999", "1e-999999", float("nan"), float("inf"), 10**5000, 1e300, "0." + "1" * 5000,
+    1_000_001, b"1", [1], {}, object(),
+]  # fmt: skip
 
 
 # --- prices ------------------------------------------------------------------------------------------------------
@@ -51,10 +56,13 @@ def test_prices_may_be_json_text():
     assert estimate(MODEL, documented=None, prices=" ") == Estimate()
 
 
-@pytest.mark.parametrize(
-    "prices",
-    [[1], "not json", {MODEL: -1}, {MODEL: "cheap"}, {MODEL: True}, {MODEL: {"usd": 1, "per": "frame"}}, {MODEL: {}}],
-)
+MALFORMED = [
+    *({MODEL: value} for value in UNTOLD), *({MODEL: {"usd": value}} for value in UNTOLD if value != {}),
+    "[" * 100_000, 0.4, 7, [1], "not json", {MODEL: {"usd": 1, "per": "frame"}}, {MODEL: {}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("prices", MALFORMED, ids=range(len(MALFORMED)))
 def test_malformed_prices_are_refused_and_named(prices):
     with pytest.raises(InvalidRequestError, match="prices"):
         estimate(MODEL, documented=None, prices=prices)
@@ -72,7 +80,7 @@ def test_of_two_limits_the_stricter_holds(own, extra, holds):
     assert Limits.of(extra, max_cost_usd=own).max_cost_usd == holds
 
 
-@pytest.mark.parametrize("value", ["much", "nan", "inf", -1, True])
+@pytest.mark.parametrize("value", UNTOLD, ids=range(len(UNTOLD)))
 def test_a_limit_that_is_no_amount_is_refused(value):
     with pytest.raises(InvalidRequestError, match="max_cost_usd"):
         Limits.of({}, max_cost_usd=value)
@@ -91,6 +99,53 @@ def test_an_unknown_price_under_a_limit_is_refused_unless_allowed(limit):
         Limits.of({}, **limit).check(Estimate(), model=MODEL)
     Limits.of({}, **limit, allow_unknown_price=True).check(Estimate(), model=MODEL)
     Limits().check(Estimate(), model=MODEL)
+
+
+OWNERS = {"max_cost_usd": 1}
+
+
+@pytest.mark.parametrize("owners", [{"max_cost_usd": 1}, {"max_run_cost_usd": "1"}])
+@pytest.mark.parametrize("own", [{}, {"max_cost_usd": 0.5}])
+def test_a_task_cannot_lift_a_limit_of_the_connections_owner(owners, own):
+    limits = Limits.of(owners, **own, allow_unknown_price=True)
+    with pytest.raises(InvalidRequestError, match="The connection's extra sets a limit") as caught:
+        limits.check(Estimate(), model=MODEL)
+    assert "a task cannot lift it" in str(caught.value)
+    assert "allow_unknown_price=True" not in str(caught.value)
+
+
+@pytest.mark.parametrize("waived", [True, "true", " True "])
+def test_the_connections_owner_can_lift_it(waived):
+    Limits.of({**OWNERS, "allow_unknown_price": waived}).check(Estimate(), model=MODEL)
+
+
+def test_what_the_owner_allows_lifts_no_limit_of_the_tasks_own():
+    limits = Limits.of({**OWNERS, "allow_unknown_price": True}, max_cost_usd=2)
+    with pytest.raises(InvalidRequestError, match="allow_unknown_price=True"):
+        limits.check(Estimate(), model=MODEL)
+
+
+@pytest.mark.parametrize("blank", [None, "", False, "false", " "])
+def test_a_form_that_does_not_allow_it_does_not(blank):
+    with pytest.raises(InvalidRequestError):
+        Limits.of({**OWNERS, "allow_unknown_price": blank}, allow_unknown_price=True).check(Estimate(), model=MODEL)
+
+
+@pytest.mark.parametrize("odd", ["maybe", 1, [True]])
+def test_an_owners_word_that_is_neither_true_nor_false_refuses(odd):
+    with pytest.raises(InvalidRequestError, match="allow_unknown_price"):
+        Limits.of({**OWNERS, "allow_unknown_price": odd})
+
+
+@pytest.mark.parametrize("seconds", [None, "auto", "9e999999", Decimal("nan"), -5, True])
+def test_a_length_that_is_none_gives_no_price_per_second(seconds):
+    prices = {MODEL: {"usd": 1_000_000, "per": "second"}}
+    assert estimate(MODEL, documented=None, prices=prices, seconds=seconds) == Estimate()
+
+
+@pytest.mark.parametrize("usd", [Decimal("nan"), Decimal("9e999999"), Decimal(-1), "much"])
+def test_a_documented_price_that_is_no_amount_is_unknown(usd):
+    assert estimate(MODEL, documented=(usd, "a private model's")) == Estimate()
 
 
 def test_a_refusal_stores_no_intent_and_a_bought_job_is_kept_when_buying_was_stopped(task, vendor):
