@@ -63,6 +63,8 @@ class VideoProviderError(AirflowException):
     default_remedy: ClassVar[str] = ""
     #: Can running the task again help? Decides about Airflow's retries.
     retryable: bool = False
+    #: Where a refused file of the job is kept for a second look; None where none is.
+    kept_at: str | None = None
 
     def __init__(
         self,

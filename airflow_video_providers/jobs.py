@@ -68,6 +68,8 @@ class VideoJob(BaseModel):
     :param error: The vendor's reason for a failure.
     :param outputs: The files it produced.
     :param instead_of_outputs: Of a job that is finished and names no output: the names that its answer holds instead.
+    :param receipt_due: Where the ledger of purchases would keep it, and could not when it was bought: every task that
+        knows the job writes it there.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
@@ -90,6 +92,7 @@ class VideoJob(BaseModel):
     error: str | None = None
     outputs: tuple[VideoOutput, ...] = ()
     instead_of_outputs: str | None = None
+    receipt_due: tuple[str, ...] | None = None
 
     @property
     def vendor(self) -> str:

@@ -181,6 +181,11 @@ def job_to_wait_for(
     return VideoJob(model=model, request_id=request_id, conn_id=hook.conn_id, status_route=hook.settings.status_route)
 
 
+def job_of_event(event: Any) -> VideoJob | None:
+    """The job that a trigger's event speaks of; in ``dag.test()`` it may be nothing but a word."""
+    return read_job(event["job"]) if isinstance(event, dict) and event.get("job") else None
+
+
 def finished_job(event: Any, job: VideoJob | None, log: Any, sleep: Callable[[float], None] = time.sleep) -> VideoJob:
     """The finished job that a trigger's event speaks of, with its outputs, read from the vendor once more.
 

@@ -1,37 +1,35 @@
-"""Land a finished video: fetch, verify, store, and write the manifest last."""
+"""Land a finished video: plan, fetch, commit. The manifest is written last."""
 
 from __future__ import annotations
 
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_video_providers.exceptions import (
-    DownloadError,
-    InvalidRequestError,
-    OutputMissingError,
-)
-from airflow_video_providers.jobs import JobStatus, VideoJob
+from airflow_video_providers.exceptions import DownloadError, InvalidRequestError
 from airflow_video_providers.landing import manifest as manifests
 from airflow_video_providers.landing import placing
 from airflow_video_providers.landing.address import host_names
+from airflow_video_providers.landing.bringing import Bringing
 from airflow_video_providers.landing.container import DEFAULT_MEDIA_TYPES
-from airflow_video_providers.landing.fetch import USER_AGENT, Fetcher, check_user_agent
+from airflow_video_providers.landing.fetch import USER_AGENT, Fetched, Fetcher, check_user_agent
 from airflow_video_providers.landing.inspector import checked_media_types
-from airflow_video_providers.landing.keys import DEFAULT_KEY_TEMPLATE, Keys, check_key_template
+from airflow_video_providers.landing.keys import DEFAULT_KEY_TEMPLATE, check_key_template
+from airflow_video_providers.landing.plan import Plan, make_plan, returned
 from airflow_video_providers.landing.sources import Refresh, Sources
-from airflow_video_providers.landing.spool import Spool, sweep
-from airflow_video_providers.landing.store import Store, check_encryption, conflict, open_store
+from airflow_video_providers.landing.spool import Spool
+from airflow_video_providers.landing.store import check_encryption, conflict
+from airflow_video_providers.landing.together import in_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
-_T = TypeVar("_T")
+    from airflow_video_providers.jobs import VideoJob
+
 Verify = Literal["container", "decode"]
 DEFAULT_MAX_BYTES = 4 * 1024**3
 
@@ -62,6 +60,9 @@ class Landing:
     :param user_agent: What file hosts are told who asks, for one that refuses programs. By default this package's name.
     :param source_paths: Keep the path of an output's address in the manifest too. By default only its host is kept: some
         vendors' files are public, and whoever reads the manifest could fetch them.
+    :param keep_rejected: Keep a file that came whole and is refused by our reading (container, decoder, missing extra)
+        below ``_rejected/<request_id>/`` in ``output_path``, with the reason; the next landing reads it there before
+        anybody asks the vendor. Default True: the file is paid for, and vendors forget it within hours.
     :param task: ``dag_id``, ``run_id``, ``task_id``, ``map_index`` and ``logical_date`` for the manifest.
     :param extra_manifest: Anything else the manifest shall hold, such as a seed or, by choice, the prompt.
     :param threads: Outputs that are downloaded at the same time.
@@ -83,6 +84,7 @@ class Landing:
     patience: float | None = None
     user_agent: str | None = None
     source_paths: bool = False
+    keep_rejected: bool = True
     task: Mapping[str, Any] | None = None
     extra_manifest: Mapping[str, Any] | None = None
     threads: int = 8
@@ -116,23 +118,22 @@ class Landing:
 
     def _run(self, job: VideoJob, file: Path | None) -> dict[str, Any]:
         began = time.monotonic()
-        if job.status is not JobStatus.SUCCEEDED:
-            raise InvalidRequestError(
-                f"The job is {job.status}, and only a finished one can be landed.",
-                remedy="Wait for it with VideoJobSensor.",
-                model=job.model, request_id=job.request_id, charged=job.charged, field="job",
-            )  # fmt: skip
-        store, keys = open_store(self.output_path, encryption=self.encryption), Keys(job, self._template)
-        landed = self._landed(store, keys)
-        if landed is None and file is None and not job.outputs:
-            raise OutputMissingError("The job is finished and names no output.", job=job)
-        count = len(landed["outputs"]) if landed is not None else len(job.outputs) or 1
-        directories = [store.spool_directory(keys.output(index, "part")) for index in range(count)]
-        for directory in set(directories):
-            sweep(directory)
-        if landed is not None and self._satisfies(landed):
-            self.log.info("Landed before: %s/%s. Nothing is fetched.", store.uri, keys.manifest)
-            return self._returned(store, keys, landed, skipped=True)
+        plan = make_plan(
+            job, file, output_path=self.output_path, template=self._template, overwrite=self.overwrite,
+            encryption=self.encryption, log=self.log,
+        )  # fmt: skip
+        if plan.landed is not None and self._satisfies(plan.landed):
+            self.log.info("Landed before: %s/%s. Nothing is fetched.", plan.store.uri, plan.keys.manifest)
+            return returned(plan, plan.landed, skipped=True)
+        with ExitStack() as open_files:
+            clips = self._fetch(plan, open_files, began)
+            record = self._commit(plan, clips, began)
+        if plan.kept is not None:
+            plan.quarantine.clear(plan.kept, self.log)
+        return returned(plan, record, skipped=False)
+
+    def _fetch(self, plan: Plan, open_files: ExitStack, began: float) -> list[placing.Clip]:
+        """Bring every output into a local file and verify it; a refused one is kept before its error is raised."""
         fetcher = Fetcher(
             allowed=host_names(self.allow_private_hosts),
             media_types=self.media_types,
@@ -143,81 +144,54 @@ class Landing:
             user_agent=self.user_agent or USER_AGENT,
             log=self.log,
         )
-        with ExitStack() as open_files:
-            open_files.callback(fetcher.close)
-            spools = [open_files.enter_context(Spool(directory, store.spool_mode())) for directory in directories]
-            sources = Sources(job, self.refresh)
+        open_files.callback(fetcher.close)
+        spools = [open_files.enter_context(Spool(where, plan.store.spool_mode())) for where in plan.directories]
+        bringing = Bringing(
+            plan, fetcher, Sources(plan.job, self.refresh), spools, keep=self.keep_rejected, log=self.log
+        )
+        bringing.require(decoder=self.poster or self.verify == "decode")
 
-            def bring(index: int) -> placing.Clip:
-                if landed is None and file is not None:
-                    with file.open("rb") as brought:
-                        fetched = fetcher.copy(iter(lambda: brought.read(1 << 20), b""), spools[index])
-                elif landed is None:
-                    fetched = fetcher.fetch(sources.output(index), spools[index])
-                else:
-                    fetched = fetcher.copy(store.read(landed["outputs"][index]["key"]), spools[index])
-                decode = self.verify == "decode"
-                return placing.make_clip(
-                    index, keys, spools[index], fetched, decode=decode, poster=self.poster, paths=self.source_paths
-                )
-
-            clips = self._in_threads(count, bring, fetcher.stop)
-            fetched_at = time.monotonic()
-            if landed is not None and [clip.parcel.sha256 for clip in clips] != [
-                o["sha256"] for o in landed["outputs"]
-            ]:
-                raise conflict(f"{store.uri}: what is stored is not what {keys.manifest} says")
-            if self.overwrite:
-                store.remove(keys.manifest)  # or it would vouch for other bytes
-            self._in_threads(count, lambda i: placing.place(store, clips[i], self.overwrite, self.log), lambda: None)
-            now = time.monotonic()
-            record = manifests.build(
-                job,
-                [clip.entry for clip in clips],
-                verify=self.verify,
-                landed_at=datetime.now(UTC),
-                seconds={"download": fetched_at - began, "store": now - fetched_at, "total": now - began},
-                task=self.task,
-                extra=self.extra_manifest,
+        def describe(index: int, fetched: Fetched) -> placing.Clip:
+            decode, poster, paths = self.verify == "decode", self.poster, self.source_paths
+            clip = placing.make_clip(
+                index, plan.keys, spools[index], fetched, decode=decode, poster=poster, paths=paths
             )
-            record = manifests.with_addresses(record, store.uri)
-            record = placing.commit(store, keys, record, replace=self.overwrite or landed is not None)
-        size = sum(clip.parcel.size for clip in clips)
-        self.log.info("Landed %d file(s), %.1f MB, at %s/%s.", count, size / 1e6, store.uri, keys.manifest)
-        return self._returned(store, keys, record, skipped=False)
+            if "source" not in clip.entry and plan.kept is not None and index in plan.kept.files:
+                clip.entry |= {"source": plan.kept.files[index].source} if plan.kept.files[index].source else {}
+            return clip
 
-    def _landed(self, store: Store, keys: Keys) -> dict[str, Any] | None:
-        """The record of an earlier landing, if everything that it names is there; connects in any case."""
+        return bringing.all(describe, self.threads)
+
+    def _commit(self, plan: Plan, clips: list[placing.Clip], began: float) -> dict[str, Any]:
+        """Put what is verified under its final names, and the manifest last."""
+        fetched_at, store, keys = time.monotonic(), plan.store, plan.keys
+        before = None if plan.landed is None else [output["sha256"] for output in plan.landed["outputs"]]
+        if before is not None and [clip.parcel.sha256 for clip in clips] != before:
+            raise conflict(f"{store.uri}: what is stored is not what {keys.manifest} says")
         if self.overwrite:
-            store.size(keys.manifest)
-            return None
-        found, problem = placing.recorded(store, keys)
-        if problem:
-            self.log.warning("%s", problem)
-        return found
+            store.remove(keys.manifest)  # or it would vouch for other bytes
+        in_threads(
+            len(clips), self.threads, lambda i: placing.place(store, clips[i], self.overwrite, self.log), lambda: None
+        )
+        now = time.monotonic()
+        record = manifests.build(
+            plan.job,
+            [clip.entry for clip in clips],
+            verify=self.verify,
+            landed_at=datetime.now(UTC),
+            seconds={"download": fetched_at - began, "store": now - fetched_at, "total": now - began},
+            task=self.task,
+            extra=self.extra_manifest,
+        )
+        record = manifests.with_addresses(record, store.uri)
+        record = placing.commit(store, keys, record, replace=self.overwrite or plan.landed is not None)
+        size = sum(clip.parcel.size for clip in clips)
+        self.log.info("Landed %d file(s), %.1f MB, at %s/%s.", len(clips), size / 1e6, store.uri, keys.manifest)
+        return record
 
     def _satisfies(self, landed: Mapping[str, Any]) -> bool:
         posters = not self.poster or all("poster" in output for output in landed["outputs"])
         return posters and (self.verify == "container" or landed.get("verified") == "decode")
-
-    def _returned(self, store: Store, keys: Keys, record: Mapping[str, Any], *, skipped: bool) -> dict[str, Any]:
-        located = manifests.with_addresses(record, store.uri, store.path)
-        return {**located, "manifest_uri": f"{store.uri}/{keys.manifest}", "skipped": skipped}
-
-    def _in_threads(self, count: int, work: Callable[[int], _T], stop: Callable[[], None]) -> list[_T]:
-        if count == 1:
-            return [work(0)]
-        pool = ThreadPoolExecutor(min(self.threads, count), thread_name_prefix="landing")
-        try:
-            futures = [pool.submit(work, index) for index in range(count)]
-            for done in as_completed(futures):
-                done.result()  # the first failure is the one to tell
-            return [future.result() for future in futures]
-        except BaseException:
-            stop()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def land(job: VideoJob, output_path: str, **options: Any) -> dict[str, Any]:

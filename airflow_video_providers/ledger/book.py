@@ -40,6 +40,11 @@ class Ledger(Settlements):
         with readable("written"):
             return self.store.create(attempt.key, attempt.to_dict())
 
+    def holds(self, attempt: Attempt) -> bool:
+        """Is it this very attempt that is stored, and not another process's under the same number?"""
+        with readable("read"):
+            return self.store.holds(attempt.key, attempt.claim)
+
     def replace(self, attempt: Attempt) -> None:
         """Write how far an attempt came."""
         with readable("written"):

@@ -84,6 +84,10 @@ class LocalDirectory:
         _sync(path.parent)
         return True
 
+    def holds(self, key: Key, claim: str) -> bool:
+        """Is it the record with this claim that stands there?"""
+        return (self.read(key) or {}).get("claim") == claim
+
     def replace(self, key: Key, value: dict[str, Any]) -> None:
         """Write the record, atomically."""
         path = self._path(key)
@@ -155,6 +159,10 @@ class ObjectDirectory:
         if not self._proven:
             self._prove()
         return self._create(key, value)
+
+    def holds(self, key: Key, claim: str) -> bool:
+        """Is it the record with this claim that stands there?"""
+        return (self.read(key) or {}).get("claim") == claim
 
     def replace(self, key: Key, value: dict[str, Any]) -> None:
         """Write the record; on object storage a write is whole or does not happen."""

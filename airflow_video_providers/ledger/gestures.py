@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from airflow_video_providers.exceptions import InvalidRequestError, LedgerError
 from airflow_video_providers.jobs import JobStatus, VideoJob
-from airflow_video_providers.ledger.records import Attempt, AttemptState, Identity
+from airflow_video_providers.ledger.records import Attempt, AttemptState, Identity, Run
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,21 +16,30 @@ if TYPE_CHECKING:
 
 
 def attach(
-    ledger: Ledger, identity: Identity, job: VideoJob, *, now: datetime, generation: int | None = None
+    ledger: Ledger,
+    identity: Identity,
+    job: VideoJob,
+    *,
+    now: datetime,
+    generation: int | None = None,
+    run: Run | None = None,
+    try_number: int = 1,
 ) -> Attempt:
     """Write that this task instance's job is ``job``. Answers an open attempt, or starts a new record.
 
     :param generation: ``ti.max_tries`` where a task attaches. None, from outside a task, means that the
         next try takes the job as it is, also when a person cleared the task to get there.
+    :param run: The run of the task that attaches, with its ``try_number``: it answers no attempt of a deleted run.
     :raises LedgerError: the ledger could not be read or written.
     """
     attempts = ledger.attempts(identity)
     newest = attempts[-1] if attempts else None
-    for attempt in reversed(attempts):
+    answerable = [] if newest is not None and newest.of_earlier_run(run, try_number) else attempts
+    for attempt in reversed(answerable):
         same = attempt.request_id == job.request_id
         if attempt.purchase == attempts[-1].purchase and (attempt.open or same):
             known = VideoJob.from_dict(attempt.job).but(status_route=job.status_route) if same and attempt.job else job
-            answered = attempt.bought(known).but(generation=generation)
+            answered = attempt.bought(known).but(generation=generation).within(run)
             ledger.replace(answered)
             return answered
     attempt = Attempt(
@@ -38,6 +47,7 @@ def attach(
         number=len(attempts) + 1,
         purchase=newest.purchase + 1 if newest else 1,
         generation=generation,
+        try_number=try_number if run is not None else None,
         state=AttemptState.INTENT,
         claim=uuid.uuid4().hex,
         created_at=now,
@@ -45,7 +55,8 @@ def attach(
         conn_id=job.conn_id,
         estimated_cost_usd=job.estimated_cost_usd,
         cost_basis=job.cost_basis,
-    ).bought(job)
+    )
+    attempt = attempt.bought(job).within(run)
     if not ledger.create(attempt):
         raise LedgerError(f"Another process is writing the ledger's record of {identity}.", remedy="Try again.")
     return attempt

@@ -41,6 +41,10 @@ class MetadataStore:
         """Write the record if it is not there."""
         return self._of(key).create(key, value)
 
+    def holds(self, key: Key, claim: str) -> bool:
+        """Has :meth:`create` with this claim won?"""
+        return self._of(key).holds(key, claim)
+
     def replace(self, key: Key, value: dict[str, Any]) -> None:
         """Write the record."""
         self._of(key).replace(key, value)

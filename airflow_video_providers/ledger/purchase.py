@@ -14,6 +14,10 @@ a request_id                 return that job, send nothing       ``on_clear``: l
                                                                  ``keeps`` says that it is still wanted
 an intent without an answer  ``on_unknown_outcome``: an error,   the same: a Clear does not answer it
                              or buy at most once more
+attempts of a deleted run    buy: a new run of the same id is    (it is never a Clear)
+of the same id               a new wish
+a record that is missing     refuse, send nothing                the same
+or damaged
 ===========================  ==================================  =====================================
 
 A Clear is seen by ``ti.max_tries``, which Airflow raises on a clear and never on a retry. It is not seen
@@ -23,6 +27,7 @@ the same: both count as a retry, which never buys twice.
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -31,7 +36,8 @@ from airflow_video_providers.exceptions import LedgerError, VideoProviderError
 from airflow_video_providers.jobs import VideoJob
 from airflow_video_providers.ledger.book import Ledger
 from airflow_video_providers.ledger.gestures import attach
-from airflow_video_providers.ledger.records import Attempt, AttemptState, Identity, Intent, Key
+from airflow_video_providers.ledger.patience import outlast, pauses, persist
+from airflow_video_providers.ledger.records import Attempt, AttemptState, Identity, Intent, Key, Run
 from airflow_video_providers.ledger.storing import Nowhere
 from airflow_video_providers.ledger.wording import no_ledger, outcome_unknown
 
@@ -42,6 +48,9 @@ if TYPE_CHECKING:
 
 OnClear = Literal["resubmit", "reattach"]
 OnUnknownOutcome = Literal["fail", "resubmit"]
+
+#: Seconds for which a process that lost the race for an intent waits for the winner's request_id.
+_WINNERS_TIME = 30.0
 
 
 class Allowance(Protocol):
@@ -66,17 +75,26 @@ class Decision:
     attempt: Attempt | None = None
 
 
-def decide(attempts: Sequence[Attempt], *, generation: int | None, on_unknown_outcome: OnUnknownOutcome) -> Decision:
+def decide(
+    attempts: Sequence[Attempt],
+    *,
+    generation: int | None,
+    on_unknown_outcome: OnUnknownOutcome,
+    run: Run | None = None,
+    try_number: int = 1,
+) -> Decision:
     """What may be done, from what is stored and nothing else."""
     if not attempts:
         return Decision("buy", 1)
     purchase = attempts[-1].purchase
+    if attempts[-1].of_earlier_run(run, try_number):
+        return Decision("buy", purchase + 1)
     ours = [attempt for attempt in attempts if attempt.purchase == purchase]
     bought = [attempt for attempt in ours if attempt.state is AttemptState.SUBMITTED]
     if bought:
         kept = bought[-1]
         cleared = None not in (generation, kept.generation) and generation != kept.generation
-        return Decision("look" if cleared else "keep", purchase, kept)
+        return Decision("look" if cleared or kept.begun_again(run) else "keep", purchase, kept)
     unanswered = [attempt for attempt in ours if attempt.open]
     if unanswered and (on_unknown_outcome != "resubmit" or len(unanswered) > 1):
         return Decision("refuse", purchase, unanswered[-1])
@@ -101,6 +119,8 @@ def buy_once(
     allowance: Allowance | None = None,
     keeps: Callable[[VideoJob], bool] | None = None,
     stands: Callable[[VideoJob], bool] | None = None,
+    run: Run | None = None,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> VideoJob:
     """The job that this task instance bought, buying it where that is certain not to be a second purchase.
 
@@ -123,8 +143,11 @@ def buy_once(
         has not reached its place yet.
     :param stands: Asked of the job that a Clear meets, before the vendor is: True keeps it whatever the vendor says,
         because its file is kept for a second opinion.
+    :param run: The DAG run, so that one that was deleted and made anew is not taken for the old one.
+    :param sleep: How to pause: before the paid call while the ledger is away, after it until the ledger has stored
+        what came of it, and while another process of this task instance is buying.
     :raises SubmissionOutcomeUnknownError: an earlier try, or this one, may have bought; nothing more was sent.
-    :raises LedgerError: the ledger could not be read or written; nothing was sent.
+    :raises LedgerError: the ledger could not be read or written, or lacks a record; nothing was sent.
     :raises VideoProviderError: whatever ``buy`` raised; with ``charged == "no"`` the next try may buy.
     """
     book = ledger or Ledger(Nowhere())
@@ -137,7 +160,7 @@ def buy_once(
             estimated_cost_usd=intent.estimated_cost_usd,
             cost_basis=intent.cost_basis,
         )
-        return _attach(named, book, identity, generation, clock, log)
+        return _attach(named, book, identity, generation, run, try_number, clock, log)
     if ledger is None:
         if try_number > 1:
             raise no_ledger(identity, intent, try_number)
@@ -147,20 +170,24 @@ def buy_once(
         log.warning(
             "The ledger knows nothing of an earlier try: they ended before buying, or not every worker reaches it."
         )
-    decision = decide(attempts, generation=generation, on_unknown_outcome=on_unknown_outcome)
+    decision = decide(
+        attempts, generation=generation, on_unknown_outcome=on_unknown_outcome, run=run, try_number=try_number
+    )
     purchase = decision.purchase
-    if decision.action == "refuse":
+    if decision.action == "refuse" and (other := decision.attempt) is not None:
+        if other.state is AttemptState.INTENT and other.try_number == try_number and other is attempts[-1]:
+            return _lost_race(other, book, sleep, log)  # this very try runs in a second process
         raise outcome_unknown(decision.attempt, "An earlier try was interrupted, or got no answer.", attempts)
     if (kept := decision.attempt) is not None:
         job = _job_of(kept)
         if decision.action == "look" and stands is not None and stands(job):
             log.info("The file of job %s is kept for a second opinion: a Clear buys nothing.", job.request_id)
-            return _keep(job, kept, book, intent, generation, log)
+            return _keep(job, kept, book, intent, generation, run, log)
         if decision.action == "look" and on_clear == "resubmit":
             job = look(job)
         wanted = not job.status.terminal or (keeps is not None and keeps(job))
         if decision.action == "keep" or on_clear != "resubmit" or wanted:
-            return _keep(job, kept, book, intent, generation, log)
+            return _keep(job, kept, book, intent, generation, run, log)
         log.info("Cleared by a user: job %s is %s; buying again for %s.", job.request_id, job.status, intent.price)
         purchase += 1
 
@@ -174,56 +201,68 @@ def buy_once(
         state=AttemptState.INTENT,
         claim=uuid.uuid4().hex,
         created_at=clock(),
-    )
+    ).within(run)
+    if attempts and attempts[-1].of_earlier_run(run, try_number):
+        log.warning(
+            "An earlier DAG run of this id was deleted; what it bought (%s) is not this run's. Buying for %s.",
+            attempts[-1].request_id or "nothing that is known", intent.price,
+        )  # fmt: skip
     if allowance is not None:
         allowance.grant(attempt.key, uncharged=[earlier.key for earlier in attempts if earlier.costless])
-    if not book.create(attempt):
-        return _lost_race(book, identity, log)
+    if not _open(attempt, book, sleep, log):
+        return _lost_race(attempt, book, sleep, log)
     log.info("Buying %s for %s (attempt %d of %s).", intent.model, intent.price, attempt.number, identity)
-    return _pay(attempt, book, buy, allowance, log)
+    return _pay(attempt, book, buy, allowance, sleep, log)
+
+
+def _open(attempt: Attempt, book: Ledger, sleep: Callable[[float], None], log: Logger) -> bool:
+    """Store the intent; False where another process was faster. Trouble leaves no intent open: nothing was sent."""
+    try:
+        return outlast(lambda: book.create(attempt), sleep)
+    except BaseException:
+        try:
+            if book.holds(attempt):
+                book.replace(attempt.but(state=AttemptState.REJECTED, reason="NotSent"))
+        except LedgerError as failure:
+            log.warning(
+                "%s If the intent is stored all the same, the next try finds it open; nothing was sent.", failure.what
+            )
+        raise
 
 
 def _pay(
-    attempt: Attempt, book: Ledger, buy: Callable[[], VideoJob], allowance: Allowance | None, log: Logger
+    attempt: Attempt,
+    book: Ledger,
+    buy: Callable[[], VideoJob],
+    allowance: Allowance | None,
+    sleep: Callable[[float], None],
+    log: Logger,
 ) -> VideoJob:
     """Spend the money. The intent is stored before, the answer is stored before anything else can fail."""
     try:
         job = buy()  # THE PAID CALL, the only one: a second place that buys is a second bill
     except VideoProviderError as error:
         if error.charged != "no":
-            _note(attempt, AttemptState.UNKNOWN, error, book, log)
+            _note_unknown(attempt, error, book, log)
             raise outcome_unknown(attempt, error.what, http_status=error.http_status) from error
-        _note(attempt, AttemptState.REJECTED, error, book, log)
+        free = attempt.but(state=AttemptState.REJECTED, reason=type(error).__name__)
+        persist(lambda: book.replace(free), "That nothing was bought", sleep=sleep, log=log)
         _give_back(attempt, allowance, log)
         raise
     except Exception as error:
-        _note(attempt, AttemptState.UNKNOWN, error, book, log)
+        _note_unknown(attempt, error, book, log)
         raise outcome_unknown(attempt, f"{type(error).__name__} when the request may have been sent.") from error
-    _store(attempt, job, book, log)
-    return job
+    log.info("Bought request_id=%s.", job.request_id)
+    stored = persist(
+        lambda: book.replace(attempt.bought(job)), f"The receipt request_id={job.request_id}", sleep=sleep, log=log
+    )
+    return job if stored else job.but(receipt_due=attempt.key)
 
 
-def _store(attempt: Attempt, job: VideoJob, book: Ledger, log: Logger) -> None:
-    """Keep the request_id. Where the ledger refuses it, the log and the caller still have it."""
+def _note_unknown(attempt: Attempt, error: Exception, book: Ledger, log: Logger) -> None:
+    """Write why the outcome is unknown. A failure leaves the intent open, which means the same."""
     try:
-        book.replace(attempt.bought(job))
-    except LedgerError as failure:
-        log.error(  # noqa: TRY400 - not a trace: the id is what must be found in this line
-            "Bought request_id=%s, but: %s The job is returned all the same; if this task does not succeed, "
-            "attach it by hand.",
-            job.request_id, failure.what,
-        )  # fmt: skip
-    except BaseException:
-        log.critical("Interrupted while storing the bought request_id=%s: attach it by hand.", job.request_id)
-        raise
-    else:
-        log.info("Bought request_id=%s.", job.request_id)
-
-
-def _note(attempt: Attempt, state: AttemptState, error: Exception, book: Ledger, log: Logger) -> None:
-    """Write how an attempt ended. A failure leaves the intent open, which is the cautious side."""
-    try:
-        book.replace(attempt.but(state=state, reason=type(error).__name__))
+        book.replace(attempt.but(state=AttemptState.UNKNOWN, reason=type(error).__name__))
     except LedgerError as failure:
         log.warning("%s The attempt stays open: the next try will not buy.", failure.what)
 
@@ -236,10 +275,12 @@ def _give_back(attempt: Attempt, allowance: Allowance | None, log: Logger) -> No
         log.warning("%s The next try gives the reservation back.", failure.what)
 
 
-def _keep(job: VideoJob, kept: Attempt, book: Ledger, intent: Intent, generation: int | None, log: Logger) -> VideoJob:
-    if generation is not None and kept.generation != generation:
+def _keep(
+    job: VideoJob, kept: Attempt, book: Ledger, intent: Intent, generation: int | None, run: Run | None, log: Logger
+) -> VideoJob:
+    if (generation is not None and kept.generation != generation) or kept.begun_again(run):
         # This Clear is answered now: a later retry of it must not look, and buy, again.
-        book.replace(kept.but(generation=generation))
+        book.replace(kept.but(generation=generation).within(run))
     if changed := kept.drift(intent):
         log.warning(
             "The request changed since job %s was bought (%s). The job is kept; nothing is sent.",
@@ -249,22 +290,37 @@ def _keep(job: VideoJob, kept: Attempt, book: Ledger, intent: Intent, generation
     return job
 
 
-def _lost_race(book: Ledger, identity: Identity, log: Logger) -> VideoJob:
+def _lost_race(ours: Attempt, book: Ledger, sleep: Callable[[float], None], log: Logger) -> VideoJob:
     """Another process of the same task instance was faster: take its job, or say that it is not known yet."""
-    attempts = book.attempts(identity)
-    newest = attempts[-1] if attempts else None
-    if newest is not None and newest.state is AttemptState.SUBMITTED:
-        log.info("Another try bought job %s at the same time; this one sent nothing.", newest.request_id)
-        return _job_of(newest)
-    raise outcome_unknown(newest, f"Another try of {identity} is submitting at this moment.", attempts)
+    waited, what = 0.0, f"Another try of {ours.identity} is submitting at this moment."
+    for pause in pauses(0.5, 5.0):
+        attempts = book.attempts(ours.identity)
+        newest = attempts[-1] if attempts else None
+        if newest is not None and newest.state is AttemptState.SUBMITTED:
+            log.info("Another try bought job %s at the same time; this one sent nothing.", newest.request_id)
+            return _job_of(newest)
+        if newest is not None and newest.costless:
+            raise LedgerError(f"Another try of {ours.identity} was refused at the same time; this one sent nothing.")
+        if newest is None or newest.state is not AttemptState.INTENT or waited >= _WINNERS_TIME:
+            raise outcome_unknown(newest, what, attempts)
+        sleep(pause)
+        waited += pause
+    raise AssertionError("pauses have no end")
 
 
 def _attach(
-    job: VideoJob, book: Ledger, identity: Identity, generation: int | None, clock: Callable[[], datetime], log: Logger
+    job: VideoJob,
+    book: Ledger,
+    identity: Identity,
+    generation: int | None,
+    run: Run | None,
+    try_number: int,
+    clock: Callable[[], datetime],
+    log: Logger,
 ) -> VideoJob:
     """A job that a person names. The ledger learns of it where it can; attaching needs no ledger."""
     try:
-        attach(book, identity, job, generation=generation, now=clock())
+        attach(book, identity, job, generation=generation, run=run, try_number=try_number, now=clock())
     except LedgerError as failure:
         log.warning("%s The job is attached without it.", failure.what)
     log.info("Attached to job %s as asked; nothing was sent.", job.request_id)

@@ -42,6 +42,14 @@ class Identity:
         """Where attempt ``number`` of this buyer is kept."""
         return ("submits", self.dag_id, self.run_id, self.task_id, str(self.map_index), str(number))
 
+    @classmethod
+    def of_key(cls, key: Key) -> Self | None:
+        """The buyer of an attempt that is kept under ``key``; None for any other key."""
+        match key:
+            case ("submits", dag_id, run_id, task_id, map_index, _) if map_index.removeprefix("-").isdecimal():
+                return cls(dag_id, run_id, task_id, int(map_index))
+        return None
+
     def as_arguments(self) -> str:
         """This task instance as arguments of the ledger's command, quoted for a shell."""
         mapped = f" --map-index {self.map_index}" if self.map_index >= 0 else ""
@@ -91,6 +99,20 @@ class Intent:
         return f"about ${self.estimated_cost_usd} ({self.cost_basis or 'no basis given'})"
 
 
+@dataclass(frozen=True)
+class Run:
+    """The DAG run that buys, told apart from an earlier one of the same id that was deleted.
+
+    :param run_after: When it was due.
+    :param started_at: When it began, or began again after a Clear.
+    :param clears: How often something in it was cleared.
+    """
+
+    run_after: datetime | None = None
+    started_at: datetime | None = None
+    clears: int | None = None
+
+
 class AttemptState(StrEnum):
     """How far an attempt to buy came."""
 
@@ -114,6 +136,7 @@ class Attempt(BaseModel):
     :param purchase: Which purchase of this buyer: a user's Clear that buys again starts the next one.
     :param generation: ``ti.max_tries`` when it was written: it changes when a user clears the task and
         never on an automatic retry.
+    :param run_after: With ``run_started_at`` and ``run_clears``: the :class:`Run`. Unset in records of an older version.
     :param claim: Made up by the process that wrote it, so that it can recognise its own write.
     :param job: The bought job, without its outputs.
     :param reason: Why the outcome is unknown or nothing was bought: an error's name, never a vendor's text.
@@ -130,6 +153,9 @@ class Attempt(BaseModel):
     purchase: int
     generation: int | None = None
     try_number: int | None = None
+    run_after: datetime | None = None
+    run_started_at: datetime | None = None
+    run_clears: int | None = None
     state: AttemptState
     claim: str = ""
     created_at: datetime
@@ -163,6 +189,31 @@ class Attempt(BaseModel):
         """It certainly cost nothing."""
         return self.state in (AttemptState.REJECTED, AttemptState.VOID, AttemptState.FORGOTTEN)
 
+    def of_earlier_run(self, run: Run | None, try_number: int) -> bool:
+        """Was this written in a run of the same id that has been deleted since?
+
+        Within one run it is due at one time and its clears never become fewer; it begins again only with a Clear,
+        or when a person puts it back into the queue, and neither lowers the number of a task's try.
+        """
+        if run is None:
+            return False
+        begun_again = self.begun_again(run) and self.try_number is not None and try_number <= self.try_number
+        return (
+            _differ(self.run_after, run.run_after)
+            or (None not in (self.run_clears, run.clears) and (run.clears or 0) < (self.run_clears or 0))
+            or begun_again
+        )
+
+    def begun_again(self, run: Run | None) -> bool:
+        """Has the run begun again since, or another one of the same id? Then this is at least a Clear."""
+        return run is not None and _differ(self.run_started_at, run.started_at)
+
+    def within(self, run: Run | None) -> Self:
+        """This attempt, as one of ``run``."""
+        if run is None:
+            return self
+        return self.but(run_after=run.run_after, run_started_at=run.started_at, run_clears=run.clears)
+
     def but(self, **changes: Any) -> Self:
         """A copy with some fields replaced."""
         return self.model_copy(update=changes)
@@ -183,3 +234,7 @@ class Attempt(BaseModel):
             return names
         before, now = self.field_digests, intent.field_digests
         return names + sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+
+
+def _differ(before: datetime | None, now: datetime | None) -> bool:
+    return before is not None and now is not None and before != now

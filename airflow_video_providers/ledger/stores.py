@@ -31,13 +31,22 @@ def create_once(registers: Registers, name: str, value: dict[str, Any]) -> bool:
     who is alone always wins; callers at the same moment may all lose, and then nobody buys. Nobody
     overwrites the winner's record. It needs reads that see every finished write (one primary database,
     or an object store of today), and nothing that deletes the two marks.
+
+    A caller that met an error may call again with the same claim. Who finds the gate shut by itself has passed it
+    and must not touch the door again: it would take it away from a winner.
     """
     door, gate = f"{name}.door", f"{name}.gate"
+    if _claim(registers.get(gate)) == value["claim"]:
+        return bool(registers.get(door) == value["claim"])
     registers.set(door, value["claim"])
     if registers.get(gate) is not None:
         return False
     registers.set(gate, value)
     return bool(registers.get(door) == value["claim"])
+
+
+def _claim(value: Any) -> Any:
+    return value.get("claim") if isinstance(value, dict) else None
 
 
 class TaskStateStore:
@@ -77,6 +86,11 @@ class TaskStateStore:
     def create(self, key: Key, value: dict[str, Any]) -> bool:
         """See :func:`create_once`. The record itself is written by :meth:`replace` only."""
         return create_once(self, _state_name(key), value)
+
+    def holds(self, key: Key, claim: str) -> bool:
+        """It has passed the gate and stands at the door: nobody else can have won."""
+        name = _state_name(key)
+        return bool(_claim(self.get(f"{name}.gate")) == claim and self.get(f"{name}.door") == claim)
 
     def replace(self, key: Key, value: dict[str, Any]) -> None:
         """Write the record."""

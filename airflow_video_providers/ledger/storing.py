@@ -34,6 +34,9 @@ class Store(Protocol):
         answer was lost on the way.
         """
 
+    def holds(self, key: Key, claim: str, /) -> bool:
+        """Did :meth:`create` with this claim win, whatever its caller heard of it?"""
+
     def replace(self, key: Key, value: dict[str, Any], /) -> None:
         """Overwrite a record."""
 
@@ -53,6 +56,10 @@ class Nowhere:
         """Nothing was there."""
         return True
 
+    def holds(self, _key: Key, _claim: str) -> bool:
+        """Nothing is there."""
+        return False
+
     def replace(self, _key: Key, _value: dict[str, Any]) -> None:
         """Forgets it."""
 
@@ -69,4 +76,5 @@ def readable(doing: str) -> Iterator[None]:
     except VideoProviderError:
         raise
     except Exception as error:
-        raise LedgerError(f"The ledger of purchases could not be {doing}: {type(error).__name__}: {error}") from error
+        what = f"The ledger of purchases could not be {doing}: {type(error).__name__}: {error}".rstrip(". \n")
+        raise LedgerError(f"{what}.") from error

@@ -94,6 +94,7 @@ class LandsVideo(ReadsTemplates, TellsLineage, BaseOperator):
         download_user_agent: str | None = None,
         source_paths: bool = False,
         encryption: Mapping[str, Any] | None = None,
+        keep_rejected: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**with_retry_policy(kwargs))
@@ -110,6 +111,7 @@ class LandsVideo(ReadsTemplates, TellsLineage, BaseOperator):
         self.download_user_agent = download_user_agent
         self.source_paths = source_paths
         self.encryption = encryption
+        self.keep_rejected = keep_rejected
         if not made_while_running(self):
             from airflow_video_providers.operators import literals
 

@@ -14,8 +14,10 @@ from airflow_video_providers.ledger.budget import RunBudget
 from airflow_video_providers.ledger.config import default_on_clear, open_ledger
 from airflow_video_providers.ledger.gestures import void_after_error
 from airflow_video_providers.ledger.purchase import buy_once
-from airflow_video_providers.ledger.records import Identity, Intent
+from airflow_video_providers.ledger.records import Intent
 from airflow_video_providers.ledger.spend import Guard
+from airflow_video_providers.operators.bookkeeping import identity_of, run_of
+from airflow_video_providers.operators.kept import kept_job
 from airflow_video_providers.operators.options import check_options
 from airflow_video_providers.operators.rendered import is_nothing, plain_json, plain_request, settle
 from airflow_video_providers.polling import believed
@@ -34,12 +36,6 @@ if TYPE_CHECKING:
     from airflow_video_providers.models import VideoModel
     from airflow_video_providers.operators.arguments import BuysVideo
     from airflow_video_providers.operators.generate import GenerateVideoOperator
-
-
-def identity_of(context: Context) -> Identity:
-    """Who buys: the task instance, never its try."""
-    ti = context["ti"]
-    return Identity(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
 
 
 def rendered_request(task: BuysVideo) -> VideoModel:
@@ -97,6 +93,12 @@ def buy(
     budget = RunBudget(ledger.store, identity.dag_id, identity.run_id) if ledger is not None and shared else None
 
     bought = False
+    standing: list[VideoJob] = []
+
+    def stands(job: VideoJob) -> bool:
+        if (finished := kept_job(job, task, context)) is not None:
+            standing.append(finished)
+        return finished is not None
 
     def refuse_to_buy() -> None:
         """Asked directly before an intent is stored: a job that is bought already is never kept from its task."""
@@ -133,10 +135,12 @@ def buy(
             status_route=settings.status_route,
             allowance=Guard(task.model, order.cost, order.limits, budget, switch=refuse_to_buy),
             keeps=keeps,
-            stands=lambda job: ledger is not None and ledger.refused_file(job) is not None,
+            run=run_of(context),
+            stands=stands,
         )
     finally:
         hook.close()
+    job = next((finished for finished in standing if finished.request_id == job.request_id), job)
     task.known_job = job
     if bought:
         metrics.submitted(job)

@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_video_providers import metrics
-from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
+from airflow_video_providers.exceptions import DownloadError, InvalidRequestError, OutputExpiredError
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.landing import Landing
 from airflow_video_providers.landing.media import require_av
 from airflow_video_providers.landing.preflight import preflight
 from airflow_video_providers.landing.store import check_encryption, check_output_path
-from airflow_video_providers.ledger.book import Ledger
-from airflow_video_providers.ledger.config import open_ledger
-from airflow_video_providers.ledger.storing import Nowhere
 from airflow_video_providers.lineage import note_landed
+from airflow_video_providers.operators import bookkeeping
+from airflow_video_providers.operators.kept import note_kept
 from airflow_video_providers.operators.options import check_options
 from airflow_video_providers.operators.rendered import plain_json, settle
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Iterator
     from pathlib import Path
 
     from airflow.sdk import Context
 
-    from airflow_video_providers.exceptions import OutputExpiredError
     from airflow_video_providers.jobs import VideoJob
     from airflow_video_providers.operators.arguments import LandsVideo
 
@@ -35,6 +31,7 @@ if TYPE_CHECKING:
 def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | None = None) -> dict[str, Any]:
     """Land the job, or the file that its answer brought, and tell Airflow about it; returns the manifest."""
     task.known_job = job
+    bookkeeping.repair_receipt(job, context, task.log)
     hook = VideoHook.for_model(job.model, job.conn_id)
     try:
         settle(task)
@@ -49,12 +46,18 @@ def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | N
         )
         task.manifest = manifest = landing.run(job, file=file)
     except InvalidRequestError as wrong:
+        note_kept(wrong, job, task, context)
         raise wrong.about(job) from wrong.__cause__
+    except DownloadError as failed:
+        note_kept(failed, job, task, context)
+        if isinstance(failed, OutputExpiredError):
+            bookkeeping.note_ending(failed, job, context, task.log)
+        raise
     finally:
         hook.close()
     metrics.landed(manifest)
     note_landed(task, context, hook, job, manifest)
-    _take_off_ledger(job, manifest, task, context)
+    bookkeeping.note_landed(job, manifest["manifest_uri"], context, task.log)
     return manifest
 
 
@@ -66,8 +69,8 @@ def check_delivery(task: LandsVideo, job: VideoJob | None = None) -> None:
     """
     try:
         _landing(task)
-        # a job that is paid for comes, and is kept, whether it can be decoded or not
-        if job is None and (task.poster or task.verify == "decode"):
+        saved = job is not None and task.keep_rejected  # without the decoder it is fetched none the less, and kept
+        if (task.poster or task.verify == "decode") and not saved:
             require_av()
     except InvalidRequestError as wrong:
         if job is not None:
@@ -104,6 +107,7 @@ def _landing(task: LandsVideo) -> Landing:
         user_agent=task.download_user_agent,
         source_paths=task.source_paths,
         encryption=task.encryption,
+        keep_rejected=task.keep_rejected,
         log=cast("logging.Logger", task.log),  # Airflow's own logger, by the same protocol
         **options,
     )
@@ -131,25 +135,3 @@ def _origin(context: Context) -> dict[str, Any]:
         "map_index": ti.map_index,
         "logical_date": moment.isoformat() if moment else None,
     }
-
-
-def _take_off_ledger(job: VideoJob, manifest: dict[str, Any], task: LandsVideo, context: Context) -> None:
-    """Take the job off the list of what was bought and never landed; a Clear may now buy again."""
-    with _telling_ledger(task, context, f"{job.request_id} has landed") as ledger:
-        ledger.mark_landed(job, manifest["manifest_uri"])
-
-
-def lose(error: OutputExpiredError, task: LandsVideo, context: Context) -> None:
-    """The paid clip is gone at the vendor: a Clear of this task may buy again."""
-    if task.known_job is not None:
-        with _telling_ledger(task, context, f"the output of {error.request_id} is gone") as ledger:
-            ledger.mark_lost(task.known_job)
-
-
-@contextmanager
-def _telling_ledger(task: LandsVideo, context: Context, what: str) -> Iterator[Ledger]:
-    """The ledger, or a stand-in where there is none. No trouble with it changes how the task ends."""
-    try:
-        yield open_ledger(context) or Ledger(Nowhere())
-    except VideoProviderError as error:
-        task.log.warning("The ledger could not be told that %s: %s", what, error.what)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow_video_providers.exceptions import (
     JobErroredError,
     JobTimeoutError,
-    OutputExpiredError,
     VideoProviderError,
 )
 from airflow_video_providers.hooks.retries import fail, made_while_running
@@ -99,6 +98,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         from airflow_video_providers.hooks.waiting import Waiting
         from airflow_video_providers.operators.buying import buy, not_landed
         from airflow_video_providers.operators.delivery import check_before_purchase, check_delivery
+        from airflow_video_providers.operators.kept import is_next_try, kept_job
 
         try:
             if self.synchronous:
@@ -108,6 +108,9 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
             job = buy(self, context, check=lambda: check_before_purchase(self), keeps=not_landed(context))
             context["ti"].xcom_push(key="request_id", value=job.request_id)
             check_delivery(self, job)  # it may be an earlier try's, which no check has held back
+            finished = kept_job(job, self, context) if is_next_try(context) or self.request_id else None
+            if finished is not None:
+                return self._land(finished, context)
             waiting = Waiting(job, timeout=self.timeout, pace=self.poll_interval, log=self.log, sleep=self._sleep)
             done = waiting.done_before() if self.deferrable else waiting.until_done()
             if done is None:
@@ -118,9 +121,12 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Read the trigger's event, and land what is finished."""
-        from airflow_video_providers.hooks.waiting import finished_job
+        from airflow_video_providers.hooks.waiting import finished_job, job_of_event
+        from airflow_video_providers.operators.bookkeeping import repair_receipt
 
         try:
+            if (job := job_of_event(event)) is not None:
+                repair_receipt(job, context, self.log)
             return self._land(finished_job(event, None, self.log, self._sleep), context)
         except VideoProviderError as error:
             self._fail(error, context)
@@ -171,8 +177,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
             from airflow_video_providers.operators.buying import may_buy_again
 
             error.retryable = may_buy_again(self, context, error)
-        if isinstance(error, OutputExpiredError):
-            from airflow_video_providers.operators.delivery import lose
+        from airflow_video_providers.operators.bookkeeping import note_ending
 
-            lose(error, self, context)
+        note_ending(error, self.known_job, context, self.log)
         fail(self, error)

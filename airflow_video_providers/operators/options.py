@@ -53,6 +53,8 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "allow_unknown_price": _SWITCH,
     "overwrite": _SWITCH,
     "poster": _SWITCH,
+    "source_paths": _SWITCH,
+    "keep_rejected": _SWITCH,
     "verify": _one_of("container", "decode"),
     "media_types": (lambda value: value is None or _are_names(value), "a list of media types"),
     "max_bytes": (lambda value: value is None or (_is_whole(value) and value > 0), "a number of bytes above 0"),

@@ -12,8 +12,10 @@ from airflow_video_providers.hooks.waiting import tell_outcome
 from airflow_video_providers.landing.spool import private_directory
 from airflow_video_providers.ledger.records import digest
 from airflow_video_providers.models import comes_later
-from airflow_video_providers.operators.buying import buy, identity_of
+from airflow_video_providers.operators.bookkeeping import identity_of
+from airflow_video_providers.operators.buying import buy
 from airflow_video_providers.operators.delivery import check_before_purchase, deliver
+from airflow_video_providers.operators.kept import is_next_try, kept_job
 from airflow_video_providers.vendors.base import Vendor
 
 if TYPE_CHECKING:
@@ -66,9 +68,11 @@ def generate_now(task: GenerateVideoOperator, context: Context) -> dict[str, Any
         if brought.exists():
             brought.replace(kept)
     context["ti"].xcom_push(key="request_id", value=job.request_id)
+    finished = kept_job(job, task, context) if is_next_try(context) else None
+    job = finished or job
     tell_outcome(job, task.log)
     context["ti"].xcom_push(key="job", value=job.to_dict())
-    if not job.outputs and not kept.exists():
+    if not job.outputs and not kept.exists() and finished is None:
         raise OutputMissingError(
             "The video came with the answer of an earlier try, and its file is not on this worker.",
             remedy=f"Look for {kept.name} in {folder} of the worker that ran the earlier try; to buy again, clear the "

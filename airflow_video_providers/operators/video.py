@@ -133,9 +133,13 @@ class DownloadVideoOperator(LandsVideo):
         Templated.
     :param source_paths: Keep the path of each output's address in the manifest, not only its host. Default False:
         some vendors' files are public to whoever knows the path.
+    :param keep_rejected: Keep a file that came whole and is refused by our reading (its container, the decoder, a missing
+        extra) below ``_rejected/<request_id>/`` in ``output_path``. Every next try reads it there before the vendor is
+        asked, and while it is there a Clear buys nothing; to delete that folder is the word that a Clear may buy again.
+        Default True.
     :raises OutputExpiredError: the output is lost: the vendor says so again and again, or its documented retention is
         long over. Not retried; a Clear may buy again.
-    :raises OutputRejectedError: what came is not a whole video. Not retried.
+    :raises OutputRejectedError: what came is not a whole video. Not retried; the text says where the file is kept.
     :raises LandingError: the storage refuses, or holds something else under the name.
     :raises DownloadError: network, disk, file host or time did not allow it; an address that brings nothing while the
         vendor says that the job is finished is one of these, after minutes. Retried. For all of these the job is paid for,

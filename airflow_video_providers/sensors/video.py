@@ -100,6 +100,8 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Defer, or wait here."""
         try:
+            if (finished := self._kept(context)) is not None:
+                return self._finish(finished)
             if self.deferrable:
                 waiting = self._begin(context)
                 if done := waiting.done_before():
@@ -109,7 +111,7 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
         except AirflowSensorTimeout as late:
             self._time_out(late)
         except VideoProviderError as error:
-            fail(self, error)
+            self._fail(error, context)
 
     def poke(self, context: Context) -> PokeReturnValue:
         """One look at the job."""
@@ -120,16 +122,16 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
                 self._waiting.hook.close()  # the next look comes from another process
             return PokeReturnValue(is_done=job is not None, xcom_value=job and self._finish(job))
         except VideoProviderError as error:
-            fail(self, error)
+            self._fail(error, context)
 
-    def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:  # noqa: ARG002 # Airflow's signature
+    def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Read the trigger's event, and a finished job's result from the vendor."""
         from airflow_video_providers.hooks.waiting import finished_job
 
         try:
             return self._finish(finished_job(event, self._job(), self.log, self._sleep))
         except VideoProviderError as error:
-            fail(self, error)
+            self._fail(error, context)
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Airflow's own limit on the trigger speaks of a trigger; say what it means for the job."""
@@ -154,10 +156,16 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
         settle(self)
         return job_to_wait_for(self.job, self.model, self.request_id, self.conn_id)
 
+    def _kept(self, context: Context) -> VideoJob | None:
+        """The finished job, where its refused file is kept: then there is nothing to wait for, whatever the vendor knows."""
+        from airflow_video_providers.operators.kept import is_next_try, kept_while_waiting
+
+        return kept_while_waiting(self._job(), self, context) if is_next_try(context) else None
+
     def _begin(self, context: Context | None) -> Waiting:
         from airflow_video_providers.hooks.waiting import Waiting
 
-        return Waiting(
+        waiting = Waiting(
             self._job(),
             timeout=self.timeout,
             started=context["ti"].get_first_reschedule_date(context) if self.reschedule and context else None,
@@ -165,6 +173,11 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
             log=self.log,
             sleep=self._sleep,
         )
+        if context is not None and waiting.job.receipt_due is not None:
+            from airflow_video_providers.operators.bookkeeping import repair_receipt
+
+            repair_receipt(waiting.job, context, self.log)
+        return waiting
 
     def _defer(self, waiting: Waiting) -> NoReturn:
         from airflow_video_providers.triggers.video import VideoJobTrigger
@@ -190,6 +203,12 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
         self.known_job = job
         tell_outcome(job, self.log)
         return job.to_dict()
+
+    def _fail(self, error: VideoProviderError, context: Context) -> NoReturn:
+        from airflow_video_providers.operators.bookkeeping import note_ending
+
+        note_ending(error, None, context, self.log)
+        fail(self, error)
 
     def _time_out(self, late: AirflowSensorTimeout) -> NoReturn:
         if isinstance(late, VideoProviderError):

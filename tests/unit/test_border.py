@@ -139,10 +139,10 @@ def test_a_header_is_short_and_printable_or_none():
         (b"plain", "none"),
         (b"plain", "aws-chunked"),
         (b"plain", "utf-8"),
-        (gzip.compress(b"plain"), "gzip"),
-        (gzip.compress(b"plain"), "X-GZIP"),
-        (gzip.compress(b"pl") + gzip.compress(b"ain"), "gzip"),
-        (gzip.compress(b"plain") + b"\0\0\0", "gzip"),
+        (gzip.compress(b"plain", mtime=0), "gzip"),
+        (gzip.compress(b"plain", mtime=0), "X-GZIP"),
+        (gzip.compress(b"pl", mtime=0) + gzip.compress(b"ain", mtime=0), "gzip"),
+        (gzip.compress(b"plain", mtime=0) + b"\0\0\0", "gzip"),
         (zlib.compress(b"plain"), "deflate"),
         (zlib.compress(b"plain", wbits=-15), "deflate"),
         (gzip.compress(zlib.compress(b"plain")), "deflate, gzip"),
@@ -156,9 +156,9 @@ def test_a_body_is_taken_in_without_its_codings(body, coding, step):
 BOMB = zlib.compress(b"0" * 200_000_000)
 BOMBS = {
     "deflate": BOMB,
-    "gzip": gzip.compress(b"0" * 200_000_000),
-    "deflate, gzip": gzip.compress(BOMB),
-    "gzip, gzip": gzip.compress(gzip.compress(b"0" * 200_000_000)),
+    "gzip": gzip.compress(b"0" * 200_000_000, mtime=0),
+    "deflate, gzip": gzip.compress(BOMB, mtime=0),
+    "gzip, gzip": gzip.compress(gzip.compress(b"0" * 200_000_000, mtime=0)),
 }
 
 
@@ -179,7 +179,7 @@ def test_a_body_is_counted_on_the_wire_too():
         taken(b"x" * 11, limit=10)
     assert taken(b"x" * 10, limit=10) == b"x" * 10
     with pytest.raises(httpx.RemoteProtocolError, match="longer than"):
-        taken(gzip.compress(b"") * 10_000, "gzip", limit=1000)
+        taken(gzip.compress(b"", mtime=0) * 10_000, "gzip", limit=1000)
 
 
 def test_so_are_its_pieces():
@@ -200,6 +200,6 @@ def test_a_coding_that_was_not_asked_for_is_refused(coding):
 def test_a_compressed_body_that_is_none_or_is_cut_is_told(coding):
     with pytest.raises(httpx.DecodingError):
         taken(b"no such thing", coding)
-    whole = gzip.compress(b"plain" * 100) if coding == "gzip" else zlib.compress(b"plain" * 100)
+    whole = gzip.compress(b"plain" * 100, mtime=0) if coding == "gzip" else zlib.compress(b"plain" * 100)
     with pytest.raises(httpx.DecodingError, match="cut"):
         taken(whole[:-5], coding)

@@ -61,7 +61,8 @@ def ours(fault: Fault, server: FaultServer, s3: Backend, name: str) -> str:
         land(job(url), f"{s3.root}/{name}", allow_private_hosts=["127.0.0.1"], refresh=vendor_of(fault, fresh))
 
     def stored() -> list[bytes]:
-        return [data for key, data in s3.objects(name).items() if not key.endswith("manifest.json")]
+        stored = s3.objects(name).items()  # what is refused and kept aside is nobody's video
+        return [data for key, data in stored if not key.endswith("manifest.json") and "/_rejected/" not in key]
 
     verdict = judged(fault, run, stored, 1)
     if verdict == "error, nothing stored":

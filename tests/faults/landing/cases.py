@@ -192,7 +192,7 @@ def trickled_body(exchange: Exchange) -> None:
 
 def _for_ever(exchange: Exchange, piece: bytes) -> None:
     """Longer than anybody here waits."""
-    for _ in range(300):
+    for _ in range(80):
         exchange.send(piece)
         time.sleep(0.1)
 
@@ -232,9 +232,9 @@ FAULTS = [
     Fault("404 four times after COMPLETED", lags, lands=CLIP, requests=5),
     Fault("an XML error as the file, once", access_denied_once, lands=CLIP, requests=2),
     Fault("a file that still grows", still_growing, lands=CLIP, requests=4),
-    Fault("headers that trickle for 30 s", trickled_headers, lands=CLIP, requests=2),
-    Fault("103 after 103 for 30 s", endless_hints, lands=CLIP, requests=2),
-    Fault("a body that trickles for 30 s", trickled_body, lands=CLIP, requests=2),
+    Fault("headers that trickle for 8 s", trickled_headers, lands=CLIP, requests=2),
+    Fault("103 after 103 for 8 s", endless_hints, lands=CLIP, requests=2),
+    Fault("a body that trickles for 8 s", trickled_body, lands=CLIP, requests=2),
     Fault("wrong Content-MD5", damaged_under_way, error=REJECTED, reason="digest", requests=3),
     Fault("HTML as video/mp4", html, error=REJECTED, reason="not_a_video", requests=6),
     Fault("cut, Content-Length matches", cut_with_matching_length, error=REJECTED, reason="truncated", requests=3),

@@ -32,6 +32,10 @@ class StateStoreAccessor:
         self.rows[key] = json.dumps(value)
 
 
+class EndedByAirflowError(BaseException):
+    """What execution_timeout, a kill or a supervisor does to a process."""
+
+
 class Vendor:
     """Sells jobs and counts them."""
 
@@ -70,10 +74,17 @@ class Task:
         self.identity = Identity("d", "scheduled__2026-01-01T00:00:00+00:00", "submit", map_index)
         self.tries = 0
         self.generation = 3
+        self.slept = []
 
     def clear(self):
         self.generation += 2
         return self
+
+    def sleep(self, seconds):
+        """A test that waits for ever is one that Airflow ends."""
+        self.slept.append(seconds)
+        if sum(self.slept) > 3600:
+            raise EndedByAirflowError
 
     def run(self, answer=None, request=None, **options):
         self.tries += 1
@@ -87,6 +98,7 @@ class Task:
                 "look": self.vendor.look,
                 "generation": self.generation,
                 "try_number": self.tries,
+                "sleep": self.sleep,
                 "log": logging.getLogger("ledger-test"),
                 "clock": lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
             }

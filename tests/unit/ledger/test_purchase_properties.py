@@ -51,8 +51,18 @@ class Rows:
         self.fault = None
         self.calls = 0
         self.overtake = None
+        self.dead = False  # a killed process does nothing more
+        self.refusals = 0  # how many writes after the paid call the store refuses
+
+    def begin(self, fault):
+        self.fault, self.calls, self.dead = fault, 0, False
+
+    def sleep(self, _seconds):
+        pass
 
     def step(self, operation):
+        if self.dead:
+            raise KilledError
         at, kind, late = self.fault or (-1, "", False)
         hit = self.calls == at
         self.calls += 1
@@ -67,7 +77,8 @@ class Rows:
             return result
         if late:
             operation()
-        raise KilledError if kind == "dies" else OSError("the store did not answer")
+        self.dead = kind == "dies"
+        raise KilledError if self.dead else OSError("the store did not answer")
 
     # context["task_state_store"]
     def get(self, name):
@@ -91,6 +102,9 @@ class CreateOnly:
 
     def create(self, key, value):
         return self._rows.step(lambda: self._rows.rows.setdefault(key, json.dumps(value)) == json.dumps(value))
+
+    def holds(self, key, claim):
+        return (self.read(key) or {}).get("claim") == claim
 
     def replace(self, key, value):
         self._rows.step(lambda: self._rows.rows.__setitem__(key, json.dumps(value)))
@@ -163,7 +177,7 @@ class Purchases(RuleBasedStateMachine):
         return self.jobs[request_id]
 
     def run(self, answer, fault, policy, on_clear, meanwhile=_nothing):
-        self.rows.fault, self.rows.calls = fault, 0
+        self.rows.begin(fault)
         charges = sum(self.charged.values())
         overlapping = meanwhile is not _nothing or (fault and fault[1] == "overtaken")
         try:
@@ -174,6 +188,7 @@ class Purchases(RuleBasedStateMachine):
                 buy=lambda: self.sell(answer, policy, meanwhile),
                 look=lambda job: self.jobs[job.request_id],
                 clock=lambda: NOW,
+                sleep=self.rows.sleep,
                 log=self.log,
                 generation=self.generation,
                 try_number=1,
@@ -183,7 +198,7 @@ class Purchases(RuleBasedStateMachine):
         except (VideoProviderError, KilledError):
             return
         finally:
-            self.rows.fault = None
+            self.rows.begin(None)
         given = (self.generation, job.request_id)
         retried = self.given is not None and self.given[0] == self.generation and not overlapping
         if retried and (self.given != given or sum(self.charged.values()) != charges):

@@ -1,0 +1,80 @@
+"""What a task that knows a job tells the ledger of purchases. No trouble with it changes how the task ends."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow_video_providers.exceptions import (
+    JobCancelledError,
+    JobErroredError,
+    JobExpiredError,
+    JobFailedError,
+    OutputExpiredError,
+    VideoProviderError,
+)
+from airflow_video_providers.ledger.book import Ledger
+from airflow_video_providers.ledger.config import open_ledger
+from airflow_video_providers.ledger.receipts import repair
+from airflow_video_providers.ledger.records import Identity, Run
+from airflow_video_providers.ledger.storing import Nowhere
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow.sdk import Context
+
+    from airflow_video_providers.jobs import VideoJob
+
+
+def identity_of(context: Context) -> Identity:
+    """Who buys: the task instance, never its try."""
+    ti = context["ti"]
+    return Identity(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+
+
+def run_of(context: Context) -> Run:
+    """Which DAG run it is, among runs of one id of which the earlier ones were deleted."""
+    run: Any = context.get("dag_run")
+    return Run(*(getattr(run, name, None) for name in ("run_after", "start_date", "clear_number")))
+
+
+def repair_receipt(job: VideoJob, context: Context, log: Any) -> None:
+    """Store the receipt of a job that the ledger refused when it was bought.
+
+    On Airflow's state store a task reaches its own rows only: there the task that bought repairs it, and nobody else.
+    """
+    if job.receipt_due is not None:
+        with telling_ledger(context, log, f"{job.request_id} was bought") as ledger:
+            repair(ledger, job, own=identity_of(context), log=log)
+
+
+def note_landed(job: VideoJob, manifest_uri: str, context: Context, log: Any) -> None:
+    """Take the job off the list of what was bought and never landed; a Clear may now buy again."""
+    with telling_ledger(context, log, f"{job.request_id} has landed") as ledger:
+        ledger.mark_landed(job, manifest_uri)
+
+
+def note_ending(error: VideoProviderError, job: VideoJob | None, context: Context, log: Any) -> None:
+    """Write how a job ended that nothing will come of any more: lost, or failed, and whether it was charged."""
+    known = getattr(error, "job", None) or job
+    if known is None:
+        return
+    if isinstance(error, OutputExpiredError | JobExpiredError):
+        with telling_ledger(context, log, f"the output of {known.request_id} is gone") as ledger:
+            ledger.mark_lost(known)
+    elif isinstance(error, JobFailedError | JobErroredError | JobCancelledError):
+        with telling_ledger(context, log, f"{known.request_id} ended as {known.status}") as ledger:
+            ledger.mark_failed(known)
+
+
+@contextmanager
+def telling_ledger(context: Context, log: Any, what: str) -> Iterator[Ledger]:
+    """The ledger, or a stand-in where there is none.
+
+    :param what: What it is told, for the log line about a ledger that does not listen.
+    """
+    try:
+        yield open_ledger(context) or Ledger(Nowhere())
+    except VideoProviderError as error:
+        log.warning("The ledger could not be told that %s: %s", what, error.what)
