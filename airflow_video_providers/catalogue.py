@@ -73,7 +73,7 @@ def find(model: str) -> type[VideoModel]:
 
     known = models()
     nearest = difflib.get_close_matches(shown(model).strip("'"), known, n=3, cutoff=0.0)
-    nothing = model is None or not str(model).strip()
+    nothing = model is None or (isinstance(model, str) and not model.strip())
     raise InvalidRequestError(
         "The model is empty: nothing was given, or its template rendered to nothing."
         if nothing

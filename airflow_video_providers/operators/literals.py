@@ -87,6 +87,8 @@ def check_landing(key_template: Any, verify: Any, media_types: Any, encryption: 
     :raises InvalidRequestError: the layout names a part that there is not, or could put two clips in one place; there
         is no such way to verify, or no such type.
     """
+    if not comes_later(key_template):
+        key_template = text("key_template", key_template)
     given = {"key_template": key_template, "verify": verify, "media_types": media_types, "encryption": encryption}
     options = {name: value for name, value in given.items() if value is not None and not comes_later(value)}
     if options != {"verify": "container"}:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -38,7 +37,7 @@ def _is_whole(value: Any) -> bool:
 
 
 def _is_duration(value: Any) -> bool:
-    return _is_number(value) and math.isfinite(value) and 0 < value < _FOR_EVER
+    return _is_number(value) and 0 < value < _FOR_EVER
 
 
 def _are_names(value: Any) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 #: Arguments that are text, if they are anything.
+_LONGEST = 500
 TEXTS = ("model", "request_id", "conn_id", "key_template")
 
 
@@ -63,17 +64,17 @@ def text(name: str, value: object) -> str | None:
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    if isinstance(value, str):
+    if isinstance(value, str) and value.strip().isprintable() and len(value) <= _LONGEST:
         return value.strip()
     if isinstance(value, int) and not isinstance(value, bool):
         try:
-            return str(value)
+            return text(name, str(value))
         except ValueError:  # Python writes no integer of many thousands of digits
             pass
     from airflow_video_providers.field_errors import shown
 
     raise InvalidRequestError(
-        f"{name} is {shown(value)}, which is no text.",
+        f"{name} is {shown(value)}; it must be one line of text, of {_LONGEST} characters at most.",
         remedy="Write it as text. Where render_template_as_native_obj is set, a template gives what its text looks like.",
         field=name,
         value=value,
