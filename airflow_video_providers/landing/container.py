@@ -29,12 +29,14 @@ class Picture:
 
     :param track: The picture's track id, None where the container names none.
     :param frames: How many the container holds, None where it does not say.
+    :param readable: False where a part of it is damaged, which players step over.
     :param turn: The filters that turn a decoded frame into the one that a player shows, ``""`` for none.
     """
 
     track: int | None = None
     frames: int | None = None
     turn: str = ""
+    readable: bool = True
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,8 @@ def decode(path: str, media: MediaInfo) -> int:
         ``reason="decoder"`` if the decoder is missing, met its limits or crashed, which says nothing about the
         file. All are worth keeping.
     """
+    if not media.picture.readable:
+        raise rejected("A part of its pictures or sound cannot be read", "decode")
     answer, _ = _ask("decode", path, media)
     frames, samples = _whole(answer, "frames"), _whole(answer, "samples")
     expected = media.picture.frames

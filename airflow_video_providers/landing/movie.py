@@ -140,13 +140,20 @@ class Movie:
             return 0
         start = max(offsets)
         runs = self._table("stsc", found.get(b"stsc"), columns=3)
-        sizes = found.get(b"stsz")
+        sizes = found.get(b"stsz") or found.get(b"stz2")
         if not runs or sizes is None or len(sizes) < 12 or not counts_bytes:
             return start + 1
         before, count = _samples_of_chunk(offsets.index(start) + 1, runs[::3], runs[1::3])
         every, total = int.from_bytes(sizes[4:8]), int.from_bytes(sizes[8:12])
         if before < 0 or count < 0:
             return start + 1
+        if b"stsz" not in found:  # every is the number of bits of each size: 4, 8 or 16
+            if every == 4:
+                pairs = sizes[12:][before // 2 : (before + count + 1) // 2]
+                halves = [half for pair in pairs for half in (pair >> 4, pair & 15)]
+                return start + sum(halves[before % 2 : before % 2 + count])
+            listed, _ = table(sizes, head=12, width=2 if every == 16 else 1)
+            return start + sum(listed[before : before + count])
         if every:
             return start + every * max(0, min(count, total - before))
         listed, whole = table(sizes, head=12)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from airflow_video_providers.landing.container import MediaInfo, Picture, described, malformed, rejected
@@ -20,7 +21,12 @@ _LARGEST_KEPT = 512 * 1024
 #: In the whole file: a live recording has one element a frame at the walk's level, any other one a cluster.
 _MOST_ELEMENTS = 100_000
 _MOST_IN_HEADER = 10_000
-_LONGEST_HEAD = 12
+#: Beyond these a cluster is one thing, and its frames are not counted.
+_MOST_COUNTED = 60_000
+_BLOCK_GROUP, _BLOCK, _SIMPLE_BLOCK = 0xA0, 0xA1, 0xA3
+_LONGEST_HEAD = 20
+# its frames that are shown and those that are not come in blocks of their own
+_HIDES_FRAMES = b"V_VP8"
 _MEDIA_TYPES = {b"webm": "video/webm", b"matroska": "video/x-matroska"}
 
 
@@ -49,6 +55,9 @@ class WebmWalk:
         self._clusters = 0
         self._elements = 0
         self._behind: int | None = None
+        self._cluster_end = 0
+        self._blocks: Counter[int] = Counter()
+        self._counts = self._readable = True
 
     def feed(self, data: bytes) -> None:
         """Take the next piece.
@@ -78,21 +87,38 @@ class WebmWalk:
         if self._is_over():
             self._behind = self._at
             return len(head)
+        room = self._cluster_end - self._at
+        if 0 < room <= len(head):
+            head = head[:room]
         id_length = _length(head[0])
         if id_length > 4:
-            raise malformed(f"byte {self._at} begins no element")
+            return self._no_element(f"byte {self._at} begins no element")
         if len(head) <= id_length:
-            return 0
+            return self._no_element("") if len(head) == room else 0
         if not head[id_length]:
-            raise malformed(f"an element near byte {self._at} has an impossible length")
+            return self._no_element(f"an element near byte {self._at} has an impossible length")
         length = id_length + _length(head[id_length])
         if len(head) < length:
-            return 0
+            return self._no_element("") if len(head) == room else 0
+        name, size = int.from_bytes(head[:id_length]), _number(head[id_length:length])
+        if room > 0 and (size is None or length + size > room):
+            return self._no_element(f"an element near byte {self._at} runs past its cluster")
+        if name in (_BLOCK, _SIMPLE_BLOCK) and size:
+            if len(head) < length + min(8, size):
+                return 0
+            self._blocks[_number(head[length : length + _length(head[length])]) or 0] += 1
         self._elements += 1
         if self._elements > _MOST_ELEMENTS:
             raise malformed(f"it has more than {_MOST_ELEMENTS} elements")
-        self._begin(int.from_bytes(head[:id_length]), _number(head[id_length:length]), self._at + length)
+        self._begin(name, size, self._at + length)
         return length
+
+    def _no_element(self, what: str) -> int:
+        """Players look for the next cluster and lose the rest of this one; outside of any there is nothing to look for."""
+        if self._at >= self._cluster_end:
+            raise malformed(what)
+        self._left, self._readable = self._cluster_end - self._at - 1, False
+        return 1
 
     def _is_over(self) -> bool:
         """Whether the film that has a length ends here, with all that a film needs; what follows is none of it."""
@@ -110,6 +136,11 @@ class WebmWalk:
             if name != _CLUSTER:
                 raise malformed(f"the element {name:#x} has no length")
             return  # a live recording: its blocks follow as if they were siblings
+        if name == _CLUSTER:
+            self._counts = self._counts and self._elements < _MOST_COUNTED
+        if (name == _CLUSTER and self._counts) or (name == _BLOCK_GROUP and self._at < self._cluster_end):
+            self._cluster_end = max(self._cluster_end, body + size)
+            return  # what is in it follows
         self._left = size
         if name in (_EBML, _INFO, _TRACKS) and name not in self._kept:
             if size > _LARGEST_KEPT:
@@ -128,12 +159,14 @@ class WebmWalk:
         :param size: How many bytes there were.
         :raises OutputRejectedError: if the last element is not complete, or there is no picture in it.
         """
-        missing = max(self._left, (self._segment_end or 0) - size)
+        missing = max(self._left, self._cluster_end - size, (self._segment_end or 0) - size)
         if missing > 0 or self._rest:
             raise rejected(f"The file is cut: {max(missing, 1)} bytes or more are missing after {size}", "truncated")
         if not self._is_film():
             raise rejected(f"The file ends after {size} bytes without its pictures", "truncated")
         remarks = [] if self._behind is None else [f"{size - self._behind} bytes stand behind its end"]
+        if not self._readable:
+            remarks.append("a part of its pictures or sound cannot be read")
         return self._probe(remarks)
 
     def _probe(self, remarks: list[str]) -> MediaInfo:
@@ -157,8 +190,12 @@ class WebmWalk:
             fps=1e9 / frame_ns if frame_ns else None,
             codecs=[track.get(0x86, b"")[:64].decode("latin-1").rstrip("\0") for track in tracks],
             remarks=remarks,
-            picture=Picture(turn=turn),
+            picture=Picture(frames=self._frames(picture), turn=turn, readable=self._readable),
         )
+
+    def _frames(self, track: dict[int, bytes]) -> int | None:
+        counts = self._counts and track.get(0x86) != _HIDES_FRAMES
+        return (self._blocks[_whole(track.get(0xD7, b""))] or None) if counts else None
 
 
 def _size(track: dict[int, bytes]) -> tuple[int, int]:

@@ -122,6 +122,15 @@ def test_damaged_pictures_are_refused_and_kept(tmp_path: Path) -> None:
     assert (error.reason, error.retryable) == ("decode", False)
 
 
+def test_a_webm_that_a_demuxer_steps_over_is_refused_and_kept(tmp_path: Path) -> None:
+    data = film("libvpx-vp9", container="webm", seconds=6.0)
+    at = data.index(bytes.fromhex("1f43b675")) + 200
+    path, info = stored(tmp_path, data[:at] + bytes(400) + data[at + 400 :])
+    assert info.remarks == ("a part of its pictures or sound cannot be read",)
+    assert refused(path, info).reason == "decode"
+    assert media.poster(path, info)[1:] == (WIDTH, HEIGHT)
+
+
 def test_fewer_pictures_than_the_index_has_are_refused(tmp_path: Path) -> None:
     path, info = stored(tmp_path, film())
     more = replace(info, picture=replace(info.picture, frames=30))

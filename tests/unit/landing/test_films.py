@@ -42,9 +42,10 @@ def reason(data: bytes) -> str | None:
         (film(flags=FRAGMENTED), "avc1.42c00a", 24),
         (film(flags=INDEXED), "avc1.42c00a", 24),
         (film(flags="frag_every_frame+empty_moov", b_frames=2), "avc1.4d400a", 24),
-        (film("libvpx-vp9", container="webm"), "V_VP9", None),
-        (film("libsvtav1", container="webm"), "V_AV1", None),
-        (film(container="matroska"), "V_MPEG4/ISO/AVC", None),
+        (film("libvpx-vp9", container="webm"), "V_VP9", 24),
+        (film("libsvtav1", container="webm"), "V_AV1", 24),
+        (film("libvpx", container="webm"), "V_VP8", None),
+        (film(container="matroska"), "V_MPEG4/ISO/AVC", 24),
     ],
 )
 def test_what_encoders_make_is_read(data: bytes, codec: str, frames: int | None) -> None:
@@ -87,6 +88,52 @@ def test_a_chunk_of_equal_samples_has_an_end_too() -> None:
     equal = open_ended(data[:sizes] + struct.pack(">I", 60) + data[sizes + 4 :])
     assert reason(equal[:-80]) == "truncated"
     assert look(equal).picture.frames == 24
+
+
+@pytest.mark.parametrize("bits", [4, 8, 16])
+def test_compact_sizes_have_an_end_too(bits: int) -> None:
+    data = film(flags="faststart")
+    at = at_box(data, b"stsz")
+    sizes = [12, 15, 7, 9] * 6
+    packed = {
+        4: bytes(high << 4 | low for high, low in zip(sizes[::2], sizes[1::2], strict=True)),
+        8: bytes(sizes),
+        16: struct.pack(">24H", *sizes),
+    }[bits]
+    compact = box(b"stz2", bytes(7), bytes([bits]), struct.pack(">I", 24), packed)
+    room = size_of(data, b"stsz") - len(compact)
+    bent = open_ended(data[:at] + compact + box(b"free", bytes(room - 8)) + data[at + size_of(data, b"stsz") :])
+    runs = at_box(bent, b"stsc") + 12
+    assert int.from_bytes(bent[runs : runs + 4]) == 1, "one chunk holds them all"
+    end = int.from_bytes(bent[at_box(bent, b"stco") + 16 :][:4]) + sum(sizes)
+    assert look(bent[:end]).picture.frames == 24
+    assert reason(bent[: end - 1]) == "truncated"
+
+
+def test_a_webm_s_blocks_in_groups_are_counted_and_a_damaged_cluster_is_remarked_on() -> None:
+    number, kind, codec = element(0xD7, b"\2"), element(0x83, b"\1"), element(0x86, b"V_VP9")
+    picture = element(0xE0, element(0xB0, b"\x40"), element(0xBA, b"\x30"))
+    head = element(0x1A45DFA3, element(0x4282, b"webm"))
+    tracks = element(0x1654AE6B, element(0xAE, number, kind, codec, picture))
+    shown, sound = element(0xA3, b"\x82\0\0\x80frame"), element(0xA3, b"\x81\0\0\x80sound")
+    grouped = element(0xA0, element(0xA1, b"\x82\0\0\0frame"), element(0x9B, b"\1"))
+    cluster = element(0x1F43B675, element(0xE7, b"\0"), shown, sound, grouped, shown)
+    found = look(head + element(0x18538067, tracks, cluster, cluster))
+    assert (found.picture.frames, found.picture.readable, found.remarks) == (6, True, ())
+    damaged = element(0x1F43B675, element(0xE7, b"\0"), shown, bytes(100), shown)
+    found = look(head + element(0x18538067, tracks, damaged, cluster))
+    assert (found.picture.readable, found.picture.frames) == (False, 4)
+    assert found.remarks == ("a part of its pictures or sound cannot be read",)
+    for at in range(len(head) + 12, len(head + element(0x18538067, tracks, damaged, cluster))):
+        assert reason((head + element(0x18538067, tracks, damaged, cluster))[:at]) == "truncated", at
+
+
+def test_a_webm_s_longest_films_are_not_counted_and_not_refused() -> None:
+    clusters = element(0x1F43B675, element(0xA3, b"\x81\0\0\x80") * 2_000) * 60
+    picture = element(0xE0, element(0xB0, b"\x40"), element(0xBA, b"\x30"))
+    track = element(0xAE, element(0xD7, b"\1"), element(0x83, b"\1"), element(0x86, b"V_VP9"), picture)
+    head = element(0x1A45DFA3, element(0x4282, b"webm"))
+    assert look(head + element(0x18538067, element(0x1654AE6B, track), clusters)).picture.frames is None
 
 
 def test_wide_offsets_have_an_end_too() -> None:
