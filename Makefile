@@ -20,7 +20,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/installed-tests: $(VENV)/installed
 	@echo "Installing what the tests need into $(VENV)"
-	@$(call INSTALL,--editable ".[amazon$(,)google$(,)azure$(,)media$(,)aiohttp]" --group test --group lint)
+	@$(call INSTALL,--editable ".[amazon$(,)google$(,)azure$(,)media]" --group test --group lint)
 	@touch $@
 
 demo: $(VENV)/installed  ## The pipeline on real Airflow against the simulator; MODELS=all for all nine

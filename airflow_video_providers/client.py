@@ -16,15 +16,20 @@ import os
 import random
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import httpx
 
-from airflow_video_providers.exceptions import InvalidRequestError, SubmissionOutcomeUnknownError
-from airflow_video_providers.session import Session
-from airflow_video_providers.transport import loop_transport
+from airflow_video_providers.border import Intake, printable
+from airflow_video_providers.exceptions import (
+    InvalidRequestError,
+    SubmissionOutcomeUnknownError,
+    VideoProviderError,
+)
+from airflow_video_providers.session import Body, Session
+from airflow_video_providers.transport import MOST_CONNECTIONS, AsyncTransport, SyncTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -40,11 +45,17 @@ _READ_TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 _SUBMIT_TIMEOUT = httpx.Timeout(90.0, connect=10.0)
 #: The synchronous route answers when the video is ready.
 _GENERATE_TIMEOUT = httpx.Timeout(900.0, connect=10.0)
-#: httpx walks its whole pool on each request: few connections are faster than many.
-_LIMITS = httpx.Limits(max_connections=16, max_keepalive_connections=16)
-#: A kept connection may be closed by the other side just as a request is sent, and then nobody knows
-#: whether it arrived. A paid call therefore always opens its own.
-_FRESH = httpx.Limits(max_keepalive_connections=0)
+#: No file of that route is larger, unless the caller says so.
+MOST_VIDEO = 4 * 1024**3
+#: In an event loop the others have their turn after so many pieces of an answer, and a larger one is read in a thread.
+_PIECES_IN_A_GO = 100
+_READ_AT_ONCE = 256 * 1024
+
+
+class _Sender(Protocol):
+    """Sends a request and brings the answer; ``elsewhere`` says that it has taken the body itself."""
+
+    def __call__(self, call: httpx.Request, /, elsewhere: Callable[[httpx.Response], bool] = ...) -> httpx.Response: ...
 
 
 class VideoClient(Session):
@@ -61,7 +72,16 @@ class VideoClient(Session):
     ) -> None:
         super().__init__(vendor, api_key, transport)
         self._sleep = sleep
-        self._http: httpx.Client | None = None
+        self._wire: Any = transport
+
+    def open(self) -> None:
+        """Make ready to send: whatever in the environment is in the way of a call shows here. Sends nothing.
+
+        :raises VendorUnavailableError: a proxy or the authorities that the environment names cannot be used; nothing was
+            sent and nothing was charged, and a retry in a corrected environment may buy.
+        """
+        if self._wire is None:
+            self._wire = SyncTransport(self._home)
 
     def submit(self, request: VideoModel, extra_fields: Mapping[str, Any] | None = None) -> VideoJob:
         """Buy one video. Only what certainly did not reach the vendor is sent again.
@@ -72,8 +92,7 @@ class VideoClient(Session):
         :raises VendorError: the vendor refused, or was not reached (:meth:`Vendor.submit`); nothing was charged.
         """
         self._serves(request.id)
-        with self._open(_SUBMIT_TIMEOUT, _FRESH) as http:
-            return self._drive(self.vendor.submit(request, extra_fields), http)
+        return self._pay(request, self.vendor.submit(request, extra_fields), self._sender(_SUBMIT_TIMEOUT, paid=True))
 
     def status(self, job: VideoJob) -> VideoJob:
         """How a job stands now; a finished job holds its outputs. A job that the vendor does not know is ``expired``.
@@ -87,7 +106,7 @@ class VideoClient(Session):
         :raises VendorUnavailableError: no usable answer; safe to ask again.
         """
         self._serves(job.model)
-        return self._drive(self.vendor.status(job), self._kept())
+        return self._ask(self.vendor.status(job), job)
 
     def check(self) -> str:
         """Is the connection good? Spends nothing; returns a sentence that says so.
@@ -96,10 +115,15 @@ class VideoClient(Session):
         :raises RateLimitedError: asked too often.
         :raises VendorUnavailableError: the vendor was not reached, or gave no usable answer.
         """
-        return self._drive(self.vendor.check(), self._kept())
+        return self._ask(self.vendor.check(), None)
 
     def generate_to_file(
-        self, request: VideoModel, path: str | os.PathLike[str], *, extra_fields: Mapping[str, Any] | None = None
+        self,
+        request: VideoModel,
+        path: str | os.PathLike[str],
+        *,
+        extra_fields: Mapping[str, Any] | None = None,
+        max_bytes: int | None = None,
     ) -> VideoJob:
         """Buy one video on the route that answers with the video itself, and stream it into ``path``.
 
@@ -107,6 +131,7 @@ class VideoClient(Session):
         no file is written and the job names the outputs.
 
         :param extra_fields: As in :meth:`submit`.
+        :param max_bytes: No file may be larger; 4 GiB by default.
         :raises SubmissionOutcomeUnknownError: the call was interrupted after it was sent. There is no
             ``request_id`` to come back to: prefer :meth:`submit`.
         :raises InvalidRequestError: the vendor has no such route, or ``path`` cannot be written. Nothing was sent.
@@ -114,21 +139,14 @@ class VideoClient(Session):
         """
         self._serves(request.id)
         target = Path(path)
-        with _part_of(target) as part, self._open(_GENERATE_TIMEOUT, _FRESH) as http:
+        with _part_of(target) as part:
+            read = self._sender(_GENERATE_TIMEOUT, paid=True)
 
             def send(call: httpx.Request) -> httpx.Response:
-                response = http.send(self._prepared(call, http), stream=True)
-                if not response.is_success or "json" in response.headers.get("content-type", ""):
-                    response.read()
-                    return self._without_key(response)
-                with part.open("wb") as file:
-                    for chunk in response.iter_bytes():
-                        file.write(chunk)
-                response.close()
-                return httpx.Response(response.status_code, headers=response.headers)
+                return read(call, lambda response: _streamed(response, part, max_bytes or MOST_VIDEO))
 
             try:
-                job = _run(self.vendor.generate(request, extra_fields), send, self._pause)
+                job = self._pay(request, self.vendor.generate(request, extra_fields), send)
                 if part.exists():
                     os.replace(part, target)
             except OSError as error:
@@ -141,10 +159,10 @@ class VideoClient(Session):
             return job
 
     def close(self) -> None:
-        """Close the kept connections."""
-        if self._http is not None:
-            self._http.close()
-            self._http = None
+        """Let go of what was opened."""
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = self._transport
 
     def __enter__(self) -> Self:
         return self
@@ -152,28 +170,58 @@ class VideoClient(Session):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _kept(self) -> httpx.Client:
-        if self._http is None:
-            self._http = self._open(_READ_TIMEOUT, _LIMITS)
-        return self._http
+    def _pay(self, request: VideoModel, flow: Flow[T], send: Callable[[httpx.Request], httpx.Response]) -> T:
+        """Run a paid flow. What is no error of ours is no outcome either: nothing was sent, or nobody knows."""
+        self.open()
+        calls: list[httpx.Request] = []
 
-    def _open(self, timeout: httpx.Timeout, limits: httpx.Limits) -> httpx.Client:
-        return httpx.Client(timeout=timeout, limits=limits, transport=self._transport, follow_redirects=False)
+        def noted(call: httpx.Request) -> httpx.Response:
+            calls.append(call)
+            return send(call)
 
-    def _prepared(self, call: httpx.Request, http: httpx.Client) -> httpx.Request:
-        for name, value in http.headers.items():  # what httpx adds to a request that it builds itself
-            call.headers.setdefault(name, value)
-        self._sign(call, http.timeout)
-        return call
+        try:
+            return _run(flow, noted, self._pause)
+        except (VideoProviderError, OSError, AssertionError):
+            raise
+        except Exception as error:  # a vendor's file, a private one too, met what it did not expect
+            why = self._redactor.text(printable(f"{type(error).__name__}: {error}"))
+            if not calls:
+                raise InvalidRequestError(
+                    f"The request cannot be sent as it is ({why}).", model=request.id, field="request"
+                ) from error
+            raise SubmissionOutcomeUnknownError(
+                f"{self.vendor.title} may or may not have accepted the request: its answer could not be read ({why}).",
+                model=request.id,
+            ) from error
+
+    def _ask(self, flow: Flow[T], job: VideoJob | None) -> T:
+        with self._unreadable(job):
+            self.open()
+            return _run(flow, self._sender(_READ_TIMEOUT), self._pause)
+
+    def _sender(self, timeout: httpx.Timeout, *, paid: bool = False) -> _Sender:
+        def send(call: httpx.Request, elsewhere: Callable[[httpx.Response], bool] = lambda _: False) -> httpx.Response:
+            body: Body | None = None
+            try:
+                response: httpx.Response = self._wire.handle_request(self._sign(call, timeout))
+                with closing(response):
+                    if elsewhere(response):
+                        return self._clean(response, b"")
+                    body = Body(response)
+                    for piece in response.stream:  # type: ignore[union-attr] # a synchronous transport's
+                        if not body.take(piece):
+                            break
+                    else:
+                        body.finish()
+                    return self._clean(response, body.so_far())
+            except httpx.HTTPError as error:
+                broken = self._broken(error, body.known() if paid and body else "")
+            raise broken
+
+        return send
 
     def _pause(self, seconds: float) -> None:
         self._sleep(_with_jitter(seconds))
-
-    def _drive(self, flow: Flow[T], http: httpx.Client) -> T:
-        def send(call: httpx.Request) -> httpx.Response:
-            return self._without_key(http.send(self._prepared(call, http)))
-
-        return _run(flow, send, self._pause)
 
 
 class AsyncVideoClient(Session):
@@ -184,6 +232,11 @@ class AsyncVideoClient(Session):
     :param transport: An asynchronous httpx transport to send requests with, instead of one to the network: for tests.
     """
 
+    def __init__(self, vendor: Vendor, api_key: str, *, transport: Any = None) -> None:
+        super().__init__(vendor, api_key, transport)
+        self._wire: Any = transport
+        self._room = asyncio.Semaphore(MOST_CONNECTIONS)
+
     async def status(self, job: VideoJob, *, on_request: Callable[[], None] | None = None) -> VideoJob:
         """How a job stands now. What it returns and raises is what :meth:`VideoClient.status` does.
 
@@ -192,38 +245,65 @@ class AsyncVideoClient(Session):
         :raises VendorError: no answer about the job; the job is not affected.
         """
         self._serves(job.model)
-        if self._transport is None:
-            self._transport = loop_transport(self._home)
+        with self._unreadable(job):
+            if self._wire is None:
+                self._wire = AsyncTransport(self._home)
 
-        async def send(call: httpx.Request) -> httpx.Response:
-            if on_request is not None:
-                on_request()
-            self._sign(call, _READ_TIMEOUT)
+            async def send(call: httpx.Request) -> httpx.Response:
+                if on_request is not None:
+                    on_request()
+                async with self._room:
+                    return await self._send(self._sign(call, _READ_TIMEOUT))
+
+            return await _arun(self.vendor.status(job), send)
+
+    async def _send(self, call: httpx.Request) -> httpx.Response:
+        try:
+            response: httpx.Response = await self._wire.handle_async_request(call)
             try:
-                response = await self._transport.handle_async_request(call)
-                try:
-                    await response.aread()
-                finally:
-                    await response.aclose()
-            except httpx.HTTPError:
-                raise
-            except Exception as error:  # httpx-aiohttp lets aiohttp's own through, for a malformed answer for example
-                raise httpx.RemoteProtocolError(f"{type(error).__name__}: {error}") from error
-            return self._without_key(response)
-
-        return await _arun(self.vendor.status(job), send)
+                body, pieces = Body(response), 0
+                async for piece in response.stream:  # type: ignore[union-attr] # an asynchronous transport's
+                    if not body.take(piece):
+                        break
+                    pieces += 1
+                    if pieces % _PIECES_IN_A_GO == 0:
+                        await asyncio.sleep(0)
+                else:
+                    body.finish()
+            finally:
+                await response.aclose()
+        except httpx.HTTPError as error:
+            broken = self._broken(error)
+        else:
+            content = body.so_far()
+            if len(content) > _READ_AT_ONCE:
+                return await asyncio.to_thread(self._clean, response, content)
+            return self._clean(response, content)
+        raise broken
 
     async def aclose(self) -> None:
         """Close the kept connections."""
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.aclose()
+        wire, self._wire = self._wire, self._transport
+        if wire is not None:
+            await wire.aclose()
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+def _streamed(response: httpx.Response, part: Path, max_bytes: int) -> bool:
+    """Write a video into its place; False where the answer is no video, and is read as any other."""
+    if not response.is_success or "json" in response.headers.get("content-type", "").lower():
+        return False
+    intake = Intake(response.headers, max_bytes, pieces=None)
+    with part.open("wb") as file:
+        for piece in response.stream:  # type: ignore[union-attr] # a synchronous transport's
+            file.writelines(intake.take(piece))
+    intake.finish()
+    return True
 
 
 @contextmanager

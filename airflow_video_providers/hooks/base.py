@@ -193,16 +193,18 @@ class VideoHook(BaseHook):
         extra_fields: Mapping[str, Any] | None = None,
         *,
         into: str | os.PathLike[str] | None = None,
+        max_bytes: int | None = None,
     ) -> VideoJob:
         """The paid call alone, for an operator, which has checked everything before it stored its intent.
 
         :param into: Buy on the route that answers with the video itself, and stream it to this file.
+        :param max_bytes: That file may not be larger.
         """
         client = self.get_conn()
         if into is None:
             job = client.submit(request, extra_fields)
         else:
-            job = client.generate_to_file(request, into, extra_fields=extra_fields)
+            job = client.generate_to_file(request, into, extra_fields=extra_fields, max_bytes=max_bytes)
         return job.but(conn_id=self.conn_id)
 
     def status(self, job: VideoJob) -> VideoJob:

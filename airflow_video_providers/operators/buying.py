@@ -105,6 +105,7 @@ def buy(
         if order.wrong is not None:
             raise order.wrong
         hook.refuse_if_off()
+        hook.get_conn().open()
         if check is not None:
             check()
 
@@ -113,7 +114,7 @@ def buy(
             raise AssertionError("a task that attaches never buys")
         nonlocal bought
         bought = True
-        job = hook.send(order.request, order.extra_fields, into=into)
+        job = hook.send(order.request, order.extra_fields, into=into, max_bytes=getattr(task, "max_bytes", None))
         return job.but(
             estimated_cost_usd=order.cost.usd, cost_basis=order.cost.basis, request_sha256=intent.request_sha256
         )

@@ -114,6 +114,9 @@ class Line:
                 if 0 < self._missing < BELIEVED_MISSING:
                     raise self._failed(_unreadable(error.what), clock()) from error
                 raise self._failed(error, clock()) from error.__cause__
+            except VendorUnavailableError as error:
+                self._missing = 0
+                raise self._failed(error, clock()) from error.__cause__
             except Exception as error:  # secrets backends and the Execution API raise what they like
                 self._missing = 0
                 raise self._failed(_unreadable(type(error).__name__), clock()) from error

@@ -7,6 +7,7 @@ and its cancellation are its own; the poller decides when.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +43,10 @@ LAST_CALL = 45.0, 90.0
 LONGEST_SILENCE = 60.0
 #: Until the connection is read, nobody knows its budget: one look at a time.
 FIRST_PLACES = 1
+#: How many may be under way whatever the budget: one slow answer must not hold up the next poll.
+FEWEST_PLACES = 2
+#: Seconds that an answer takes, until some have come.
+FIRST_GUESS = 1.0
 
 
 @dataclass(slots=True)
@@ -99,6 +104,7 @@ class Poller:
         self._budget = budget or Budget(vendor.requests_per_minute)
         self._turns = Turns(self._budget, FIRST_PLACES)
         self._line = Line(connect)
+        self._seconds = FIRST_GUESS
         self.jobs = 0
 
     async def wait(self, watch: Watch, *, interval: float | None = None, on_news: OnNews | None = None) -> VideoJob:
@@ -172,8 +178,10 @@ class Poller:
         try:
             async with asyncio.timeout(LONGEST_LOOK), self._line.use() as opened:
                 self._budget.per_minute = opened.requests_per_minute
-                self._turns.widen(PLACES)
+                self._turns.widen(self._places())
+                begun = self._loop.time()
                 seen = await opened.client.status(job, on_request=count)
+                self._seconds += (self._loop.time() - begun - self._seconds) / 8
         except VideoProviderError as error:
             seen = error
         except TimeoutError:
@@ -187,6 +195,11 @@ class Poller:
             metrics.throttled(job.model)
             self._budget.refused(now, seen.retry_after)
         return seen, opened
+
+    def _places(self) -> int:
+        """How many polls may be under way at once, each on a connection of its own: what the budget sends while one
+        answer comes, and as many again, because answers do not come evenly."""
+        return max(FEWEST_PLACES, min(math.ceil(2 * self._budget.per_minute / 60 * self._seconds), PLACES))
 
     def _arrived(self, watch: Watch, interval: float | None) -> _Waiting:
         now, wall = self._loop.time(), self._now()

@@ -95,7 +95,7 @@ class Turns:
         self._hand_out(now)
 
     def _hand_out(self, now: float) -> None:
-        while self._due and self._free and not self._unranked and self._budget.next_at() <= now:
+        while self._due and self._free > 0 and not self._unranked and self._budget.next_at() <= now:
             waiter = heappop(self._due)[2]
             if waiter.turn.done():
                 self._gone -= 1
@@ -106,7 +106,7 @@ class Turns:
             wakes.append(now)
         elif self._due:
             wakes.append(self._next_ranking())
-            if self._free:  # without a free place, giving one back wakes the next
+            if self._free > 0:  # without a free place, giving one back wakes the next
                 wakes.append(self._budget.next_at())
         if wakes and (self._timer is None or min(wakes) < self._timer.when()):
             self._wake_at(min(wakes))
@@ -124,7 +124,7 @@ class Turns:
             _, number, waiter = heappop(self._later)
             if waiter.turn.done():
                 self._gone -= 1
-            elif self._free and not self._due and not self._unranked and self._budget.next_at() <= now:
+            elif self._free > 0 and not self._due and not self._unranked and self._budget.next_at() <= now:
                 self._grant(waiter, now)
             else:
                 heappush(self._due, (-waiter.chance(), number, waiter))

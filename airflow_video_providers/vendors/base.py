@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import quote
 
@@ -52,9 +51,6 @@ Flow = Generator[httpx.Request | float, httpx.Response, T]
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 #: How long a submit pauses in all while the vendor has certainly not accepted it. The tries take their own time.
 SUBMIT_PATIENCE = timedelta(seconds=120)
-#: How many addresses a vendor's object keeps as httpx has read them: to read one takes longer than to build the rest
-#: of a request, and a job that waits is asked for at the same address each time. A full store takes about 15 MiB.
-_ADDRESSES = 16_384
 #: The code of a refusal that a firewall's page may bear: the only one of them that is not repeated within a try.
 _PAGE = 403
 _HEADERS = httpx.Headers({"Accept": "application/json", "Cache-Control": "no-cache"})
@@ -127,7 +123,6 @@ class Vendor:
         self.status_route = status_route
         self.paths = paths or {}
         self.now = now
-        self._address = lru_cache(_ADDRESSES)(httpx.URL)
 
     # What a vendor's file says.
 
@@ -190,7 +185,7 @@ class Vendor:
 
     def call(self, method: str, path: str, *, json: Any = None) -> httpx.Request:
         """A request below the base URL. The client adds the key; no address from an answer gets here."""
-        return httpx.Request(method, self._address(f"{self.url}{path}"), headers=_HEADERS, json=json)
+        return httpx.Request(method, f"{self.url}{path}", headers=_HEADERS, json=json)
 
     def path_of(self, request: VideoModel) -> str:
         """Where a model is bought: the connection's own path for it, or what its documents say."""

@@ -17,7 +17,6 @@ from tests.benchmarks.status_server import certificate
 PACKAGES = (
     "apache-airflow",
     "httpx",
-    "httpx-aiohttp",
     "aiohttp",
     "apache-airflow-providers-http",
     "apache-airflow-providers-dbt-cloud",

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from airflow_video_providers import transport
 from airflow_video_providers.triggers.poller import _pollers
 from tests.benchmarks.speed import Meter
 from tests.benchmarks.status_server import Counts, status_server
@@ -32,7 +31,7 @@ class Contender:
     name: str
     classpath: str
     kwargs: Callable[[int, int], dict[str, Any]]
-    transport: str = ""
+    own: bool = False
 
 
 def _job(number: int) -> str:
@@ -48,8 +47,7 @@ def _ours(number: int, seconds: int) -> dict[str, Any]:
 
 OURS = "airflow_video_providers.triggers.video.VideoJobTrigger"
 CONTENDERS = (
-    Contender("this package, httpx over aiohttp", OURS, _ours, "aiohttp"),
-    Contender("this package, plain httpx", OURS, _ours, "httpx"),
+    Contender("this package", OURS, _ours, own=True),
     Contender(
         "HttpSensorTrigger",
         "airflow.providers.http.triggers.http.HttpSensorTrigger",
@@ -140,7 +138,7 @@ async def _measure(
         runner.supervisor.look_ups - look_ups,
     )
     await runner.drop_all()
-    if contender.transport:
+    if contender.own:
         measured.per_quiet_start = await _quiet_start(runner, contender, jobs)
     return measured
 
@@ -162,14 +160,11 @@ async def _rounds(
 ) -> dict[str, list[Measured]]:
     quiet_logs()
     found: dict[str, list[Measured]] = {contender.name: [] for contender in CONTENDERS}
-    chosen = transport._aiohttp_kind
     async with running(_connections(port)) as runner:
         for _ in range(rounds):
             for contender in CONTENDERS:
                 print(f"  ... {contender.name}", file=sys.stderr, flush=True)
-                transport._aiohttp_kind = (lambda: None) if contender.transport == "httpx" else chosen
                 found[contender.name].append(await _measure(runner, contender, jobs, seconds, window, counts))
-    transport._aiohttp_kind = chosen
     return found
 
 
@@ -197,9 +192,9 @@ def show(found: dict[str, list[Measured]]) -> None:
             f"{max(one.most_open for one in rounds):10d} "
             f"{median(one.look_ups for one in rounds):9.0f}"
         )
-    for own in [contender.name for contender in CONTENDERS if contender.transport]:
+    for own in [contender.name for contender in CONTENDERS if contender.own]:
         print(f"  {own}, of each peer's:        CPU per poll   CPU per start")
-        for peer in [contender.name for contender in CONTENDERS if not contender.transport]:
+        for peer in [contender.name for contender in CONTENDERS if not contender.own]:
             polls = [one.per_poll / other.per_poll for one, other in zip(found[own], found[peer], strict=True)]
             starts = [
                 one.per_quiet_start / other.per_quiet_start for one, other in zip(found[own], found[peer], strict=True)

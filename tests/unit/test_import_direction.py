@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -20,7 +23,7 @@ ROWS: list[set[str]] = [
     {"models"},
     {"vendors"},
     {"catalogue"},
-    {"client", "session", "polling", "pricing", "settings", "timing", "transport", "metrics"},
+    {"client", "environment", "session", "wire", "polling", "pricing", "settings", "timing", "transport", "metrics"},
     {"hooks", "links"},
     {"triggers"},
     {"lineage", "openlineage", "landing", "ledger"},
@@ -42,7 +45,16 @@ MAY_KNOW_AIRFLOW = {
     "landing/store.py", "landing/object_store.py",
     "ledger/config.py", "ledger/metadata.py", "ledger/stores.py", "ledger/cli.py",
 }  # fmt: skip
-MAY_KNOW_HTTPX = {"vendors/base.py", "border.py", "client.py", "session.py", "transport.py", "landing", "simulator"}
+MAY_KNOW_HTTPX = {
+    "vendors/base.py",
+    "border.py",
+    "client.py",
+    "environment.py",
+    "session.py",
+    "transport.py",
+    "landing",
+    "simulator",
+}
 ROOMS = sorted({path.relative_to(ROOT).parts[0].removesuffix(".py") for path in ROOT.rglob("*.py")} - {"__init__"})
 
 
@@ -139,3 +151,31 @@ def test_the_reader_of_imports_reads_them_all(tmp_path):
     }
     assert not any(module.startswith("airflow.") for module in found)
     assert {room_of(module) for module in found} == {None, "catalogue", "polling", "client"}
+
+
+#: What is imported only where it is there: what Airflow's own processes have, and the extras.
+WHERE_IT_IS_THERE = {
+    "sqlalchemy",
+    "flask-appbuilder",
+    "flask-babel",
+    "wtforms",
+    "av",
+    "pytest",
+    "apache-airflow-providers-openlineage",
+}
+
+
+def test_what_is_imported_is_declared():
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[<>=!\[ ;]", line, maxsplit=1)[0] for line in project["dependencies"]}
+    known = packages_distributions()
+    missing = set()
+    for path in ROOT.rglob("*.py"):
+        for name in imports(path):
+            root = name.partition(".")[0]
+            if root in sys.stdlib_module_names or root in (PACKAGE, "airflow", "__future__"):
+                continue
+            distributions = {one.lower().replace("_", "-") for one in known.get(root, [root])}
+            if not distributions & (declared | WHERE_IT_IS_THERE):
+                missing.add(root)
+    assert missing == set()

@@ -12,7 +12,7 @@ import pytest
 PARSED = ["airflow_video_providers.operators.video", "airflow_video_providers.sensors.video"]
 HEAVY = (
     "airflow_video_providers.landing", "airflow_video_providers.simulator", "airflow_video_providers.ledger",
-    "airflow_video_providers.client", "httpx_aiohttp", "aiohttp", "av", "boto3", "botocore", "starlette", "uvicorn",
+    "airflow_video_providers.client", "httpcore", "aiohttp", "av", "boto3", "botocore", "starlette", "uvicorn",
     "google.cloud", "azure", "fsspec", "s3fs", "sqlalchemy",
 )  # fmt: skip
 

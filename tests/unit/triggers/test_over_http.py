@@ -1,4 +1,4 @@
-"""The trigger over real HTTP on loopback, with each transport."""
+"""The trigger over real HTTP on loopback."""
 
 from __future__ import annotations
 
@@ -81,15 +81,6 @@ class Server:
 
 DONE = (200, {"status": "COMPLETED", "video": {"url": "https://cdn.invalid/v.mp4?signature=x"}})
 RUNNING = (200, {"status": "PROCESSING"})
-
-
-@pytest.fixture(params=["aiohttp", "httpx"], autouse=True)
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "aiohttp":
-        pytest.importorskip("httpx_aiohttp")
-    else:
-        monkeypatch.setattr(transport, "_aiohttp_kind", lambda: None)
-    return str(request.param)
 
 
 @pytest.fixture(autouse=True)
@@ -222,7 +213,8 @@ def test_what_a_first_look_loads_is_loaded_in_a_thread(
 
         monkeypatch.setattr(module, name, noted)
 
-    for module, name in ((transport, "_aiohttp_kind"), (transport, "_trusted"), (metrics, "_send")):
+    transport.prepare.cache_clear()
+    for module, name in ((transport, "prepare"), (transport, "trusted"), (metrics, "_send")):
         first_call_of(module, name)
 
     async def main(server: Server) -> dict[str, Any]:
@@ -266,7 +258,7 @@ def test_looking_writes_no_line_per_request(connect: Callable[..., None], caplog
 
     with caplog.at_level(logging.INFO):
         run(main, Server({"a": [RUNNING, RUNNING, DONE]}))
-    assert not [record for record in caplog.records if record.name.startswith(("httpx", "httpcore", "aiohttp"))]
+    assert not [record for record in caplog.records if record.name.startswith(("httpx", "httpcore"))]
     assert KEY not in caplog.text
 
 
