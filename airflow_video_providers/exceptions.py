@@ -57,6 +57,7 @@ class VideoProviderError(AirflowException):
     :param remedy: What to do next; by default the class's own advice.
     :param charged: ``"yes"``, ``"no"`` or ``"unknown"``; by default what is true of the class.
     :param retry_after: Seconds the vendor asked to wait, where it did.
+    :param retryable: Can running the task again help? By default what is true of the class.
     """
 
     default_charged: ClassVar[Charged] = "unknown"
@@ -78,6 +79,7 @@ class VideoProviderError(AirflowException):
         charged: Charged | None = None,
         http_status: int | None = None,
         retry_after: float | None = None,
+        retryable: bool | None = None,
     ) -> None:
         super().__init__(what)
         self.what = what
@@ -89,6 +91,8 @@ class VideoProviderError(AirflowException):
         self.request_id = request_id
         self.http_status = http_status
         self.retry_after = retry_after
+        if retryable is not None:
+            self.retryable = retryable
 
     def about(self, job: VideoJob) -> Self:
         """The same error, now that it is known which bought job it meets: nothing is charged *for it*, but for the job."""
@@ -107,6 +111,9 @@ class VideoProviderError(AirflowException):
 class InvalidRequestError(VideoProviderError, ValueError):
     """The request, the model or the connection is wrong; nothing was sent.
 
+    A connection that Airflow does not give is retried, and so is every trouble with it while a job is paid for: Airflow
+    calls a connection undefined also while its own database, API server or secrets backend is away.
+
     :param field: Name of the field that is wrong, where it is one field.
     :param value: The value that was given.
     :param allowed: What would be right.
@@ -122,6 +129,21 @@ class InvalidRequestError(VideoProviderError, ValueError):
         self.field = field
         self.value = value
         self.allowed = allowed
+
+    def met_by(self, job: VideoJob) -> InvalidRequestError:
+        """The error for a connection that is wrong or away while ``job`` is paid for: a retry goes on with that job."""
+        return InvalidRequestError(
+            self.what,
+            money="The job is not affected.",
+            remedy=self.remedy,
+            model=job.model,
+            request_id=job.request_id,
+            charged=job.charged,
+            field=self.field,
+            value=self.value,
+            allowed=self.allowed,
+            retryable=True,
+        )
 
 
 class LedgerError(VideoProviderError):
@@ -286,7 +308,18 @@ class LandingError(DownloadError):
     """The object storage refused, or holds something else under the final name."""
 
 
-_CARRIED = ("what", "money", "remedy", "charged", "vendor", "model", "request_id", "http_status", "retry_after")
+_CARRIED = (
+    "what",
+    "money",
+    "remedy",
+    "charged",
+    "vendor",
+    "model",
+    "request_id",
+    "http_status",
+    "retry_after",
+    "retryable",
+)
 
 
 def describe(error: VideoProviderError) -> dict[str, Any]:

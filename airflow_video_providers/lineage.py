@@ -27,6 +27,8 @@ class TellsLineage:
     known_job: VideoJob | None = None
     #: The manifest, where the task has landed the job.
     manifest: dict[str, Any] | None = None
+    #: The hook that has looked the connection up, for all that this process of the task does.
+    video_hook: VideoHook | None = None
 
     def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
         """Asked by the OpenLineage provider."""

@@ -59,6 +59,7 @@ TROUBLES = {
     "not found": Trouble(times=3, lasting=timedelta(minutes=1), pause=30.0),
     "no output": Trouble(times=3, lasting=timedelta(seconds=30), pause=15.0),
     "refused": Trouble(times=3, lasting=timedelta(seconds=30), pause=15.0),
+    "no connection": Trouble(times=3, lasting=timedelta(minutes=1), pause=10.0),
     "key refused": Trouble(times=3, lasting=timedelta(seconds=10), pause=5.0),
 }
 
@@ -107,8 +108,12 @@ def _judge(watch: Watch, seen: VideoJob | VideoProviderError, now: datetime) -> 
     if isinstance(seen, AuthenticationError):
         watch, over = _troubled(watch, "key refused", now)
         return watch, Verdict(error=seen) if over else Verdict(pause=TROUBLES["key refused"].pause, reconnect=True)
-    if isinstance(seen, InvalidRequestError):  # the connection is wrong, and the job was bought before
-        return watch, Verdict(error=seen.about(watch.job))
+    if isinstance(seen, InvalidRequestError):  # the connection is wrong or away, and the job was bought before
+        if seen.retryable:
+            watch, over = _troubled(watch, "no connection", now)
+            if not over:
+                return watch, Verdict(pause=TROUBLES["no connection"].pause, reconnect=True)
+        return watch, Verdict(error=seen.met_by(watch.job))
     if isinstance(seen, RequestRejectedError | InsufficientCreditsError):
         watch, over = _troubled(watch, "refused", now)
         return watch, Verdict(error=seen) if over else Verdict(pause=TROUBLES["refused"].pause)

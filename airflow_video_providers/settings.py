@@ -202,7 +202,7 @@ def _base_url(connection: ConnectionLike) -> str | None:
 def _extra(connection: ConnectionLike, vendor: str) -> dict[str, Any]:
     try:
         extra = json.loads(connection.extra or "{}")
-    except (ValueError, RecursionError):  # the second for what is nested too deeply
+    except (ValueError, TypeError, RecursionError):  # the last for what is nested too deeply
         extra = None
     if not isinstance(extra, dict):
         raise InvalidRequestError(

@@ -63,18 +63,34 @@ class VideoHook(BaseHook):
             known = types.new_class(f"{vendor.__name__}Hook", (VideoHook,), {"vendor": vendor})
         return known(conn_id)
 
+    @classmethod
+    def of_task(cls, task: Any, model: str, conn_id: str | None = None) -> VideoHook:
+        """:meth:`for_model`, once per task and process: all that a task does stands on one look-up of its connection.
+
+        :raises InvalidRequestError: there is no such model.
+        """
+        wanted = cls.for_model(model, conn_id)
+        known: VideoHook | None = getattr(task, "video_hook", None)
+        if known is not None and (type(known), known.conn_id) == (type(wanted), wanted.conn_id):
+            return known
+        task.video_hook = wanted
+        return wanted
+
     # The connection.
 
     @cached_property
     def settings(self) -> Settings:
         """What the connection says.
 
-        :raises InvalidRequestError: it is missing, another vendor's, or has no key. Nothing was sent.
+        :raises InvalidRequestError: Airflow does not give it, which a retry may help, or it is another vendor's, or it has
+            no key. Nothing was sent.
         """
         try:
             return self.read(self.get_connection(self.conn_id))
-        except AirflowNotFoundException as error:
-            raise self.missing() from error
+        except InvalidRequestError:
+            raise
+        except Exception as error:
+            raise self.unavailable(error) from error
 
     def read(self, connection: ConnectionLike) -> Settings:
         """The settings in a connection that was looked up elsewhere."""
@@ -82,15 +98,24 @@ class VideoHook(BaseHook):
 
         return read_settings(connection, self.vendor_class.id)
 
-    def missing(self) -> InvalidRequestError:
-        """The error for a connection that does not exist."""
+    def unavailable(self, error: Exception) -> InvalidRequestError:
+        """The error for a connection that Airflow does not give.
+
+        :param error: What the look-up raised. Airflow's "not defined" also means that it could not ask.
+        """
+        missing = isinstance(error, AirflowNotFoundException)
+        away = "Airflow's database, API server or secrets backend did not answer"
         return InvalidRequestError(
-            f"There is no connection {self.conn_id!r}.",
-            remedy=f"Add one of type {self.conn_type!r} with the API key as its password, for example in "
-            f"AIRFLOW_CONN_{self.conn_id.upper()}.",
+            f"There is no connection {self.conn_id!r}: either it is not defined, or {away}."
+            if missing
+            else f"The connection {self.conn_id!r} could not be read ({type(error).__name__}): either {away}, or what is "
+            "stored is no connection.",
+            remedy=f"If it is missing, add one of type {self.conn_type!r} with the API key as its password, for example in "
+            f"AIRFLOW_CONN_{self.conn_id.upper()}; if Airflow was away, running the task again is enough.",
             vendor=self.vendor_class.id,
-            field="conn_id",
+            field="conn_id" if missing else None,
             value=self.conn_id,
+            retryable=True,
         )
 
     def vendor(self, settings: Settings) -> Vendor:
@@ -226,9 +251,11 @@ class VideoHook(BaseHook):
             except AirflowNotFoundException:
                 # In dag.test() the asynchronous look-up does not see the metadata database.
                 connection = await sync_to_async(self.get_connection)(self.conn_id)
-        except AirflowNotFoundException as error:
-            raise self.missing() from error
-        return self.read(connection)
+            return self.read(connection)
+        except InvalidRequestError:
+            raise
+        except Exception as error:
+            raise self.unavailable(error) from error
 
     def generate_to_file(
         self, request: VideoModel, path: str | os.PathLike[str], *, extra_fields: Mapping[str, Any] | None = None

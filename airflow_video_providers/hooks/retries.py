@@ -6,17 +6,14 @@ Before 3.3 there are no policies, and "a retry cannot help" becomes ``AirflowFai
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
 from airflow_video_providers import metrics
 from airflow_video_providers.exceptions import JobTimeoutError, VideoProviderError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from airflow_video_providers.hooks.wording import in_words_of
 
 #: Retry policies came with Airflow 3.3.
 HAS_POLICIES = find_spec("airflow.sdk.definitions.retry_policy") is not None
@@ -49,23 +46,41 @@ def for_airflow(error: VideoProviderError) -> Exception:
     return failure
 
 
-@contextmanager
-def errors_for_airflow() -> Iterator[None]:
-    """Run an operator's work; its errors leave in the form that decides rightly about retries."""
-    try:
-        yield
-    except VideoProviderError as error:
-        metrics.failed(error)
-        told = for_airflow(error)
-        if told is error:
-            raise
-        raise told from error
+def failed(task: Any, error: VideoProviderError) -> Exception:
+    """What to raise for an error that ends a task: one table for all operators and all ways of waiting.
 
+    The task's log gets one record with the whole of it first, because Airflow puts a traceback before the message.
 
-def fail(task: Any, error: VideoProviderError) -> NoReturn:
-    """End a wait with an error: one table for all modes, because Airflow's own differs between them."""
+    :returns: The exception. Raise it outside of the ``except`` block: it brings its own cause.
+    """
     metrics.failed(error)
-    if task.soft_fail or task.never_fail:
-        raise AirflowSkipException(f"{error} (skipped: soft_fail or never_fail is set)") from error
-    told = for_airflow(error)
-    raise told from (error if told is not error else error.__cause__)
+    told = in_words_of(task, error)
+    if getattr(task, "soft_fail", False) or getattr(task, "never_fail", False):
+        skip = AirflowSkipException(f"{told} (skipped: soft_fail or never_fail is set)")
+        skip.__cause__ = told
+        return skip
+    task.log.debug("Where the error that follows comes from.", exc_info=error)
+    task.log.error("Task %s failed. %s", task.task_id, told)
+    return without_frames(for_airflow(told))
+
+
+def behind(error: BaseException) -> VideoProviderError | None:
+    """The error of this package that Airflow's own loop has wrapped, perhaps twice."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, VideoProviderError):
+        seen = seen.__cause__
+    return seen
+
+
+def without_frames(error: Exception) -> Exception:
+    """The same error without the frames that led to it, and so are its causes; their texts stay.
+
+    Whoever raises it adds one frame. The debug log has them all.
+    """
+    seen: BaseException | None = error
+    passed: set[int] = set()
+    while seen is not None and id(seen) not in passed:
+        passed.add(id(seen))
+        seen.__traceback__ = None
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+    return error

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_video_providers import metrics, polling
 from airflow_video_providers.exceptions import (
@@ -23,50 +26,116 @@ from airflow_video_providers.timing import TIMING, own_interval
 from airflow_video_providers.vendors.base import utcnow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
+    from collections.abc import Callable, Iterator
+
+    from airflow_video_providers.settings import Settings
 
 #: Airflow's own limit on a deferred task ends it without a word: it comes so much later than ours.
 AIRFLOWS_MARGIN = timedelta(minutes=2)
 #: How long a worker tries to read the result that the trigger has seen.
 _RESULT_PATIENCE = timedelta(minutes=5)
+_RESULT_PAUSE = 5.0
+
+
+#: Pauses of a worker between two look-ups of a connection that a paid job needs: about a minute in all, seconds.
+LOOK_UP_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
+_LOOK_UP_PATIENCE = sum(LOOK_UP_PAUSES)
+
+
+class Span(NamedTuple):
+    """From when to when a job is waited for (UTC)."""
+
+    began: datetime
+    end: datetime
+
+
+def span_of(
+    timeout: float,
+    *,
+    began: datetime | None = None,
+    execution_timeout: timedelta | None = None,
+    try_began: datetime | None = None,
+) -> Span:
+    """How long to wait: ``timeout``, or Airflow's ``execution_timeout`` where that is over sooner.
+
+    Airflow itself does not apply ``execution_timeout`` to a deferred task.
+
+    :param timeout: Seconds to wait, from ``began``.
+    :param began: When the wait began, if that was in an earlier process of the task; by default now.
+    :param execution_timeout: The task's.
+    :param try_began: When the try began, from where ``execution_timeout`` counts; by default when the wait did.
+    """
+    now = utcnow()
+    span = Span(began or now, (began or now) + timedelta(seconds=timeout))
+    if execution_timeout is None:
+        return span
+    start = began or try_began or now  # a rescheduled try began with its first process
+    return min(span, Span(start, start + execution_timeout), key=lambda one: one.end)
+
+
+def sleep_of(task: Any) -> Callable[[float], None]:
+    """How a task pauses, in seconds."""
+    pause: Callable[[float], None] = getattr(task, "_sleep", time.sleep)
+    return pause
+
+
+def settings_for(hook: VideoHook, job: VideoJob, log: Any, sleep: Callable[[float], None] = time.sleep) -> Settings:
+    """The connection of a job that is paid for: an outage of Airflow's is asked about again for a minute.
+
+    :raises InvalidRequestError: it is wrong, or still not to be had. The job is not affected, and a retry goes on with it.
+    """
+    pauses, began = iter(LOOK_UP_PAUSES), time.monotonic()
+    while True:
+        try:
+            return hook.settings
+        except InvalidRequestError as wrong:
+            pause = next(pauses, None)
+            if not wrong.retryable or pause is None or time.monotonic() - began > _LOOK_UP_PATIENCE:
+                raise wrong.met_by(job) from wrong.__cause__
+            log.warning("%s Job %s is not affected; asking again in %.0f s.", wrong.what, job.request_id, pause)
+            sleep(pause)
 
 
 class Waiting:
     """A job, how long to wait for it, and the hook to ask.
 
     :param job: The job.
-    :param timeout: Seconds to wait, from ``started``.
-    :param started: When the wait began, if that was in an earlier run of the task; by default now.
+    :param span: From when to when to wait.
+    :param hook: Asks the vendor; its connection is looked up here, once.
+    :param rescheduled: An earlier process of the task has told the job's state.
     :param pace: Seconds between two looks; None leaves it to what was learned of the model.
     :param log: Where a change of state is told.
     :param sleep: How to pause.
-    :raises InvalidRequestError: the connection is missing or wrong.
+    :raises InvalidRequestError: the connection is wrong, or missing also after a minute; a retry may help.
     """
 
     def __init__(
         self,
         job: VideoJob,
+        span: Span,
         *,
-        timeout: float,
+        hook: VideoHook,
         log: Any,
-        started: datetime | None = None,
+        rescheduled: bool = False,
         pace: float | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        try:
-            self.hook = VideoHook.for_model(job.model, job.conn_id)
-            _ = self.hook.settings  # a wrong connection must show before waiting
-        except InvalidRequestError as wrong:
-            raise wrong.about(job) from wrong.__cause__
-        began = started or utcnow()
-        self._told_before = started is not None  # a rescheduled task has told its state in an earlier run
-        job = job.but(conn_id=self.hook.conn_id)
-        self.watch = polling.Watch(job, started=began, deadline=began + timedelta(seconds=timeout))
+        self.hook = hook
+        self._told_before = rescheduled
+        job = job.but(conn_id=hook.conn_id)
+        settings_for(hook, job, log, sleep)  # a wrong connection must show before the task is deferred
+        self.watch = polling.Watch(job, started=span.began, deadline=span.end)
         self._pace = pace
         self._log = log
         self._sleep = sleep
         self._asked_pause: float | None = None
+        asked = hook.vendor_class.documented_poll_seconds
+        if pace is not None and asked is not None and pace < asked and not rescheduled:
+            log.warning(
+                "An interval of %g s is shorter than the %g s that the documents of %s ask for. Jobs are asked about every "
+                "%g s all the same.",
+                pace, asked, hook.vendor_class.title, own_interval(pace),
+            )  # fmt: skip
 
     @property
     def job(self) -> VideoJob:
@@ -106,9 +175,22 @@ class Waiting:
 
     def until_done(self) -> VideoJob:
         """Look until the wait is over, holding the worker."""
-        while (job := self.look()) is None:
-            self._sleep(self.pause())
-        return job
+        with self.airflows_alarm_means_time_out():
+            while (job := self.look()) is None:
+                self._sleep(self.pause())
+            return job
+
+    @contextmanager
+    def airflows_alarm_means_time_out(self) -> Iterator[None]:
+        """Airflow's own alarm for ``execution_timeout`` may ring in a worker before the last look has its answer.
+
+        :raises JobTimeoutError: it has rung.
+        """
+        try:
+            yield
+        except AirflowTaskTimeout:
+            self.hook.close()
+            raise self.timed_out() from None
 
     def pause(self) -> float:
         """Seconds until the next look."""
@@ -163,7 +245,7 @@ class Waiting:
 def job_to_wait_for(
     job: object = None, model: str | None = None, request_id: str | None = None, conn_id: str | None = None
 ) -> VideoJob:
-    """The job an author names: a task's output, or a model and a request_id.
+    """The job an author names: a task's output, or a model and a request_id. Its status route is not known yet then.
 
     :raises InvalidRequestError: it is not a job, or the id is empty after rendering.
     """
@@ -177,8 +259,7 @@ def job_to_wait_for(
             field="request_id",
             value=request_id,
         )
-    hook = VideoHook.for_model(model, conn_id)
-    return VideoJob(model=model, request_id=request_id, conn_id=hook.conn_id, status_route=hook.settings.status_route)
+    return VideoJob(model=model, request_id=request_id, conn_id=VideoHook.for_model(model, conn_id).conn_id)
 
 
 def job_of_event(event: Any) -> VideoJob | None:
@@ -186,13 +267,14 @@ def job_of_event(event: Any) -> VideoJob | None:
     return read_job(event["job"]) if isinstance(event, dict) and event.get("job") else None
 
 
-def finished_job(event: Any, job: VideoJob | None, log: Any, sleep: Callable[[float], None] = time.sleep) -> VideoJob:
+def finished_job(event: Any, job: VideoJob | None, task: Any) -> VideoJob:
     """The finished job that a trigger's event speaks of, with its outputs, read from the vendor once more.
 
     The event holds no output addresses, because Airflow logs every event; in ``dag.test()`` it may even be
     nothing but a word.
 
     :param job: The job as the task knows it, for an event that does not hold it.
+    :param task: The task that resumes; ``execution_timeout`` is Airflow's in this process, and counts anew.
     :raises VideoProviderError: the event's error, or what the vendor says now.
     """
     told = event if isinstance(event, dict) else {}
@@ -208,13 +290,14 @@ def finished_job(event: Any, job: VideoJob | None, log: Any, sleep: Callable[[fl
             charged="unknown",
             field="event",
         )
-    waiting = Waiting(job, timeout=_RESULT_PATIENCE.total_seconds(), log=log, pace=5.0, sleep=sleep)
+    span = span_of(_RESULT_PATIENCE.total_seconds(), execution_timeout=task.execution_timeout)
+    hook = VideoHook.of_task(task, job.model, job.conn_id)
+    waiting = Waiting(job, span, hook=hook, log=task.log, pace=_RESULT_PAUSE, sleep=sleep_of(task))
     try:
         return waiting.until_done()
     except (JobTimeoutError, JobUnknownError) as late:
         raise VendorUnavailableError(
-            f"The trigger saw the job's end, and its result could not be read for {_RESULT_PATIENCE.seconds // 60} "
-            "minutes.",
+            f"The trigger saw the job's end, and its result could not be read for {(span.end - span.began).total_seconds():.0f} s.",
             money="The job is not affected.",
             model=job.model,
             request_id=job.request_id,

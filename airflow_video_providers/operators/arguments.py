@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
@@ -12,7 +13,7 @@ from airflow_video_providers.links.video import LandedVideoLink, ManifestLink, M
 from airflow_video_providers.operators.rendered import ReadsTemplates, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from decimal import Decimal
     from os import PathLike
 
@@ -28,6 +29,8 @@ class BuysVideo(ReadsTemplates, TellsLineage, BaseOperator):
     template_fields_renderers = {"request": "json", "extra_fields": "json"}
     operator_extra_links: Collection[BaseOperatorLink] = (ModelDocumentationLink(),)
     ui_color = "#fdeac6"
+    #: How the task waits between two tries of the same, in seconds.
+    _sleep: Callable[[float], None] = staticmethod(time.sleep)
 
     def __init__(
         self,
@@ -78,6 +81,8 @@ class LandsVideo(ReadsTemplates, TellsLineage, BaseOperator):
     template_fields: Sequence[str] = ("output_path", "key_template", "extra_manifest", "encryption")
     template_fields_renderers = {"extra_manifest": "json"}
     operator_extra_links: Collection[BaseOperatorLink] = (LandedVideoLink(), ManifestLink(), ModelDocumentationLink())
+    #: How the task waits between two tries of the same, in seconds.
+    _sleep: Callable[[float], None] = staticmethod(time.sleep)
 
     def __init__(
         self,

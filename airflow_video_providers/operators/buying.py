@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_video_providers import catalogue, metrics
 from airflow_video_providers.exceptions import InvalidRequestError, LedgerError
 from airflow_video_providers.hooks.base import VideoHook
-from airflow_video_providers.jobs import JobStatus
+from airflow_video_providers.hooks.waiting import settings_for, sleep_of
+from airflow_video_providers.jobs import JobStatus, VideoJob
 from airflow_video_providers.ledger.budget import RunBudget
 from airflow_video_providers.ledger.config import default_on_clear, open_ledger
 from airflow_video_providers.ledger.gestures import void_after_error
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_video_providers.exceptions import JobErroredError
-    from airflow_video_providers.jobs import VideoJob
     from airflow_video_providers.models import VideoModel
     from airflow_video_providers.operators.arguments import BuysVideo
     from airflow_video_providers.operators.generate import GenerateVideoOperator
+    from airflow_video_providers.settings import Settings
 
 
 def rendered_request(task: BuysVideo) -> VideoModel:
@@ -71,8 +71,8 @@ def buy(
     """
     settle(task)
     check_options(task)
-    hook = VideoHook.for_model(task.model, task.conn_id)
-    settings = hook.settings  # whatever is wrong with the connection must show before an intent is stored
+    hook = VideoHook.of_task(task, task.model, task.conn_id)
+    settings = _settings(hook, task, context)  # whatever is wrong with it must show before an intent is stored
     hook.get_conn()
     identity, ledger, ti = identity_of(context), open_ledger(context), context["ti"]
     try:
@@ -125,7 +125,7 @@ def buy(
             identity=identity,
             intent=intent,
             buy=paid_call,
-            look=_look,
+            look=lambda job: _look(job, task),
             clock=utcnow,
             log=cast("logging.Logger", task.log),  # Airflow's own logger, by the same protocol
             generation=ti.max_tries,
@@ -150,16 +150,34 @@ def buy(
     return job
 
 
-def _look(job: VideoJob) -> VideoJob:
+def _settings(hook: VideoHook, task: BuysVideo, context: Context) -> Settings:
+    """The connection; where this task instance has bought already, it is asked for again for a while.
+
+    :raises InvalidRequestError: it is wrong, or Airflow does not give it.
+    """
+    try:
+        return hook.settings
+    except InvalidRequestError:
+        ledger = open_ledger(context)
+        attempts = [] if ledger is None else ledger.attempts(identity_of(context))
+        bought = [attempt for attempt in attempts if attempt.request_id]
+        if not bought:
+            raise
+    job = VideoJob(model=bought[-1].model, request_id=str(bought[-1].request_id))
+    return settings_for(hook, job, task.log, sleep_of(task))
+
+
+def _look(job: VideoJob, task: BuysVideo) -> VideoJob:
     """How a job stands that a Clear meets, asked with the connection that bought it.
 
     :raises VideoProviderError: nobody can tell; nothing is bought then.
     """
-    hook = VideoHook.for_model(job.model, job.conn_id)
+    hook = VideoHook.of_task(task, job.model, job.conn_id)
+    settings_for(hook, job, task.log, sleep_of(task))
     try:
-        return believed(job, hook.status, now=utcnow, sleep=time.sleep, reconnect=hook.reconnect)
+        return believed(job, hook.status, now=utcnow, sleep=sleep_of(task), reconnect=hook.reconnect)
     except InvalidRequestError as wrong:
-        raise wrong.about(job) from wrong.__cause__
+        raise wrong.met_by(job) from wrong.__cause__
     finally:
         hook.close()
 

@@ -6,8 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_video_providers import metrics
-from airflow_video_providers.exceptions import DownloadError, InvalidRequestError, OutputExpiredError
+from airflow_video_providers.exceptions import (
+    DownloadError,
+    InvalidRequestError,
+    OutputExpiredError,
+    OutputRejectedError,
+)
 from airflow_video_providers.hooks.base import VideoHook
+from airflow_video_providers.hooks.waiting import settings_for, sleep_of
 from airflow_video_providers.landing import Landing
 from airflow_video_providers.landing.media import require_av
 from airflow_video_providers.landing.preflight import preflight
@@ -32,16 +38,24 @@ def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | N
     """Land the job, or the file that its answer brought, and tell Airflow about it; returns the manifest."""
     task.known_job = job
     bookkeeping.repair_receipt(job, context, task.log)
-    hook = VideoHook.for_model(job.model, job.conn_id)
+    hook = VideoHook.of_task(task, job.model, job.conn_id)
+
+    def refresh(stale: VideoJob) -> VideoJob:
+        try:
+            return hook.status(stale)
+        except InvalidRequestError as wrong:
+            raise wrong.met_by(job) from wrong.__cause__
+
+    lack: InvalidRequestError | None = None
     try:
         settle(task)
         check_options(task)
-        hosts, agent = _of_connection(hook, task)
+        hosts, agent, lack = _of_connection(hook, job, task)
         landing = replace(
             _landing(task),
             allow_private_hosts=hosts,
             user_agent=task.download_user_agent or agent,
-            refresh=hook.status,
+            refresh=refresh,
             task=_origin(context),
         )
         task.manifest = manifest = landing.run(job, file=file)
@@ -49,6 +63,8 @@ def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | N
         note_kept(wrong, job, task, context)
         raise wrong.about(job) from wrong.__cause__
     except DownloadError as failed:
+        if lack is not None and isinstance(failed, OutputRejectedError) and failed.reason == "forbidden_address":
+            raise lack from failed  # the connection may allow it
         note_kept(failed, job, task, context)
         if isinstance(failed, OutputExpiredError):
             bookkeeping.note_ending(failed, job, context, task.log)
@@ -113,16 +129,20 @@ def _landing(task: LandsVideo) -> Landing:
     )
 
 
-def _of_connection(hook: VideoHook, task: LandsVideo) -> tuple[frozenset[str], str | None]:
-    """Which hosts may be private, and what file hosts are told who asks.
+def _of_connection(
+    hook: VideoHook, job: VideoJob, task: LandsVideo
+) -> tuple[frozenset[str], str | None, InvalidRequestError | None]:
+    """Which hosts may be private, what file hosts are told who asks, and why neither is known, where it is not.
 
     What is landed already, or lies at a public address, needs no connection of the vendor's.
     """
     try:
-        return hook.settings.allow_private_hosts, hook.settings.download_user_agent
-    except InvalidRequestError as error:
-        task.log.warning("Landing without the job's connection: %s", error.what)
-        return frozenset(), None
+        settings = settings_for(hook, job, task.log, sleep_of(task))
+        known = settings.allow_private_hosts, settings.download_user_agent, None
+    except InvalidRequestError as wrong:
+        task.log.warning("Landing without the job's connection: %s", wrong.what)
+        return frozenset(), None, wrong.met_by(job)
+    return known
 
 
 def _origin(context: Context) -> dict[str, Any]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_video_providers.exceptions import (
     JobErroredError,
     JobTimeoutError,
     VideoProviderError,
 )
-from airflow_video_providers.hooks.retries import fail, made_while_running
+from airflow_video_providers.hooks.retries import behind, failed, made_while_running, without_frames
 from airflow_video_providers.operators.arguments import BuysVideo, LandsVideo
 
 try:
@@ -20,11 +21,11 @@ except ImportError:  # Airflow 3.1
     from airflow.exceptions import TaskDeferralTimeout  # type: ignore[no-redef] # the same class, older address
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from airflow.sdk import Context
 
-    from airflow_video_providers.hooks.waiting import Waiting
+    from airflow_video_providers.hooks.waiting import Span, Waiting
     from airflow_video_providers.jobs import VideoJob
 
 
@@ -47,7 +48,8 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
     Every parameter of ``SubmitVideoOperator``, those of ``DownloadVideoOperator`` except ``job``, and:
 
     :param deferrable: Wait in the triggerer and hold no worker. Default True.
-    :param timeout: Seconds to wait for the job, or a timedelta. Default: one hour.
+    :param timeout: Seconds to wait for the job, or a timedelta. Default: one hour. Airflow's ``execution_timeout``, from
+        the start of the try, ends the wait in the same way where it is over sooner, also of a deferred one.
     :param poll_interval: Seconds between two looks. Unset (the default), looks fall where completion is likely.
     :param soft_fail: Skip instead of failing, for every error of this package. Default False.
     :param never_fail: The same as ``soft_fail``. Default False.
@@ -95,6 +97,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy, or return to what an earlier try bought; then wait."""
+        from airflow_video_providers.hooks.base import VideoHook
         from airflow_video_providers.hooks.waiting import Waiting
         from airflow_video_providers.operators.buying import buy, not_landed
         from airflow_video_providers.operators.delivery import check_before_purchase, check_delivery
@@ -111,13 +114,21 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
             finished = kept_job(job, self, context) if is_next_try(context) or self.request_id else None
             if finished is not None:
                 return self._land(finished, context)
-            waiting = Waiting(job, timeout=self.timeout, pace=self.poll_interval, log=self.log, sleep=self._sleep)
+            waiting = Waiting(
+                job,
+                self._span(context),
+                hook=VideoHook.of_task(self, job.model, job.conn_id),
+                pace=self.poll_interval,
+                log=self.log,
+                sleep=self._sleep,
+            )
             done = waiting.done_before() if self.deferrable else waiting.until_done()
             if done is None:
                 self._defer(waiting)
             return self._land(done, context)
         except VideoProviderError as error:
-            self._fail(error, context)
+            failure = self._failed(error, context)
+        raise failure
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Read the trigger's event, and land what is finished."""
@@ -127,9 +138,10 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         try:
             if (job := job_of_event(event)) is not None:
                 repair_receipt(job, context, self.log)
-            return self._land(finished_job(event, None, self.log, self._sleep), context)
+            return self._land(finished_job(event, None, self), context)
         except VideoProviderError as error:
-            self._fail(error, context)
+            failure = self._failed(error, context)
+        raise failure
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Airflow's own limit on the trigger speaks of a trigger; say what it means for the job."""
@@ -144,7 +156,12 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
                 model=self.model,
                 request_id=request_id,
             )
-            fail(self, error)
+            failure = failed(self, error)
+        except AirflowException as error:
+            if behind(error) is None:
+                raise
+            failure = without_frames(error)
+        raise failure
 
     def on_kill(self) -> None:
         """Nothing is cancelled: no vendor can."""
@@ -153,7 +170,11 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
             "Run this task again: it returns to the job it bought and buys nothing twice."
         )
 
-    _sleep: Callable[[float], None] = staticmethod(time.sleep)
+    def _span(self, context: Context) -> Span:
+        from airflow_video_providers.hooks.waiting import span_of
+
+        try_began = getattr(context["ti"], "start_date", None)
+        return span_of(self.timeout, execution_timeout=self.execution_timeout, try_began=try_began)
 
     def _defer(self, waiting: Waiting) -> NoReturn:
         from airflow_video_providers.triggers.video import VideoJobTrigger
@@ -172,7 +193,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         context["ti"].xcom_push(key="job", value=job.to_dict())
         return deliver(job, self, context)
 
-    def _fail(self, error: VideoProviderError, context: Context) -> NoReturn:
+    def _failed(self, error: VideoProviderError, context: Context) -> Exception:
         if isinstance(error, JobErroredError) and self.resubmit_on_error:
             from airflow_video_providers.operators.buying import may_buy_again
 
@@ -180,4 +201,4 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         from airflow_video_providers.operators.bookkeeping import note_ending
 
         note_ending(error, self.known_job, context, self.log)
-        fail(self, error)
+        return failed(self, error)

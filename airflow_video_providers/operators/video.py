@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_video_providers.hooks.retries import errors_for_airflow
+from airflow_video_providers.exceptions import VideoProviderError
+from airflow_video_providers.hooks.retries import failed
 from airflow_video_providers.operators.arguments import BuysVideo, LandsVideo
 from airflow_video_providers.operators.generate import GenerateVideoOperator
 from airflow_video_providers.operators.rendered import as_text
@@ -80,10 +81,14 @@ class SubmitVideoOperator(BuysVideo):
         """Buy, or return what an earlier try bought."""
         from airflow_video_providers.operators.buying import buy
 
-        with errors_for_airflow():
+        try:
             job = buy(self, context, check=self._check_landing)
-        context["ti"].xcom_push(key="request_id", value=job.request_id)
-        return job.to_dict()
+        except VideoProviderError as error:
+            failure = failed(self, error)
+        else:
+            context["ti"].xcom_push(key="request_id", value=job.request_id)
+            return job.to_dict()
+        raise failure
 
     def _check_landing(self) -> None:
         from airflow_video_providers.landing.preflight import preflight
@@ -161,5 +166,8 @@ class DownloadVideoOperator(LandsVideo):
         from airflow_video_providers.jobs import read_job
         from airflow_video_providers.operators.delivery import deliver
 
-        with errors_for_airflow():
+        try:
             return deliver(read_job(self.job), self, context)
+        except VideoProviderError as error:
+            failure = failed(self, error)
+        raise failure

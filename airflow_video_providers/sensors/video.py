@@ -5,22 +5,29 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.providers.common.compat.sdk import AirflowSensorTimeout, BaseSensorOperator, PokeReturnValue
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    AirflowTaskTimeout,
+    BaseSensorOperator,
+    PokeReturnValue,
+)
 
 from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
-from airflow_video_providers.hooks.retries import fail, made_while_running, with_retry_policy
+from airflow_video_providers.hooks.retries import behind, failed, made_while_running, with_retry_policy, without_frames
 from airflow_video_providers.lineage import TellsLineage
 from airflow_video_providers.links.video import ModelDocumentationLink
 from airflow_video_providers.operators.rendered import ReadsTemplates, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from airflow.providers.common.compat.sdk import BaseOperatorLink
     from airflow.sdk import Context
 
-    from airflow_video_providers.hooks.waiting import Waiting
+    from airflow_video_providers.hooks.waiting import Span, Waiting
     from airflow_video_providers.jobs import VideoJob
 
 
@@ -47,7 +54,9 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
         ``<vendor>_default``. Templated.
     :param deferrable: Wait in the triggerer and hold no worker. Default True.
     :param timeout: Seconds to wait in all, or a timedelta. Default: one hour (Airflow's own is seven days). The
-        job goes on at the vendor all the same; running the sensor again waits for it again.
+        job goes on at the vendor all the same; running the sensor again waits for it again. Airflow's
+        ``execution_timeout``, from the start of the try, ends the wait in the same way where it is over sooner, also
+        of a deferred one.
     :param poke_interval: Seconds between two looks. Unset (the default), looks fall where completion is likely.
     :param soft_fail: Skip instead of failing, for every error that this sensor raises. Default False.
     :param never_fail: The same as ``soft_fail``. Default False.
@@ -108,37 +117,45 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
                     return self._finish(done)
                 self._defer(waiting)
             return super().execute(context)
-        except AirflowSensorTimeout as late:
-            self._time_out(late)
+        except (AirflowSensorTimeout, AirflowTaskTimeout) as late:
+            failure = failed(self, self._late(late, context))
         except VideoProviderError as error:
-            self._fail(error, context)
+            failure = self._failed(error, context)
+        except AirflowSkipException as skip:  # with soft_fail Airflow's own loop makes it of whatever a poke raises
+            error_behind = behind(skip)
+            failure = self._failed(error_behind, context) if error_behind is not None else skip
+        raise failure
 
     def poke(self, context: Context) -> PokeReturnValue:
         """One look at the job."""
-        try:
-            self._waiting = self._waiting or self._begin(context)
-            job = self._waiting.look()
-            if job is None and self.reschedule:
-                self._waiting.hook.close()  # the next look comes from another process
-            return PokeReturnValue(is_done=job is not None, xcom_value=job and self._finish(job))
-        except VideoProviderError as error:
-            self._fail(error, context)
+        self._waiting = self._waiting or self._begin(context)
+        job = self._waiting.look()
+        if job is None and self.reschedule:
+            self._waiting.hook.close()  # the next look comes from another process
+        return PokeReturnValue(is_done=job is not None, xcom_value=job and self._finish(job))
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Read the trigger's event, and a finished job's result from the vendor."""
         from airflow_video_providers.hooks.waiting import finished_job
 
         try:
-            return self._finish(finished_job(event, self._job(), self.log, self._sleep))
+            return self._finish(finished_job(event, self._job(), self))
         except VideoProviderError as error:
-            self._fail(error, context)
+            failure = self._failed(error, context)
+        raise failure
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Airflow's own limit on the trigger speaks of a trigger; say what it means for the job."""
         try:
             return super().resume_execution(next_method, next_kwargs, context)
-        except AirflowSensorTimeout as late:
-            self._time_out(late)
+        except AirflowException as error:
+            if behind(error) is not None:
+                failure = without_frames(error)
+            elif isinstance(error, AirflowSensorTimeout) or isinstance(error.__cause__, AirflowSensorTimeout):
+                failure = failed(self, self._late(error, context))
+            else:
+                raise
+        raise failure
 
     def on_kill(self) -> None:
         """Nothing is cancelled: no vendor can."""
@@ -162,22 +179,41 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
 
         return kept_while_waiting(self._job(), self, context) if is_next_try(context) else None
 
-    def _begin(self, context: Context | None) -> Waiting:
-        from airflow_video_providers.hooks.waiting import Waiting
+    def _begin(self, context: Context) -> Waiting:
+        from airflow_video_providers.hooks.base import VideoHook
+        from airflow_video_providers.hooks.waiting import Waiting, settings_for
 
+        job = self._job()
+        hook = VideoHook.of_task(self, job.model, job.conn_id)
+        if self.job is None:
+            job = job.but(status_route=settings_for(hook, job, self.log, self._sleep).status_route)
         waiting = Waiting(
-            self._job(),
-            timeout=self.timeout,
-            started=context["ti"].get_first_reschedule_date(context) if self.reschedule and context else None,
+            job,
+            self._span(context),
+            hook=hook,
+            rescheduled=self._first_poke(context) is not None,
             pace=self.poke_interval if self.own_pace else None,
             log=self.log,
             sleep=self._sleep,
         )
-        if context is not None and waiting.job.receipt_due is not None:
+        if waiting.job.receipt_due is not None:
             from airflow_video_providers.operators.bookkeeping import repair_receipt
 
             repair_receipt(waiting.job, context, self.log)
         return waiting
+
+    def _span(self, context: Context) -> Span:
+        from airflow_video_providers.hooks.waiting import span_of
+
+        return span_of(
+            self.timeout,
+            began=self._first_poke(context),
+            execution_timeout=self.execution_timeout,
+            try_began=getattr(context["ti"], "start_date", None),
+        )
+
+    def _first_poke(self, context: Context) -> datetime | None:
+        return context["ti"].get_first_reschedule_date(context) if self.reschedule else None
 
     def _defer(self, waiting: Waiting) -> NoReturn:
         from airflow_video_providers.triggers.video import VideoJobTrigger
@@ -204,15 +240,19 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
         tell_outcome(job, self.log)
         return job.to_dict()
 
-    def _fail(self, error: VideoProviderError, context: Context) -> NoReturn:
+    def _failed(self, error: VideoProviderError, context: Context) -> Exception:
         from airflow_video_providers.operators.bookkeeping import note_ending
 
         note_ending(error, None, context, self.log)
-        fail(self, error)
+        return failed(self, error)
 
-    def _time_out(self, late: AirflowSensorTimeout) -> NoReturn:
+    def _late(self, late: BaseException, context: Context) -> VideoProviderError:
+        """The error for a wait that Airflow has ended, by whichever of its limits."""
+        from airflow_video_providers.polling import Watch, timed_out
+
         if isinstance(late, VideoProviderError):
-            fail(self, late)
-        waiting = self._waiting or self._begin(None)
-        waiting.hook.close()
-        fail(self, waiting.timed_out())
+            return late
+        if self._waiting is None:
+            return timed_out(Watch(self._job(), *self._span(context)))
+        self._waiting.hook.close()
+        return self._waiting.timed_out()

@@ -18,7 +18,7 @@ LONGEST_PAUSE = 600.0
 class Budget:
     """Paces the requests of one connection.
 
-    :param per_minute: What the connection or the vendor's documents allow.
+    :param per_minute: What the connection says, or the vendor's class.
     """
 
     def __init__(self, per_minute: float) -> None:

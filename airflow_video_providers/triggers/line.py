@@ -110,14 +110,15 @@ class Line:
             try:
                 self._current = await self._connect()
             except InvalidRequestError as error:
-                self._missing = self._missing + 1 if error.field == "conn_id" else 0
-                if 0 < self._missing < BELIEVED_MISSING:
+                missing = error.field == "conn_id"
+                self._missing = self._missing + 1 if missing else 0
+                if self._missing < BELIEVED_MISSING and (missing or error.retryable):
                     raise self._failed(_unreadable(error.what), clock()) from error
-                raise self._failed(error, clock()) from error.__cause__
+                raise self._failed(_believed(error), clock()) from error.__cause__
             except VendorUnavailableError as error:
                 self._missing = 0
                 raise self._failed(error, clock()) from error.__cause__
-            except Exception as error:  # secrets backends and the Execution API raise what they like
+            except Exception as error:  # a client can fail to be made
                 self._missing = 0
                 raise self._failed(_unreadable(type(error).__name__), clock()) from error
             self._failure, self._failures, self._missing = None, 0, 0
@@ -131,6 +132,13 @@ class Line:
             log.warning("%s Trying again in %.0f s.", error.what, pause, exc_info=True)  # noqa: LOG014 # it is handled now
         self._failure, self._failures, self._again_at = error, self._failures + 1, now + pause
         return error
+
+
+def _believed(error: InvalidRequestError) -> InvalidRequestError:
+    """The error, asked about for long enough: the wait ends, and its worker makes an error of it that is retried."""
+    return InvalidRequestError(
+        error.what, remedy=error.remedy, vendor=error.vendor, field=error.field, value=error.value
+    )
 
 
 def _unreadable(why: str) -> VendorUnavailableError:

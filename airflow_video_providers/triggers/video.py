@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 #: How long a job is waited for where nobody says.
 DEFAULT_TIMEOUT = timedelta(hours=1)
 
+#: States of a task that a person has cleared, or that another triggerer waits for: it comes back to its job by itself.
+_ALIVE = frozenset({"deferred", "scheduled", "queued", "running", "restarting", "up_for_retry", "up_for_reschedule"})
+
 _FAILED = (JobFailedError, JobErroredError, JobCancelledError, OutputMissingError)
 
 
@@ -139,8 +142,12 @@ class VideoJobTrigger(BaseTrigger):
         another triggerer took the task over while this one was paused.
         """
         state = await self._state_of_task()
-        if state == "deferred":
-            self.log.info("Another triggerer has taken over this wait; the job is not affected.")
+        if state in _ALIVE:
+            self.log.info(
+                "This wait ends here, and the task is %s: it was cleared, or another triggerer waits. The job is not "
+                "affected.",
+                state,
+            )
             return
         try:
             job = read_job(self.job)
@@ -148,8 +155,8 @@ class VideoJobTrigger(BaseTrigger):
             return
         self.log.warning(
             "The wait ended from outside%s. The job %s of %s is not stopped by that: no vendor's API here can cancel, "
-            "and it may still be charged. To come back to it, run SubmitVideoOperator with request_id=%r; "
-            "that buys nothing.",
+            "and it may still be charged. To come back to it, clear this task, or run SubmitVideoOperator with "
+            "request_id=%r; either buys nothing.",
             f" (the task is now {state})" if state else "",
             job.request_id,
             job.model,

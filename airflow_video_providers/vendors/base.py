@@ -76,6 +76,7 @@ class Vendor:
     :cvar failure_codes: HTTP codes other than 2xx whose body describes a job.
     :cvar retention: How long the vendor keeps a job after the submit, where its documents say so.
     :cvar poll_seconds: Shortest and longest useful time between two polls of one job.
+    :cvar documented_poll_seconds: Shortest time between two polls of one job that the vendor's documents ask for.
     :cvar requests_per_minute: Default request budget of a connection.
     :cvar status_routes: The status calls the documents describe; the first is the default.
 
@@ -99,6 +100,7 @@ class Vendor:
     failure_codes: ClassVar[frozenset[int]] = frozenset()
     retention: ClassVar[timedelta | None] = None
     poll_seconds: ClassVar[tuple[float, float]] = (5.0, 30.0)
+    documented_poll_seconds: ClassVar[float | None] = None
     requests_per_minute: ClassVar[float] = 60.0
     status_routes: ClassVar[tuple[str, ...]] = ("default",)
 

@@ -36,6 +36,7 @@ class Pixazo(Vendor):
     # ERROR is documented as not charged; about FAILED the documents say nothing.
     charged = {JobStatus.SUCCEEDED: "yes", JobStatus.ERROR: "no"}
     poll_seconds = (5.0, 15.0)
+    documented_poll_seconds = 5.0  # "every 5-10 seconds"
     status_routes = ("default", "legacy")
 
     def status_call(self, job: VideoJob) -> httpx.Request:

@@ -304,6 +304,7 @@ def test_an_error_about_the_connection_after_the_purchase_speaks_of_the_job(airf
     airflow.connections["pixazo_default"] = {**bad, "password": ""}
     error = airflow.run(task).error
     assert type(error) is InvalidRequestError
+    assert error.retryable
     assert error.request_id == simulator.ledger()["jobs"][0]["request_id"]
     assert error.charged != "no"
     assert "Nothing was charged" not in str(error)

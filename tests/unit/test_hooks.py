@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from types import SimpleNamespace
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException
@@ -18,11 +20,12 @@ from airflow_video_providers.hooks import retries
 from airflow_video_providers.hooks.appypie import AppyPieHook
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.hooks.pixazo import PixazoHook
-from airflow_video_providers.hooks.retries import errors_for_airflow, for_airflow, with_retry_policy
+from airflow_video_providers.hooks.retries import failed, for_airflow, with_retry_policy
 from airflow_video_providers.hooks.segmind import SegmindHook
 from tests.support.vendors import KEY, MODELS, SMALLEST, answer, job, request, scripted
 from tests.support.versions import needs_retry_policies
 
+TASK = SimpleNamespace(task_id="clip", log=logging.getLogger(__name__))
 HOOKS = {"pixazo": PixazoHook, "appypie": AppyPieHook, "segmind": SegmindHook}
 
 
@@ -69,12 +72,47 @@ def test_there_is_no_hook_for_an_unknown_model():
         VideoHook.for_model("pixazo:mochi")
 
 
-def test_a_missing_connection_says_how_to_add_it():
+def test_a_missing_connection_says_how_to_add_it_and_that_airflow_may_have_been_away():
     with pytest.raises(InvalidRequestError) as caught:
         PixazoHook("nowhere_to_be_found").get_conn()
     assert isinstance(caught.value.__cause__, AirflowNotFoundException)
-    for part in ("'nowhere_to_be_found'", "'pixazo'", "AIRFLOW_CONN_NOWHERE_TO_BE_FOUND", "Nothing was charged."):
+    assert caught.value.retryable
+    for part in ("'nowhere_to_be_found'", "not defined, or Airflow's database", "'pixazo'",
+                 "AIRFLOW_CONN_NOWHERE_TO_BE_FOUND", "Nothing was charged."):  # fmt: skip
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "error", [ConnectionError("vault says s3cret"), PermissionError("denied"), RuntimeError("API_SERVER_ERROR")]
+)
+async def test_whatever_a_look_up_raises_is_an_outage_that_a_retry_may_outlive(monkeypatch, error):
+    def refuse(_):
+        raise error
+
+    monkeypatch.setattr(PixazoHook, "get_connection", staticmethod(refuse))
+    monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", refuse)
+    hook = PixazoHook("mine")
+
+    async def in_a_worker():
+        return hook.get_conn()
+
+    for look_up in (in_a_worker, hook.aget_settings):
+        with pytest.raises(InvalidRequestError) as caught:
+            await look_up()
+        assert (caught.value.charged, caught.value.retryable) == ("no", True)
+        assert type(error).__name__ in str(caught.value)
+        assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("extra", ["{", "[" * 100_000, "[1]", "NaN"])
+def test_an_extra_that_is_no_json_object_is_the_connections_own_mistake(monkeypatch, extra):
+    connection = SimpleNamespace(
+        conn_id="mine", conn_type="pixazo", host=None, schema=None, port=None, password=KEY, extra=extra
+    )
+    monkeypatch.setattr(PixazoHook, "get_connection", staticmethod(lambda _: connection))
+    with pytest.raises(InvalidRequestError, match="extra") as caught:
+        PixazoHook("mine").get_conn()
+    assert not caught.value.retryable
 
 
 @pytest.mark.parametrize(
@@ -202,6 +240,7 @@ def default_policy():
         (SubmissionOutcomeUnknownError("x"), "fail", None),
         (AuthenticationError("x"), "fail", None),
         (InvalidRequestError("x"), "fail", None),
+        (InvalidRequestError("x", retryable=True), "default", None),
         (JobTimeoutError("x"), "fail", None),
         (LedgerError("x"), "default", None),
         (VendorUnavailableError("x"), "default", None),
@@ -230,8 +269,7 @@ def test_a_policy_of_the_authors_own_wins():
 def test_an_error_is_raised_as_it_is_where_there_are_policies():
     error = AuthenticationError("x")
     assert for_airflow(error) is error
-    with pytest.raises(AuthenticationError), errors_for_airflow():
-        raise error
+    assert failed(TASK, error) is error
 
 
 @pytest.mark.parametrize(
@@ -240,15 +278,16 @@ def test_an_error_is_raised_as_it_is_where_there_are_policies():
         (AuthenticationError("x", request_id="r-1"), True),
         (SubmissionOutcomeUnknownError("x", request_id="r-1"), True),
         (RateLimitedError("x"), False),
+        (InvalidRequestError("x", retryable=True), False),
         (JobTimeoutError("x"), False),
     ],
 )
 def test_before_airflow_33_a_useless_retry_becomes_a_failure_that_airflow_does_not_retry(monkeypatch, error, turned):
     monkeypatch.setattr(retries, "HAS_POLICIES", False)
     assert with_retry_policy({"task_id": "t"}) == {"task_id": "t"}
-    with pytest.raises(AirflowFailException if turned else type(error)) as caught, errors_for_airflow():
-        raise error
-    assert not turned or (caught.value.__cause__ is error and str(caught.value) == str(error))
+    raised = failed(TASK, error)
+    assert type(raised) is (AirflowFailException if turned else type(error))
+    assert not turned or (raised.__cause__ is error and str(raised) == str(error))
 
 
 LIMITS = {

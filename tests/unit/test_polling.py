@@ -44,6 +44,7 @@ STORMY = RateLimitedError("slow down", retry_after=0.0)
 LOCKED = AuthenticationError("denied")
 REFUSED = RequestRejectedError("no")
 BROKE = InsufficientCreditsError("locked")
+AWAY = InvalidRequestError("no connection", field="conn_id", retryable=True)
 WRONG = InvalidRequestError("no legacy route")
 
 T0 = 300  # the first look of most rows: past the grace period
@@ -97,6 +98,10 @@ def outcome(verdict):
         ([(0, BROKE), (15, BROKE), (30, BROKE)], InsufficientCreditsError),
         ([(0, BROKE), (15, REFUSED), (30, BROKE)], InsufficientCreditsError),
         ([(0, WRONG)], InvalidRequestError),
+        # a connection that Airflow does not give: three in a row over a minute
+        ([(0, AWAY), (1, AWAY), (59, AWAY)], GOES_ON),
+        ([(0, AWAY), (30, AWAY), (60, AWAY)], InvalidRequestError),
+        ([(0, AWAY), (30, RUNNING), (60, AWAY)], GOES_ON),
         # an unknown job: nothing within the grace period, then three in a row over a minute
         ([(second, GONE) for second in range(120)], GOES_ON),
         ([(110, GONE), (119, GONE), (121, GONE), (160, GONE)], GOES_ON),
@@ -371,3 +376,17 @@ def test_a_refusal_outside_of_a_wait_is_believed_when_it_is_repeated(error, seco
         vendor.believed()
     assert sum(vendor.slept) >= seconds
     assert vendor.reconnected == (2 if error is LOCKED else 0)
+
+
+@pytest.mark.parametrize("trouble", [WRONG, AWAY])
+def test_no_trouble_with_the_connection_of_a_paid_job_is_final(trouble):
+    _, verdict = play(*((second, trouble) for second in ([0] if trouble is WRONG else [0, 30, 60])))
+    assert verdict.error.retryable
+    assert verdict.error.request_id == BOUGHT.request_id
+    assert "The job is not affected." in str(verdict.error)
+
+
+def test_a_connection_that_is_away_is_read_again_after_a_pause():
+    _, verdict = play((0, AWAY))
+    assert verdict.reconnect
+    assert verdict.pause > 0
