@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 MODELS ?=
+EXAMPLES ?=
 PEERS ?=
 PINNED := --quiet --constraint constraints.txt
 # uv resolves in seconds what takes pip minutes; where it cannot reach a package index, pip may be set up to.
 , := ,
 INSTALL = $(BIN)/python -m uv pip install --python $(BIN)/python $(PINNED) $(1) 2>/dev/null || $(BIN)/python -m pip install $(PINNED) $(1)
 
-.PHONY: demo test test-fast test-lowest test-matrix lint bench faults clean
+.PHONY: demo test test-fast test-lowest test-matrix lint bench faults fuzz clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing pinned versions into $(VENV)"
@@ -41,6 +42,9 @@ bench: $(VENV)/installed-tests  ## Every benchmark, with ratios against named pe
 faults: $(VENV)/installed-tests  ## What faults do to the money and to the storage; PEERS=1 adds other clients
 	$(BIN)/python -m tests.faults.money $(if $(PEERS),--peers)
 	$(BIN)/python -m tests.faults.landing
+
+fuzz: $(VENV)/installed-tests  ## The property tests for longer: answers, files, records; EXAMPLES=20000 for that many each
+	HYPOTHESIS_PROFILE=fuzz EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -m "fuzz and not slow" --timeout 0 tests/unit
 
 test-lowest:  ## The oldest supported Airflow with the Python at hand, in an environment of its own
 	@$(PYTHON) scripts/matrix.py --airflow 3.1 --python $$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')

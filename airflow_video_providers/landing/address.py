@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote, urljoin, urlsplit
 
 import httpcore
 
+from airflow_video_providers.border import printable
 from airflow_video_providers.exceptions import OutputRejectedError
 from airflow_video_providers.landing.pacing import Pace, PacedStream
 from airflow_video_providers.redact import public_url
@@ -47,7 +48,6 @@ _REFUSED = [
     )
 ]
 _LONGEST_URL = 16_384
-_LONGEST_SHOWN = 300
 _AROUND = "".join(map(chr, range(33)))
 _BREAKS = re.compile(r"[\t\r\n]")
 _HOST = re.compile(r"[A-Za-z0-9._~-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
@@ -89,16 +89,21 @@ def checked_url(url: str, allowed: frozenset[str], base: str | None = None) -> h
             target += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=-._~?[]{}|^`")
     except ValueError as broken:  # UnicodeError is one too
         raise forbidden(f"The output's address cannot be read: {str(broken)[:80]!r}.") from None
-    shown = public_url(whole)[:_LONGEST_SHOWN]
+    told = shown(whole)
     if parts.scheme not in ("https", "http") or not ascii_host:
-        raise forbidden(f"The output's address {shown!r} is not an https address.")
+        raise forbidden(f"The output's address {told!r} is not an https address.")
     if "@" in parts.netloc:
-        raise forbidden(f"The output's address {shown!r} carries a user name.")
+        raise forbidden(f"The output's address {told!r} carries a user name.")
     if not _HOST.fullmatch(ascii_host):
-        raise forbidden(f"The output's address {shown!r} names a host that cannot be.")
+        raise forbidden(f"The output's address {told!r} names a host that cannot be.")
     if parts.scheme == "http" and ascii_host not in allowed:
-        raise forbidden(f"The output's address {shown!r} is plain http, where anybody on the way can change the file.")
+        raise forbidden(f"The output's address {told!r} is plain http, where anybody on the way can change the file.")
     return httpcore.URL(scheme=parts.scheme, host=ascii_host, port=port, target=target)
+
+
+def shown(url: str) -> str:
+    """An address as a text may hold it: short, printable, without what may be a signature or a password."""
+    return printable(public_url(url))
 
 
 def _as_browsers_read(url: str) -> str:
@@ -152,7 +157,7 @@ def vetted(host: str, port: int, allowed: frozenset[str], resolver: Resolver | N
     passes = (lambda text: not _is_local_service(text)) if host.lower() in allowed else is_public
     for answer in answers:
         if not passes(answer):
-            raise forbidden(f"The output's host {host!r} leads to {answer}, which is not a public address.")
+            raise forbidden(f"The output's host {printable(host)!r} leads to {answer}, which is not a public address.")
     return answers
 
 

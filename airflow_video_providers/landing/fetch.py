@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 
 import httpcore
 
+from airflow_video_providers.border import printable
 from airflow_video_providers.exceptions import DownloadError, InvalidRequestError, OutputRejectedError
-from airflow_video_providers.landing.address import checked_url, guarded_pool
+from airflow_video_providers.landing.address import checked_url, guarded_pool, shown
 from airflow_video_providers.landing.pacing import Pace
 from airflow_video_providers.landing.patience import PATIENCE, Patience, spread
 from airflow_video_providers.landing.received import Interrupted, NotThere, Received
 from airflow_video_providers.landing.representation import Decoding, by_name, location, retry_after
-from airflow_video_providers.redact import public_url
+from airflow_video_providers.redact import public_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -216,12 +217,12 @@ class Fetcher:
             except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as broken:
                 self._check_deadline(received)
                 raise Interrupted(
-                    f"The connection to {public_url(url)} broke after {received.size} bytes "
-                    f"({type(broken).__name__}: {broken}).",
+                    f"The connection to {shown(url)} broke after {received.size} bytes "
+                    f"({type(broken).__name__}: {printable(public_text(str(broken)))}).",
                     "network",
                 ) from broken
             if leads_to is None:
-                raise OutputRejectedError(f"{public_url(url)} redirects to nowhere.", reason="redirects")
+                raise OutputRejectedError(f"{shown(url)} redirects to nowhere.", reason="redirects")
             # checked as a whole by the next turn, and here against its base: a relative one has no scheme
             url = _absolute(checked_url(leads_to, self.allowed, base=url))
         raise OutputRejectedError(f"More than {_MOST_REDIRECTS} redirects.", reason="redirects")

@@ -78,7 +78,6 @@ class Gunzip:
         more = bool(data)
         while more:
             if self._decoder.eof:
-                data = self._decoder.unused_data or data
                 if not data.startswith(_GZIP_MAGIC[: len(data)]):
                     return  # padding behind the last member
                 if len(data) < len(_GZIP_MAGIC):

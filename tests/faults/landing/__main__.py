@@ -62,7 +62,7 @@ def ours(fault: Fault, server: FaultServer, s3: Backend, name: str) -> str:
 
     def stored() -> list[bytes]:
         stored = s3.objects(name).items()  # what is refused and kept aside is nobody's video
-        return [data for key, data in stored if not key.endswith("manifest.json") and "/_rejected/" not in key]
+        return [data for key, data in stored if not key.endswith("manifest.json") and "_rejected/" not in key]
 
     verdict = judged(fault, run, stored, 1)
     if verdict == "error, nothing stored":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_video_providers.exceptions import InvalidRequestError, OutputRejectedError
@@ -33,13 +33,11 @@ def reason(data: bytes, media_types: tuple[str, ...] = ALL) -> str | None:
     return raised.value.reason
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 400), max_size=60), st.booleans())
 def test_an_mp4_says_the_same_in_pieces_of_any_size(sizes: list[int], faststart: bool) -> None:
     assert look(mp4(3000, faststart=faststart), sizes) == MP4_INFO
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 400), max_size=60))
 def test_a_webm_says_the_same_in_pieces_of_any_size(sizes: list[int]) -> None:
     assert look(webm(3000), sizes) == WEBM_INFO
