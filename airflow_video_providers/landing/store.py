@@ -7,6 +7,7 @@ looks at what the storage then holds.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from airflow_video_providers.exceptions import InvalidRequestError, LandingError
+from airflow_video_providers.held_connection import held
 from airflow_video_providers.landing.output_path import OutputPath, read_output_path
 from airflow_video_providers.landing.storage_errors import refused
 
@@ -171,9 +173,10 @@ def _outside_a_loop(call: Callable[[], _T]) -> _T:
 def _filesystem(where: OutputPath) -> Any:
     scheme, conn_id = where.scheme, where.conn_id
     try:
-        if conn_id is not None:
-            _check_connection(scheme, conn_id)
-        return _connected(where)
+        if conn_id is None:
+            return _connected(where)
+        with _connection(scheme, conn_id):
+            return _connected(where)
     except LandingError:
         raise
     except ImportError as missing:
@@ -203,28 +206,33 @@ def _connected(where: OutputPath) -> Any:
     return url_to_fs(where.address)[0]  # some need the host
 
 
-def _check_connection(scheme: str, conn_id: str) -> None:
+@contextlib.contextmanager
+def _connection(scheme: str, conn_id: str) -> Iterator[None]:
     """A missing connection must be an error: the providers would go on with the machine's own credentials."""
-    from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-    try:
-        kind = str(BaseHook.get_connection(conn_id).conn_type)
-    except AirflowNotFoundException as missing:
-        raise LandingError(
-            f"Airflow says that it has no connection {conn_id!r}, which output_path names; it says the same where its "
-            "database or its secrets backend is away.",
-            reason="connection",
-            remedy="Create it or correct output_path; if it exists, run the task again: the job is not bought again.",
-        ) from missing
-    wanted = _CONNECTION_TYPES.get(scheme)
-    if wanted is not None and not kind.startswith(wanted):
-        raise final(
-            LandingError(
-                f"The Airflow connection {conn_id!r} is of type {kind!r}, and {scheme}:// needs {' or '.join(wanted)}.",
+    with contextlib.ExitStack() as stack:
+        try:
+            kind = str(stack.enter_context(held(conn_id)).conn_type)
+        except AirflowNotFoundException as missing:
+            raise LandingError(
+                f"Airflow says that it has no connection {conn_id!r}, which output_path names; it says the same where "
+                "its database or its secrets backend is away.",
                 reason="connection",
-                remedy="Name a connection of that type in the path; a job that is paid for is not bought again.",
+                remedy="Create it or correct output_path; if it exists, run the task again: the job is not bought "
+                "again.",
+            ) from missing
+        wanted = _CONNECTION_TYPES.get(scheme)
+        if wanted is not None and not kind.startswith(wanted):
+            raise final(
+                LandingError(
+                    f"The Airflow connection {conn_id!r} is of type {kind!r}, and {scheme}:// needs "
+                    f"{' or '.join(wanted)}.",
+                    reason="connection",
+                    remedy="Name a connection of that type in the path; a job that is paid for is not bought again.",
+                )
             )
-        )
+        yield
 
 
 def final(error: LandingError) -> LandingError:

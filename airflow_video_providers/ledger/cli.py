@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -178,6 +179,8 @@ def _exiting(run: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Na
 
 def _ledger() -> Ledger:
     if path := ledger_path():
+        # As Airflow's own `connections` does: without it a connection that stands in the database is not found.
+        os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
         return Ledger(open_directory(path))
     try:
         from airflow_video_providers.ledger.metadata import MetadataStore

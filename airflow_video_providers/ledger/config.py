@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from airflow_video_providers.exceptions import InvalidRequestError, LedgerError
+from airflow_video_providers.held_connection import held
 from airflow_video_providers.ledger.book import Ledger
 from airflow_video_providers.ledger.directory import LocalDirectory, ObjectDirectory
 from airflow_video_providers.ledger.stores import TaskStateStore
@@ -94,8 +95,8 @@ def _open(path: str) -> Store:
         raise ValueError(f"{parts.scheme}:// has no create-only writes that are known to hold")
     if not parts.username:
         raise ValueError(f"name its connection: {parts.scheme}://<conn_id>@{parts.netloc}{parts.path}")
-    from airflow.providers.common.compat.sdk import BaseHook, ObjectStoragePath
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    BaseHook.get_connection(parts.username)  # ObjectStoragePath would hide that it is missing
-    root = ObjectStoragePath(path)
-    return ObjectDirectory(root.fs, root.path)
+    with held(parts.username):  # ObjectStoragePath would hide that it is missing
+        root = ObjectStoragePath(path)
+        return ObjectDirectory(root.fs, root.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 import pytest
@@ -16,7 +17,24 @@ from airflow_video_providers.ledger.directory import LocalDirectory
 @pytest.fixture
 def path(tmp_path, monkeypatch):
     monkeypatch.setenv("AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH", str(tmp_path))
+    monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "client")  # so that it is put back
+    monkeypatch.delenv("_AIRFLOW_PROCESS_CONTEXT")
     return tmp_path
+
+
+@pytest.mark.parametrize(
+    "command", [["list"], ["forget", "dag", "run", "task"], ["attach", "dag", "run", "task", "id"]]
+)
+def test_the_ledgers_connection_is_looked_up_in_the_database_as_airflows_own_commands_do(path, monkeypatch, command):
+    seen = []
+
+    def opened(where):
+        seen.append((where, os.environ.get("_AIRFLOW_PROCESS_CONTEXT")))
+        return LocalDirectory(path)
+
+    monkeypatch.setattr("airflow_video_providers.ledger.cli.open_directory", opened)
+    main(command)
+    assert seen == [(str(path), "server")]
 
 
 @pytest.fixture
