@@ -2,15 +2,19 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+CHAOS := .venv-chaos
 MODELS ?=
 EXAMPLES ?=
 PEERS ?=
+FAST ?=
+WRITE ?=
 PINNED := --quiet --constraint constraints.txt
 # uv resolves in seconds what takes pip minutes; where it cannot reach a package index, pip may be set up to.
 , := ,
-INSTALL = $(BIN)/python -m uv pip install --python $(BIN)/python $(PINNED) $(1) 2>/dev/null || $(BIN)/python -m pip install $(PINNED) $(1)
+INSTALL_INTO = $(1)/bin/python -m uv pip install --python $(1)/bin/python --quiet --constraint $(2) $(3) 2>/dev/null || $(1)/bin/python -m pip install --quiet --constraint $(2) $(3)
+INSTALL = $(call INSTALL_INTO,$(VENV),constraints.txt,$(1))
 
-.PHONY: demo test test-fast test-lowest test-matrix lint bench faults fuzz clean
+.PHONY: demo test test-fast test-lowest test-matrix lint bench faults fuzz chaos clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing pinned versions into $(VENV)"
@@ -43,8 +47,20 @@ faults: $(VENV)/installed-tests  ## What faults do to the money and to the stora
 	$(BIN)/python -m tests.faults.money $(if $(PEERS),--peers)
 	$(BIN)/python -m tests.faults.landing
 
+<<<<<<< HEAD
 fuzz: $(VENV)/installed-tests  ## The property tests for longer: answers, files, records; EXAMPLES=20000 for that many each
 	HYPOTHESIS_PROFILE=fuzz EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -m "fuzz and not slow" --timeout 0 tests/unit
+=======
+$(CHAOS)/installed: pyproject.toml constraints/chaos.txt
+	@echo "Installing Airflow with Celery and PostgreSQL's drivers into $(CHAOS)"
+	@$(PYTHON) -m venv $(CHAOS)
+	@$(CHAOS)/bin/python -m pip install --disable-pip-version-check $(PINNED) --upgrade pip uv
+	@$(call INSTALL_INTO,$(CHAOS),constraints/chaos.txt,--editable ".[amazon]" --group chaos)
+	@touch $@
+
+chaos: $(CHAOS)/installed  ## A cluster on PostgreSQL, Redis and Celery, killed while it buys; FAST=1 for four faults of it
+	@$(CHAOS)/bin/python -m tests.chaos $(if $(FAST),--fast) $(if $(WRITE),--write)
+>>>>>>> 9977c37 (make chaos: PostgreSQL, Redis, Celery and Airflow on one machine, killed while they buy)
 
 test-lowest:  ## The oldest supported Airflow with the Python at hand, in an environment of its own
 	@$(PYTHON) scripts/matrix.py --airflow 3.1 --python $$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -56,4 +72,4 @@ test: lint  ## Everything on the newest Airflow; three processes, because some w
 	$(BIN)/pytest -q -n 3 tests
 
 clean:
-	rm -rf $(VENV) .demo build dist
+	rm -rf $(VENV) $(CHAOS) .demo build dist
