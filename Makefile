@@ -47,10 +47,9 @@ faults: $(VENV)/installed-tests  ## What faults do to the money and to the stora
 	$(BIN)/python -m tests.faults.money $(if $(PEERS),--peers)
 	$(BIN)/python -m tests.faults.landing
 
-<<<<<<< HEAD
 fuzz: $(VENV)/installed-tests  ## The property tests for longer: answers, files, records; EXAMPLES=20000 for that many each
 	HYPOTHESIS_PROFILE=fuzz EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -m "fuzz and not slow" --timeout 0 tests/unit
-=======
+
 $(CHAOS)/installed: pyproject.toml constraints/chaos.txt
 	@echo "Installing Airflow with Celery and PostgreSQL's drivers into $(CHAOS)"
 	@$(PYTHON) -m venv $(CHAOS)
@@ -60,7 +59,6 @@ $(CHAOS)/installed: pyproject.toml constraints/chaos.txt
 
 chaos: $(CHAOS)/installed  ## A cluster on PostgreSQL, Redis and Celery, killed while it buys; FAST=1 for four faults of it
 	@$(CHAOS)/bin/python -m tests.chaos $(if $(FAST),--fast) $(if $(WRITE),--write)
->>>>>>> 9977c37 (make chaos: PostgreSQL, Redis, Celery and Airflow on one machine, killed while they buy)
 
 test-lowest:  ## The oldest supported Airflow with the Python at hand, in an environment of its own
 	@$(PYTHON) scripts/matrix.py --airflow 3.1 --python $$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
