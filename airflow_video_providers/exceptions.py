@@ -278,7 +278,7 @@ class DownloadError(VideoProviderError):
 
 
 class OutputExpiredError(DownloadError):
-    """The output's address no longer answers, and the vendor has no fresh one."""
+    """The output is lost: the vendor itself says so, or twice its documented retention is over."""
 
     default_remedy = "The output may still be in the vendor's console. Landing sooner after completion avoids this."
     retryable = False

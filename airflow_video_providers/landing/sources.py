@@ -2,7 +2,7 @@
 
 A file host lags behind its vendor: an address that answers 403 or 404 while the vendor says that the job is
 finished is *not there yet*. The output is lost only where the vendor itself says so, again and again, or long after
-it may have thrown the file away; :meth:`Sources._lost` is the one place that decides it.
+it may have thrown the file away, which :func:`~airflow_video_providers.polling.lost` decides for waits as well.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from airflow_video_providers import polling
 from airflow_video_providers.exceptions import (
     DownloadError,
     JobCancelledError,
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 Refresh = Callable[[VideoJob], VideoJob]
 _GONE = (JobStatus.EXPIRED, JobStatus.FAILED, JobStatus.ERROR, JobStatus.CANCELLED)
 _SAYS_GONE = (JobExpiredError, JobFailedError, JobErroredError, JobCancelledError)
-#: A vendor's status store may lag behind its submit: until then it may not know the job yet.
-GRACE = timedelta(seconds=120)
 #: One stray answer loses nothing: the vendor has to say it so often in a row, over so many seconds.
 SAID_TIMES = 3
 SAID_FOR = 20.0
@@ -112,15 +111,12 @@ class Sources:
 
     def _lost(self) -> str | None:
         """Why the output is lost for good, None while it is not: then a user's Clear may buy it again."""
-        job, now = self._job, self._now()
-        submitted = _utc(job.submitted_at)
-        young = submitted is not None and now < submitted + GRACE
+        job = self._job.but(submitted_at=_utc(self._job.submitted_at), expires_at=_utc(self._job.expires_at))
         insists = self._gone_times >= SAID_TIMES and self._clock() - self._gone_since >= SAID_FOR
-        if insists and not young:
+        if insists and polling.lost(job.but(status=JobStatus.EXPIRED), self._now()):
             return f"the vendor says: {self._gone_word}"
-        expires, made = _utc(job.expires_at), _utc(job.completed_at) or submitted
-        if expires is not None and made is not None and now > expires + max(expires - made, timedelta(0)):
-            return f"the vendor has kept its files until {expires:%Y-%m-%d %H:%M} UTC, long ago."
+        if job.expires_at is not None and polling.lost(job, self._now()):
+            return f"the vendor has kept its files until {job.expires_at:%Y-%m-%d %H:%M} UTC, long ago."
         return None
 
     def not_there(self, what: str, seconds: float) -> NoReturn:

@@ -10,7 +10,9 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_video_providers import polling, timing
+from airflow_video_providers.jobs import VideoJob
 from airflow_video_providers.landing import fetch
+from airflow_video_providers.operators.kept import _left_by_landings
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 from airflow_video_providers.simulator import running
@@ -224,3 +226,29 @@ def test_neither_lineage_nor_assets_hear_of_a_kept_file(airflow, simulator, tmp_
 def test_keep_rejected_false_keeps_nothing(airflow, simulator, tmp_path, ledger):
     assert airflow.run(generate(tmp_path, media_types=["video/webm"], keep_rejected=False)).state == "failed"
     assert kept(tmp_path) == []
+
+
+class Xcoms:
+    """A task instance that can only pull."""
+
+    def __init__(self, map_index, left):
+        self.map_index = map_index
+        self._left = left
+
+    def xcom_pull(self, *, task_ids, key, map_indexes):
+        return [self._left.get((task_id, key, map_indexes)) for task_id in task_ids]
+
+
+@pytest.mark.parametrize(("index", "asked_by", "found"), [(0, 0, True), (-1, 0, True), (1, 0, False), (-1, -1, True)])
+def test_a_mapped_landing_behind_a_submit_is_asked_for_the_same_index_and_the_very_job(index, asked_by, found):
+    with DAG("dag", schedule=None):
+        submit = SubmitVideoOperator(task_id="submit", model=SEGMIND, request={"prompt": "a fox"})
+        wait = VideoJobSensor.partial(task_id="wait").expand(job=submit.output)
+        DownloadVideoOperator.partial(task_id="land", output_path="/videos").expand(job=wait.output)
+    job = VideoJob(model=SEGMIND, request_id="r-1")
+    left = {"model": SEGMIND, "request_id": "r-1", "address": "file:///videos/_rejected/r-1"}
+    own = _left_by_landings(submit, {"ti": Xcoms(asked_by, {("land", "kept_file", index): left})}, job)
+    assert list(own) == ([left["address"]] if found else [])
+    for other in ({"request_id": "r-2"}, {"model": "pixazo:mochi-v1"}, {"address": None}):
+        told = Xcoms(asked_by, {("land", "kept_file", index): {**left, **other}})
+        assert list(_left_by_landings(submit, {"ti": told}, job)) == []

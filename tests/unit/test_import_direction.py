@@ -31,7 +31,7 @@ ROWS: list[set[str]] = [
 ]
 #: Rooms that may know less than their row.
 ONLY: dict[str, set[str]] = {
-    "landing": {"exceptions", "jobs", "redact", "border"},
+    "landing": {"exceptions", "jobs", "redact", "border", "polling"},
     "ledger": {"exceptions", "jobs", "redact", "border"},
     "exceptions": {"_compat", "jobs"},
     "metrics": {"exceptions", "jobs"},
