@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from airflow_video_providers.exceptions import Charged, InvalidRequestError
 from airflow_video_providers.redact import public_text
@@ -43,6 +43,17 @@ class VideoOutput(BaseModel):
 
     url: str
     media_type: str | None = None
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:  # year 1 in a zone east of Greenwich
+        raise ValueError("no such time in UTC") from None
+
+
+#: A time in UTC; one without a zone, from a hand-written record, counts as that.
+_Moment = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class VideoJob(BaseModel):
@@ -80,9 +91,9 @@ class VideoJob(BaseModel):
     conn_id: str | None = None
     status: JobStatus = JobStatus.QUEUED
     vendor_status: str | None = None
-    submitted_at: datetime | None = None
-    completed_at: datetime | None = None
-    expires_at: datetime | None = None
+    submitted_at: _Moment | None = None
+    completed_at: _Moment | None = None
+    expires_at: _Moment | None = None
     status_route: str = "default"
     request_sha256: str | None = None
     estimated_cost_usd: Decimal | None = None

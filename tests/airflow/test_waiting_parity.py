@@ -44,6 +44,14 @@ CASES = [
     Case("unknown word", "JobUnknownError", status_fault=("unknown_status", 1000), remedy="vendor's console"),
     Case("no output", "OutputMissingError", "yes", status_fault=("completed_without_url", 1000), remedy="again later"),
     Case("key refused", "AuthenticationError", status_fault=("error_401", 1000), remedy="Check the API key"),
+    Case("refused", "RequestRejectedError", status_fault=("error_409", 1000), remedy="Check the request_id"),
+    Case("locked account", "InsufficientCreditsError", status_fault=("locked", 1000), remedy="then run the task again"),
+    Case("two refusals, then success", None, "yes", status_fault=("error_400", 2)),
+    Case("two refused keys, then success", None, "yes", status_fault=("error_401", 2)),
+    Case("a quota, then success", None, "yes", status_fault=("quota:0", 1)),
+    Case("a firewall's page, then success", None, "yes", status_fault=("http_403", 3)),
+    Case("another job's answers, then success", None, "yes", status_fault=("other_id", 3)),
+    Case("an unknown word, then success", None, "yes", status_fault=("unknown_status", 5)),
     Case("poll errors, then success", None, "yes", status_fault=("http_502", 4)),
     Case("lost answers, then success", None, "yes", status_fault=("drop_before_read", 3)),
     Case("timeout", "JobTimeoutError", runs_for_ever=True, remedy="Run the sensor again"),
@@ -82,7 +90,7 @@ class Bench:
 
     @property
     def timeout(self) -> float:
-        return 0.4 if self.case.runs_for_ever else 30.0
+        return 0.4 if self.case.error in ("JobTimeoutError", "JobUnknownError") else 30.0
 
     def submitted(self) -> dict[str, Any]:
         with DAG("dag", schedule=None):

@@ -22,6 +22,7 @@ class Lanterna(Vendor):
     documentation = "https://lanterna.example/docs"
     key_header = "Authorization"
     key_prefix = "Bearer "
+    id_paths = ("id",)
     output_paths = ("files",)
     charged = {JobStatus.SUCCEEDED: "yes", JobStatus.FAILED: "no"}
     poll_seconds = (3.0, 20.0)

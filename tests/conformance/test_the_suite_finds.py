@@ -10,8 +10,8 @@ import pytest
 
 from airflow_video_providers import catalogue
 from airflow_video_providers.conformance import CHECKS, ConformanceError, Subject
-from airflow_video_providers.exceptions import RequestRejectedError, VendorError
-from airflow_video_providers.jobs import JobStatus
+from airflow_video_providers.exceptions import AuthenticationError, RequestRejectedError, VendorError
+from airflow_video_providers.jobs import JobStatus, VideoJob
 from airflow_video_providers.models import Price, VideoModel
 from airflow_video_providers.simulator.pytest_plugin import video_simulator, video_simulator_server  # noqa: F401
 from airflow_video_providers.vendors.pixazo import MochiV1, Pixazo
@@ -79,6 +79,40 @@ class FindsNoOutputs(Pixazo):
         return super().read_job(job, answer).but(outputs=())
 
 
+class TakesAnybodysAnswer(Pixazo):
+    id_paths = ()
+
+
+class TakesTheFirstId(Pixazo):
+    def _bought(self, request: Any, sent_at: Any, answer: Any) -> Any:
+        found = (answer.body or {}).get("id")
+        return VideoJob(model=request.id, request_id=found) if found else super()._bought(request, sent_at, answer)
+
+
+class TakesEvery403ForTheKey(Pixazo):
+    def read_job(self, job: Any, answer: Any) -> Any:
+        if answer.status == 403:
+            raise AuthenticationError("The key is wrong.", model=job.model)
+        return super().read_job(job, answer)
+
+
+class TakesAStrayForAFailure(Pixazo):
+    failure_codes = frozenset({409})
+
+    def unlabelled(self, answer: Any, job: Any) -> Any:
+        return (JobStatus.FAILED, "HTTP 418") if answer.status == 418 else super().unlabelled(answer, job)
+
+
+class KnowsItsOwnWordsOnly(Pixazo):
+    words = {"InProgress": JobStatus.UNKNOWN}
+
+
+class TrustsTheShape(Pixazo):
+    def read_job(self, job: Any, answer: Any) -> Any:
+        (answer.body or {"output": {}})["output"]["media_url"].strip()
+        return super().read_job(job, answer)
+
+
 class ForgetsAnEnd(Pixazo):
     charged = {JobStatus.QUEUED: "yes"}
 
@@ -112,6 +146,12 @@ class GoesInClear(Pixazo):
         (TakesATroubledGatewayForTheJob, "no_answer_is_no_news"),
         (TakesA404ForAFailure, "a_job_that_the_vendor_does_not_know_is_expired"),
         (FindsNoOutputs, "a_job_comes_to_its_end_with_all_its_outputs"),
+        (TakesAnybodysAnswer, "an_answer_about_another_job_is_no_answer"),
+        (TakesTheFirstId, "an_id_that_fits_two_readings_is_an_unknown_outcome"),
+        (TakesEvery403ForTheKey, "a_403_is_read_for_what_it_is"),
+        (TakesAStrayForAFailure, "a_refused_question_is_no_news_of_the_job"),
+        (KnowsItsOwnWordsOnly, "the_words_of_the_field_are_known"),
+        (TrustsTheShape, "whatever_shape_an_answer_has_it_is_read_or_refused"),
         (ForgetsAnEnd, "the_vendor_describes_itself"),
         (GoesInClear, "the_vendor_describes_itself"),
         (GoesInClear, "the_catalogue_finds_it_and_its_models"),

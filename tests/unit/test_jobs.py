@@ -81,3 +81,15 @@ def test_what_is_no_job_is_refused_with_what_to_write_instead(value, remedy):
     assert remedy in str(caught.value)
     assert caught.value.field == "job"
     assert caught.value.charged == "no"
+
+
+@pytest.mark.parametrize("written", ["2026-05-22T13:00:00", "2026-05-22T13:00:00Z", "2026-05-22T15:00:00+02:00"])
+def test_a_time_in_a_record_is_utc_whether_it_says_so_or_not(written):
+    job = VideoJob.from_dict({"model": "m", "request_id": "r", "submitted_at": written, "expires_at": written})
+    assert job.submitted_at == job.expires_at == datetime(2026, 5, 22, 13, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("written", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+def test_a_time_that_is_none_in_utc_makes_no_job(written):
+    with pytest.raises(InvalidRequestError):
+        read_job({"model": "m", "request_id": "r", "submitted_at": written})
