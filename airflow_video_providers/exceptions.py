@@ -104,8 +104,14 @@ class VideoProviderError(AirflowException):
     def __str__(self) -> str:
         who = {"vendor": self.vendor, "model": self.model, "request_id": self.request_id}
         known = ", ".join(f"{name}={value}" for name, value in who.items() if value)
-        parts = [self.what, self.money, self.remedy, f"[{known}]" if known else ""]
+        parts = [*map(_sentence, (self.what, self.money, self.remedy)), f"[{known}]" if known else ""]
         return " ".join(part for part in parts if part)
+
+
+def _sentence(text: str) -> str:
+    """The text with a full stop, where it has no end of its own."""
+    text = text.strip()
+    return text if not text or text.endswith((".", "!", "?", "\u2026")) else f"{text}."
 
 
 class InvalidRequestError(VideoProviderError, ValueError):

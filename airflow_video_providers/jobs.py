@@ -142,12 +142,16 @@ def read_job(value: object) -> VideoJob:
     except ValidationError:
         pass
     hints: dict[type, str] = {
-        type(None): "The task before it pushed nothing: it was skipped, or it did not run in this DAG run.",
+        type(
+            None
+        ): "The task that it comes from pushed nothing: it was skipped, it did not run, or somebody marked it as "
+        "success. Clear that task too: a wait finds its job again and buys nothing.",
         list: "That is a list of jobs: map the task over it with .expand(job=...).",
         str: "Write job=<task>.output: a template turns the job into text that is not JSON.",
     }
     raise InvalidRequestError(
         f"The job is {public_text(repr(value)):.80}, which is not a job that SubmitVideoOperator or VideoJobSensor pushed.",
+        money="This task buys nothing; a video that is bought already stays paid for.",
         remedy=next((hint for kind, hint in hints.items() if isinstance(value, kind)), "Write job=<task>.output."),
         field="job",
         allowed="the output of SubmitVideoOperator or VideoJobSensor",

@@ -253,11 +253,14 @@ def job_to_wait_for(
         known = read_job(job)
         return known.but(conn_id=conn_id) if conn_id else known
     if not model or not request_id:
+        empty = "request_id" if model else "model"
         raise InvalidRequestError(
-            "The model or the request_id is empty after rendering.",
-            remedy="Check the task it comes from: it may have been skipped.",
-            field="request_id",
-            value=request_id,
+            f"The {empty} is empty after rendering.",
+            money="This task buys nothing; a video that is bought already stays paid for.",
+            remedy="Check the task that it comes from: it was skipped, it did not run, or somebody marked it as success. "
+            "Clear that task too.",
+            field=empty,
+            value=request_id if model else model,
         )
     return VideoJob(model=model, request_id=request_id, conn_id=VideoHook.for_model(model, conn_id).conn_id)
 

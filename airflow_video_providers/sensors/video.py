@@ -97,6 +97,7 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
         self.conn_id = conn_id
         self.deferrable = deferrable
         self.own_pace = poke_interval is not None
+        self.by_id = model is not None or request_id is not None
         self.silent_fail = False  # it would hide a job's end until the time-out; lost answers are carried anyway
         if made_while_running(self):
             return
@@ -169,8 +170,11 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
 
     def _job(self) -> VideoJob:
         from airflow_video_providers.hooks.waiting import job_to_wait_for
+        from airflow_video_providers.jobs import read_job
 
         settle(self)
+        if self.job is None and not self.by_id:
+            return read_job(None)  # which says so
         return job_to_wait_for(self.job, self.model, self.request_id, self.conn_id)
 
     def _kept(self, context: Context) -> VideoJob | None:

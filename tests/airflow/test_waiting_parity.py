@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -90,6 +91,8 @@ class Bench:
 
     @property
     def timeout(self) -> float:
+        if "execution_timeout" in self.how:
+            return 30.0
         return 0.4 if self.case.error in ("JobTimeoutError", "JobUnknownError") else 30.0
 
     def submitted(self) -> dict[str, Any]:
@@ -157,7 +160,7 @@ def bench(simulator, tmp_path, request):
         simulator.fault(name, count=count, on="status")
     if case.runs_for_ever:
         simulator.configure(run_seconds=[600, 600])
-    yield Bench(airflow, case, how)
+    yield Bench(airflow, case, dict(how))
     if case.runs_for_ever:
         simulator.configure(run_seconds=[0, 0])
 
@@ -193,6 +196,48 @@ def test_an_outcome_is_the_same_in_every_mode(mode, bench, simulator):
 )
 def test_soft_fail_and_never_fail_skip_in_every_mode(mode, bench):
     assert mode(bench).state == "skipped"
+
+
+LIMIT = {"execution_timeout": timedelta(seconds=1)}
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.__name__)
+@pytest.mark.parametrize("bench", [(CASES[-1], LIMIT)], ids=["runs for ever"], indirect=True)
+def test_execution_timeout_ends_a_wait_as_a_time_out_does_in_every_mode(mode, bench, simulator):
+    began = time.monotonic()
+    outcome = mode(bench)
+    assert 0.9 < time.monotonic() - began < 15
+    assert (outcome.state, type(outcome.error).__name__) == ("failed", "JobTimeoutError")
+    error = outcome.error
+    assert error.what.startswith("The job was not finished after 1 s of waiting; it was last seen ")
+    assert error.money == "It is still running at the vendor and may still be charged."
+    assert in_words_of(mode, CASES[-1].remedy) in error.remedy
+    assert error.request_id == simulator.ledger()["jobs"][0]["request_id"]
+
+
+@pytest.mark.parametrize("flag", ["soft_fail", "never_fail"])
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.__name__)
+@pytest.mark.parametrize("bench", [(CASES[-1], dict(LIMIT))], ids=["runs for ever"], indirect=True)
+def test_execution_timeout_skips_in_every_mode_where_a_time_out_does(mode, bench, flag):
+    bench.how[flag] = True
+    assert mode(bench).state == "skipped"
+
+
+@pytest.mark.parametrize("mode", [poke, one_task_in_worker], ids=lambda mode: mode.__name__)
+@pytest.mark.parametrize("bench", [(CASES[-1], LIMIT)], ids=["runs for ever"], indirect=True)
+def test_airflows_own_alarm_in_a_worker_has_the_text_of_a_time_out(mode, bench, simulator):
+    simulator.fault("hang", on="status", count=None)  # the last poll has no answer when the alarm rings
+    outcome = mode(bench)
+    assert (outcome.state, type(outcome.error).__name__) == ("failed", "JobTimeoutError")
+    assert "after 1 s of waiting" in str(outcome.error)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.__name__)
+@pytest.mark.parametrize(
+    "bench", [(CASES[0], {"execution_timeout": timedelta(minutes=5)})], ids=["success"], indirect=True
+)
+def test_an_execution_timeout_that_is_not_over_changes_nothing(mode, bench):
+    assert mode(bench).state == "success"
 
 
 @pytest.mark.parametrize("how", [{"mode": "reschedule"}, {"mode": "poke", "timeout": 0.3}], ids=["reschedule", "poke"])
