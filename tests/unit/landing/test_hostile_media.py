@@ -121,6 +121,11 @@ def test_what_is_large_is_read_within_a_second(make: Any) -> None:
     assert time.process_time() - began < MOST_SECONDS
 
 
+@pytest.mark.parametrize("name", ["two million empty boxes", "a million elements"])
+def test_more_boxes_or_elements_than_any_film_has_are_refused(name: str) -> None:
+    assert look(LARGE[name]()) == "malformed"
+
+
 @pytest.mark.parametrize("name", [name for name in LARGE if "rows" in name] + ["empty tracks"])
 def test_what_is_large_is_read_within_a_hundred_megabytes(name: str) -> None:
     data = LARGE[name]()
