@@ -5,13 +5,15 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.exceptions import InvalidRequestError
 from airflow_video_providers.field_errors import shown
 from airflow_video_providers.models import VideoModel
 
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
     from airflow_video_providers.vendors.base import Vendor
 
 _VENDORS = {
@@ -33,7 +35,7 @@ def _vendor(vendor_id: str) -> type[Vendor] | None:
         vendor: type[Vendor] = getattr(import_module(module), name)
         return vendor
     for point in entry_points(group=ENTRY_POINT_GROUP, name=vendor_id):
-        return point.load()  # type: ignore[no-any-return] # what a distribution registers is its own promise
+        return _loaded(point)  # type: ignore[no-any-return] # what a distribution registers is its own promise
     return None
 
 
@@ -48,7 +50,23 @@ def vendors() -> dict[str, type[Vendor]]:
 def _load_private_models() -> None:
     """Importing a module registers its models, in whichever of Airflow's processes asks."""
     for point in entry_points(group=MODELS_GROUP):
-        point.load()
+        _loaded(point)
+
+
+def _loaded(point: EntryPoint) -> Any:
+    """What a distribution registers.
+
+    :raises InvalidRequestError: it cannot be imported.
+    """
+    try:
+        return point.load()
+    except Exception as failed:
+        raise InvalidRequestError(
+            f"{point.value}, which a distribution registers in the group {point.group!r}, cannot be imported: "
+            f"{type(failed).__name__}: {shown(str(failed))}.",
+            remedy="Correct or uninstall that distribution, then run the task again.",
+            field="model",
+        ) from failed
 
 
 def models() -> dict[str, type[VideoModel]]:

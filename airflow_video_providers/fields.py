@@ -44,6 +44,21 @@ def bounded(value: object) -> Decimal | None:
     return abs(number) if number == 0 or _FINEST <= number <= _MOST else None
 
 
+def switch(extra: Mapping[str, Any], name: str, *, default: bool) -> bool:
+    """What a connection's extra says where it may say true or false; ``default`` where it says nothing.
+
+    :raises ValueError: it says something else.
+    """
+    value = extra.get(name)
+    if isinstance(value, str):  # so a URI holds it
+        value = {"true": True, "false": False, "": None}.get(value.strip().lower(), value)
+    if value is None:  # a form that was not filled in
+        return default
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} is neither true nor false")  # noqa: TRY004 - as for text that says neither
+    return value
+
+
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise PydanticCustomError("blank", "must not be blank")

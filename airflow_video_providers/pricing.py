@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from airflow_video_providers.exceptions import InvalidRequestError
 from airflow_video_providers.field_errors import shown
-from airflow_video_providers.fields import bounded
-from airflow_video_providers.settings import switch
+from airflow_video_providers.fields import bounded, switch
 
 if TYPE_CHECKING:
     from decimal import Decimal

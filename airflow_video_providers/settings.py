@@ -9,24 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.fields import switch as _switch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-
-def switch(extra: Mapping[str, Any], name: str, *, default: bool) -> bool:
-    """What a connection's extra says where it may say true or false; ``default`` where it says nothing.
-
-    :raises ValueError: it says something else.
-    """
-    value = extra.get(name)
-    if isinstance(value, str):  # so a URI holds it
-        value = {"true": True, "false": False, "": None}.get(value.strip().lower(), value)
-    if value is None:  # a form that was not filled in
-        return default
-    if not isinstance(value, bool):
-        raise ValueError(f"{name} is neither true nor false")  # noqa: TRY004 - as for text that says neither
-    return value
 
 
 class ConnectionLike(Protocol):
@@ -110,7 +96,7 @@ class Settings:
         :raises InvalidRequestError: the extra says something else than true or false.
         """
         try:
-            return switch(self.extra, "submits_enabled", default=True)
+            return _switch(self.extra, "submits_enabled", default=True)
         except ValueError:
             raise self._refusal("submits_enabled", "true or false") from None
 

@@ -40,7 +40,7 @@ BUYING = [
 ]  # fmt: skip
 LANDING = [
     "output_path", "overwrite", "verify", "media_types", "key_template", "poster", "max_bytes", "download_timeout",
-    "extra_manifest",
+    "extra_manifest", "keep_rejected", "source_paths", "download_user_agent", "encryption",
 ]  # fmt: skip
 WAITING = [
     "deferrable", "timeout", "poll_interval", "soft_fail", "never_fail", "resubmit_on_error", "synchronous",

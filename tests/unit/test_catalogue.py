@@ -111,3 +111,15 @@ def test_a_model_that_nobody_serves_says_how_to_register_its_vendor():
 
     with pytest.raises(InvalidRequestError, match=r"airflow_video_providers\.vendors"):
         catalogue.vendor_of("orphan:model")
+
+
+@pytest.mark.usefixtures("_private_registry")
+@pytest.mark.parametrize("group", [catalogue.ENTRY_POINT_GROUP, catalogue.MODELS_GROUP])
+def test_a_distribution_that_cannot_be_imported_is_named_in_an_error_of_ours(monkeypatch, group):
+    broken = EntryPoints([EntryPoint("studio", "nowhere_to_be_found:Studio", group)])
+    monkeypatch.setattr(catalogue, "entry_points", lambda **wanted: broken.select(**wanted))
+    catalogue._load_private_models.cache_clear()
+    with pytest.raises(InvalidRequestError, match="nowhere_to_be_found") as caught:
+        catalogue.find("studio:one")
+    assert caught.value.charged == "no"
+    catalogue._load_private_models.cache_clear()
