@@ -6,13 +6,13 @@ cannot be used is told by its name.
 
 from __future__ import annotations
 
-import importlib.util
 import ipaddress
 import os
 import re
 import ssl
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.request import getproxies_environment
 
@@ -171,7 +171,7 @@ def _proxy(value: str, variable: str, context: ssl.SSLContext) -> httpx.Proxy:
         )  # fmt: skip
     if url.scheme not in _PROXY_SCHEMES:
         raise _refused(variable, f"names a proxy that speaks {url.scheme!r}; {', '.join(_PROXY_SCHEMES)} can be used")
-    if url.scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+    if url.scheme.startswith("socks") and find_spec("socksio") is None:
         raise _refused(variable, "names a SOCKS proxy, and the package socksio is not installed (pip install socksio)")
     return httpx.Proxy(url, ssl_context=context if url.scheme == "https" else None)
 

@@ -150,7 +150,7 @@ def test_what_no_proxy_names_is_reached_without_one(monkeypatch, no_proxy, url, 
     ],
 )
 def test_a_proxy_that_cannot_be_used_is_told_by_the_name_of_its_variable(monkeypatch, name, value, said):
-    monkeypatch.setattr(environment.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(environment, "find_spec", lambda _: None)
     found = {name.lower().removesuffix("_proxy"): value}
     monkeypatch.setenv(name, value.replace("\0", ""))
     monkeypatch.setattr(environment, "getproxies_environment", lambda: found)
@@ -165,7 +165,7 @@ def test_a_proxy_that_cannot_be_used_is_told_by_the_name_of_its_variable(monkeyp
 
 
 def test_a_socks_proxy_is_used_where_its_package_is(monkeypatch):
-    monkeypatch.setattr(environment.importlib.util, "find_spec", lambda _: object())
+    monkeypatch.setattr(environment, "find_spec", lambda _: object())
     assert proxy_of(monkeypatch, ALL_PROXY="socks5://127.0.0.1:1080") == "socks5://127.0.0.1:1080"
 
 
