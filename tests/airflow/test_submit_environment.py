@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from airflow_video_providers import environment
-from airflow_video_providers.exceptions import InvalidRequestError, VendorUnavailableError
+from airflow_video_providers.exceptions import VendorUnavailableError
 from tests.airflow.submitting import Desk
 
 pytest_plugins = ["airflow_video_providers.simulator.pytest_plugin"]
@@ -94,10 +94,3 @@ def test_a_proxy_that_is_not_there_costs_nothing_and_is_named(desk, monkeypatch,
         monkeypatch.delenv(name)
     assert desk.run(task, try_number=2, retries=3).error is None
     assert desk.accepted == 1
-
-
-def test_a_request_that_cannot_be_written_as_json_bytes_costs_nothing(desk):
-    task = desk.submit(extra_fields={"camera": "\ud800"})
-    outcome = desk.run(task, try_number=1, retries=3)
-    assert isinstance(outcome.error, InvalidRequestError) or outcome.error.charged == "no"
-    assert desk.accepted == 0

@@ -16,6 +16,8 @@ class Case:
     :param times: How often that strikes; None: each time.
     :param refuse: In how many tries nobody listens at the vendor's address; None: in each.
     :param kill: Where the task process is killed with SIGKILL, once.
+    :param environment: What stands in the worker's environment in the first try.
+    :param rewrite: What the wire makes of the answers: see :mod:`tests.faults.money.rewrites`.
     :param directory: Is the ledger a directory instead of Airflow's state store?
     :param tasks: The tasks that run, in order.
     :param victim: The task that the fault is meant for.
@@ -28,6 +30,8 @@ class Case:
     times: int | None = 1
     refuse: int | None = 0
     kill: str | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+    rewrite: str | None = None
     directory: bool = False
     tasks: tuple[str, ...] = ("submit",)
     victim: str = "submit"
@@ -50,6 +54,15 @@ CASES: tuple[Case, ...] = (
     Case("none", "-", tasks=_ALL),
     Case("connect refused, one try", "connecting", refuse=1),
     Case("connect refused, always", "connecting", refuse=None),
+    *(
+        Case(what, "the worker's environment, one try", environment=((name, value),))
+        for what, name, value in (
+            ("a SOCKS proxy without its package", "ALL_PROXY", "socks5://127.0.0.1:1080"),
+            ("a proxy that speaks ftp", "http_proxy", "ftp://proxy:21"),
+            ("a proxy's password that is not encoded", "http_proxy", "http://user:p#ss@proxy:3128"),
+            ("authorities that are not there", "SSL_CERT_FILE", "/no/such/ca.pem"),
+        )
+    ),
     Case("connection reset", "before the request is read", "drop_before_read", None),
     Case("no answer until the time-out", _NOTHING, "hang", None),
     Case("429, once", _NOTHING, "rate_limited"),
@@ -66,6 +79,11 @@ CASES: tuple[Case, ...] = (
     Case("connection dropped", _BOUGHT, "drop_after_accept", None),
     Case("connection dropped in the answer", _BOUGHT, "drop_mid_body", None),
     Case("no answer until the time-out", _BOUGHT, "hang_after_accept", None),
+    Case("the answer trickles for a minute", _BOUGHT, "slow_body:60", None),
+    Case("0.3 MB that unpack to 300 MB", _BOUGHT, rewrite="bomb"),
+    Case("0.3 MB that unpack to 300 MB", "instead of a status, once", rewrite="bomb", stage="status", tasks=_ALL),
+    Case("the status trickles for a minute", "instead of a status, once", "slow_body:60", stage="status", tasks=_ALL),
+    Case("another job's answer behind each answer", "left on the connection", rewrite="stray", tasks=_ALL),
     Case("200 with HTML", _BOUGHT, "html_200", None),
     Case("2xx without an id", _BOUGHT, "no_id", None),
     *(

@@ -19,9 +19,12 @@ from airflow_video_providers import catalogue
 from airflow_video_providers.simulator import running
 from airflow_video_providers.simulator.handle import KEYS
 from tests.faults.money.execution_api import LoopbackAirflow
+from tests.faults.money.rewrites import bomb, with_stray
 from tests.faults.money.wire import Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.faults.money.cases import Case
 
 RETRIES = 3
@@ -96,6 +99,7 @@ class Lane:
         self._simulator.reset()
         self._airflow.new_run(f"purchase-{number}", model=model, output_path=(home / "videos").as_uri())
         self._wire.posts = 0
+        self._wire.rewrite = _rewrite(case)
         if case.simulator:
             self._simulator.fault(case.simulator, count=case.times, on=case.stage)
         tries, state = 0, "success"
@@ -121,7 +125,7 @@ class Lane:
             path = str(home / "ledger") if case.directory else None
             self._order(
                 id=identity, run_id=self._airflow.run_id, task_id=task, try_number=number, server=self._airflow.url,
-                log=str(log), environment={"AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH": path},
+                log=str(log), environment={"AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH": path, **_variables(case, task, number)},
             )  # fmt: skip
             state = self._airflow.settle()
             if state != "up_for_retry":
@@ -155,3 +159,22 @@ class Lane:
         if "land" in case.tasks and state == "success" and len(list((home / "videos").rglob("manifest.json"))) != 1:
             return "it did not land"
         return ""
+
+
+def _variables(case: Case, task: str, number: int) -> dict[str, str | None]:
+    """What the DAG's file puts into the environment of the first try's process: Airflow's own must go on."""
+    first = task == case.victim and number == 1
+    return {"MONEY_ENVIRONMENT": json.dumps(dict(case.environment)) if first else None}
+
+
+def _rewrite(case: Case) -> Callable[[bool, bytes], bytes]:
+    """What the wire does to the answers of a case."""
+    if case.rewrite == "stray":
+        return lambda _, answer: with_stray(answer)
+    left = [bomb()] if case.rewrite == "bomb" else []
+    wanted = case.stage == "submit"
+
+    def rewrite(paid: bool, answer: bytes) -> bytes:
+        return left.pop() if left and paid is wanted else answer
+
+    return rewrite

@@ -30,6 +30,8 @@ class Wire:
 
     def __init__(self, upstream: int, strike: Callable[[str], bool]) -> None:
         self.posts = 0
+        #: Given whether a request is a paid one, and the answer to it.
+        self.rewrite: Callable[[bool, bytes], bytes] = lambda _, answer: answer
         self._upstream = upstream
         self._strike = strike
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -63,14 +65,20 @@ class Wire:
             with socket.create_connection(("127.0.0.1", self._upstream)) as vendor:
                 vendor.sendall(request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
                 if paid:
-                    self._relay(vendor, task, "answered", keep=lambda _: 0)
+                    self._relay(vendor, task, "answered", keep=lambda _: 0, paid=True)
                 elif path.startswith(b"/media/"):
                     self._relay(vendor, task, "media", keep=lambda size: size // 2)
                 else:
                     self._relay(vendor, task)
 
     def _relay(
-        self, vendor: socket.socket, task: socket.socket, where: str = "", keep: Callable[[int], int] = lambda _: 0
+        self,
+        vendor: socket.socket,
+        task: socket.socket,
+        where: str = "",
+        keep: Callable[[int], int] = lambda _: 0,
+        *,
+        paid: bool = False,
     ) -> None:
         """Bring the vendor's answer, or its reset, or its silence."""
         answer = b""
@@ -85,6 +93,8 @@ class Wire:
             if not piece:
                 break
             answer += piece
+        if where != "media":
+            answer = self.rewrite(paid, answer)
         # Half of a file is on its way before the task dies; of an answer to a submit nothing is.
         half = keep(len(answer))
         task.sendall(answer[:half])

@@ -1,12 +1,14 @@
 """The pipeline of the fault table: the real operators, as an author writes them.
 
-Each task process parses this file. Two clocks run faster in it, because a row would last an hour otherwise:
-the client gives up on a submit's answer after one second instead of ninety, and a second of its pauses
-lasts a millisecond. How often it tries is not changed: that is counted in pauses, not by a clock.
+Each task process parses this file. Clocks run faster in it, because a row would last an hour otherwise: the client gives
+up on a submit's answer after one second of silence instead of ninety, and on a status after one instead of thirty, and
+a second of its pauses lasts a millisecond. How often it tries is not changed: that is counted in pauses, not by a clock.
 """
 
 from __future__ import annotations
 
+import json
+import os
 from datetime import timedelta
 
 import httpx
@@ -17,6 +19,8 @@ from airflow_video_providers.operators.video import DownloadVideoOperator, Submi
 from airflow_video_providers.sensors.video import VideoJobSensor
 
 client._SUBMIT_TIMEOUT = httpx.Timeout(1.0, connect=10.0)
+os.environ.update(json.loads(os.environ.get("MONEY_ENVIRONMENT", "{}")))
+client._READ_TIMEOUT = httpx.Timeout(1.0, connect=10.0)
 client._with_jitter = lambda seconds: seconds / 1000
 
 with DAG("money", schedule=None, default_args={"retries": 3, "retry_delay": timedelta(0)}):
