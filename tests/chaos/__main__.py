@@ -105,14 +105,19 @@ def play(scene: Scene, fault: Fault) -> tuple[Row, list[str]]:
     cluster.vendor.configure(run_seconds=list(fault.run_seconds))
     before = cluster.vendor.ledger()["submits"]
     scene.start()
-    fault.strike(scene)
+    missed: list[str] = []
+    try:
+        fault.strike(scene)
+    except NotReadyError as error:
+        missed.append(f"{fault.name} ({fault.ledger}): {str(error).splitlines()[0]}")
     end(cluster, [scene], RUN_SECONDS)
     cluster.vendor.clear_faults()
+    cluster.wait_for("the end of every job", scene.made, seconds=120)
     row, wrong = judge(scene, fault.name, cluster.vendor.ledger()["submits"] - before, way_out.listing(cluster))
     for name in cluster.supervisor.starts():
         cluster.supervisor.start(name)  # what stayed dead
     cluster.ready()
-    return row, wrong
+    return row, missed + wrong
 
 
 def end(cluster: Cluster, scenes: Sequence[Scene], seconds: float) -> None:

@@ -73,6 +73,10 @@ class Scene:
         wanted = {one.prompt for one in self.purchases}
         return [row for row in self.cluster.vendor.ledger()["jobs"] if row["prompt"] in wanted]
 
+    def made(self) -> bool:
+        """Has every job of this run come to its end at the vendors?"""
+        return all(row["finished_at"] for row in self.accepted())
+
     def until_accepted(self, share: float, seconds: float = 180) -> None:
         """Wait until this share of the videos is bought; also when it never comes to that."""
         self._until(lambda: len(self.accepted()) >= share * self.number, seconds)
