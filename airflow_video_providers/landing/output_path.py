@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.storage_address import without_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,15 +87,6 @@ def text_of(value: Any) -> Any:
     if hasattr(value, "protocol") and hasattr(value, "path"):  # ObjectStoragePath, which is no PathLike
         return value.path if value.protocol in ("", "file", "local") else str(value)
     return value
-
-
-def without_secret(path: str) -> str:
-    """The path for a text that people read: of a password in it only what stands before its colon is left.
-
-    Also where an author forgot the colon of the scheme; and what stands behind a ``?`` may be a signature.
-    """
-    path = re.sub(r"\?.*", "?***", path, flags=re.DOTALL)
-    return re.sub(r"(?i)(//[^@:]*?)(?::|%3a).*@", r"\1:***@", _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", path))[:300]
 
 
 def read_output_path(

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from airflow_video_providers.exceptions import InvalidRequestError, LandingError
-from airflow_video_providers.landing.output_path import without_secret
 from airflow_video_providers.landing.store import check_output_path, open_store
+from airflow_video_providers.storage_address import without_secret
 
 _MONEY = "Nothing was bought."
 

@@ -19,19 +19,13 @@ from airflow_video_providers.exceptions import InvalidRequestError, LandingError
 from airflow_video_providers.held_connection import held
 from airflow_video_providers.landing.output_path import OutputPath, read_output_path
 from airflow_video_providers.landing.storage_errors import refused
+from airflow_video_providers.storage_address import wrong_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _T = TypeVar("_T")
 _BLOCK = 4 * 1024 * 1024
-# What a connection for a scheme may be, by the beginning of its type. The providers only warn about another
-# one and go on with whatever credentials the machine has.
-_CONNECTION_TYPES = {
-    "s3": ("aws",), "s3a": ("aws",), "s3n": ("aws",),
-    "gs": ("google", "gcp"), "gcs": ("google", "gcp"),
-    "abfs": ("wasb", "adls", "azure"), "abfss": ("wasb", "adls", "azure"), "adl": ("wasb", "adls", "azure"),
-}  # fmt: skip
 _ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "SSEKMSEncryptionContext", "BucketKeyEnabled")
 _EXTRAS = {"s3": "amazon", "gs": "google", "gcs": "google", "abfs": "azure", "abfss": "azure"}
 
@@ -222,12 +216,10 @@ def _connection(scheme: str, conn_id: str) -> Iterator[None]:
                 remedy="Create it or correct output_path; if it exists, run the task again: the job is not bought "
                 "again.",
             ) from missing
-        wanted = _CONNECTION_TYPES.get(scheme)
-        if wanted is not None and not kind.startswith(wanted):
+        if (wrong := wrong_type(scheme, conn_id, kind)) is not None:
             raise final(
                 LandingError(
-                    f"The Airflow connection {conn_id!r} is of type {kind!r}, and {scheme}:// needs "
-                    f"{' or '.join(wanted)}.",
+                    wrong,
                     reason="connection",
                     remedy="Name a connection of that type in the path; a job that is paid for is not bought again.",
                 )

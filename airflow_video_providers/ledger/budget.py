@@ -18,11 +18,12 @@ What is exact, and what is not:
 from __future__ import annotations
 
 import uuid
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.exceptions import InvalidRequestError, LedgerError
-from airflow_video_providers.ledger.storing import readable
+from airflow_video_providers.ledger.records import MOST_USD
+from airflow_video_providers.ledger.storing import DamagedRecordError, readable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -106,19 +107,41 @@ class RunBudget:
 
     def _read(self) -> None:
         """Take in the entries that were written since; the first time all at once, which storage does faster."""
+        known: dict[int, dict[str, Any] | None] = {}
         if not self._entries:
-            for known in sorted(self._store.list(self._prefix), key=lambda entry: int(entry["number"])):
-                if known["number"] != self._entries + 1:
-                    break
-                self._apply(known)
-        while (entry := self._store.read(self._key(self._entries + 1))) is not None:
+            for found in self._store.list(self._prefix):
+                if found.key is not None and len(found.key) == len(self._prefix) + 1 and found.key[-1].isdecimal():
+                    known[int(found.key[-1])] = found.value
+        highest = max(known, default=0)
+        while True:
+            number = self._entries + 1
+            entry = known.get(number) or self._store.read(self._key(number))
+            if entry is None and number <= highest:
+                raise LedgerError(
+                    f"Entry {number} of {highest} of the budget of {'/'.join(self._prefix[1:])} is missing from the ledger.",
+                    money="Nothing was sent.",
+                    remedy=f"Restore {'/'.join(self._key(number))} from a backup or an older version: without it more "
+                    "than the limit could be spent.",
+                )
+            if entry is None:
+                return
             self._apply(entry)
 
     def _apply(self, entry: dict[str, Any]) -> None:
-        if "reserve" in entry:
-            self._reserved[entry["reserve"]] = Decimal(entry["usd"])
+        where = "/".join(self._key(self._entries + 1))
+        name, usd = entry.get("reserve"), entry.get("usd")
+        if isinstance(name, str):
+            try:
+                amount = Decimal(str(usd))
+            except InvalidOperation:
+                amount = Decimal(-1)
+            if not (amount.is_finite() and 0 <= amount <= MOST_USD):
+                raise DamagedRecordError(where, f"reserves no amount of US dollars ({usd!r:.40})")
+            self._reserved[name] = amount
+        elif isinstance(released := entry.get("release"), str):
+            self._reserved.pop(released, None)
         else:
-            self._reserved.pop(entry["release"], None)
+            raise DamagedRecordError(where, "is no entry of a budget")
         self._entries += 1
 
     def _key(self, number: int) -> Key:

@@ -14,13 +14,16 @@ import os
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
-from airflow_video_providers.jobs import VideoJob
-from airflow_video_providers.ledger import gestures
+from airflow_video_providers.ledger.airflow_view import ask_airflow
+from airflow_video_providers.ledger.answers import FIELDS, Answer, answers_in, attach, forget
 from airflow_video_providers.ledger.book import Ledger
 from airflow_video_providers.ledger.config import ledger_path, open_directory
+from airflow_video_providers.ledger.listing import Row, describe, printable, rows, summary
+from airflow_video_providers.ledger.output import answers_only
 from airflow_video_providers.ledger.records import Identity
 
 if TYPE_CHECKING:
@@ -28,81 +31,127 @@ if TYPE_CHECKING:
 
     from airflow.cli.cli_config import CLICommand
 
-    from airflow_video_providers.ledger.records import Attempt
-
 Argument = tuple[tuple[str, ...], dict[str, Any]]
+
+
+class _Instead(argparse.Action):
+    """An option that stands instead of the positional arguments, which argparse cannot say."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:  # noqa: ARG002 - argparse's signature
+        for action in parser._actions:  # noqa: SLF001 - argparse looks at it when everything is read
+            if not action.option_strings:
+                action.required = False
+        setattr(namespace, self.dest, True if self.nargs == 0 else values)
+
 
 _TASK_INSTANCE: tuple[Argument, ...] = (
     (("dag_id",), {"help": "DAG of the submit"}),
     (("run_id",), {"help": "its run"}),
     (("task_id",), {"help": "its task"}),
 )
+_DRY_RUN: Argument = (("--dry-run",), {"action": "store_true", "help": "say what would be written, and write nothing"})
 _MAP_INDEX: Argument = (("--map-index",), {"type": int, "default": -1, "help": "for a mapped task"})
 
 
-def list_command(args: argparse.Namespace) -> None:
+def list_command(args: argparse.Namespace, out: TextIO) -> int:
     """Print what is not finished, oldest first."""
-    attempts = [
-        attempt
-        for attempt in _ledger().unfinished()
-        if args.dag_id in (None, attempt.dag_id) and (attempt.open or not args.open)
-    ]
+    below = [part for part in (args.dag_id, args.run_id if args.dag_id else None) if part is not None]
+    found = _ledger().overview(*below)
+    told, view = rows(found, datetime.now(UTC), everything=args.all)
+    told = [row for row in told if row.attempt.open or not args.open]
+    flaws = [flaw for flaw in found.flaws if args.run_id is None or args.run_id in (flaw.key or ())]
+    if args.run_id:
+        told = [row for row in told if row.attempt.run_id == args.run_id]
+    if view.trouble:
+        sys.stderr.write(f"Airflow cannot be asked about its tasks ({view.trouble}): an intent younger than an hour counts "
+                         "as in flight.\n")  # fmt: skip
     if args.output == "json":
-        _say(json.dumps([attempt.to_dict() for attempt in attempts], indent=2))
-        return
-    for attempt in attempts:
-        _say(_line(attempt))
-    _say(f"{sum(a.open for a in attempts)} open, {sum(not a.open for a in attempts)} bought and not landed.")
+        damaged = [{"state": "damaged", "name": flaw.name, "why": flaw.why, "key": flaw.key} for flaw in flaws]
+        out.write(json.dumps([row.to_dict() for row in told] + damaged, indent=2) + "\n")
+        return 0
+    out.writelines(f"{row}\n" for row in told)
+    out.writelines(f"{describe(flaw)}\n" for flaw in flaws)
+    out.write(f"{summary(told, flaws)}\n")
+    return 0
 
 
-def attach_command(args: argparse.Namespace) -> None:
-    """Write that a task instance's job is the one with this request_id."""
-    ledger, identity = _ledger(), _identity(args)
-    known = ledger.attempts(identity)
-    model = args.model or (known[-1].model if known else None)
-    if model is None:
-        raise InvalidRequestError(
-            f"The ledger knows nothing of {identity}, so the model has to be named.",
-            field="--model",
-            remedy="Check the names, or add --model and --conn-id.",
-        )
-    conn_id = args.conn_id or (known[-1].conn_id if known else None)
-    job = VideoJob(
-        model=model,
-        request_id=args.request_id,
-        conn_id=conn_id,
-        status_route=args.status_route,
-        estimated_cost_usd=known[-1].estimated_cost_usd if known else None,
-        cost_basis=known[-1].cost_basis if known else None,
-    )
-    gestures.attach(ledger, identity, job, now=datetime.now(UTC))
-    _say(f"{identity} has job {args.request_id} now. Clear the task: it re-attaches and buys nothing.")
+def attach_command(args: argparse.Namespace, out: TextIO) -> int:
+    """Write that a task instance's job is the one with this request_id; or all answers of a file."""
+    if args.from_file:
+        if args.dag_id or args.request_id:
+            raise InvalidRequestError("--from-file names the task instances.", field="--from-file", allowed="no others")
+        found, blank = answers_in(Path(args.from_file))
+        if blank:
+            sys.stderr.write(f"{blank} rows name no request_id: left out.\n")
+    else:
+        found = [Answer(_identity(args), args.request_id, args.model, args.conn_id, args.status_route)]
+    ledger, now = _ledger(), datetime.now(UTC)
+    view = ask_airflow(answer.identity for answer in found)
+    return _one_by_one(found, lambda one: out.write(attach(ledger, one, view, now, dry_run=args.dry_run) + "\n"))
 
 
-def forget_command(args: argparse.Namespace) -> None:
-    """Write that nothing came of a task instance's open attempts."""
-    identity = _identity(args)
-    for attempt in gestures.forget(_ledger(), identity):
-        _say(f"Forgotten: {_line(attempt)}")
-    _say("Clear the task: it buys again.")
+def forget_command(args: argparse.Namespace, out: TextIO) -> int:
+    """Write that nothing came of a task instance's open attempts; or of all that are open in a run."""
+    ledger, now = _ledger(), datetime.now(UTC)
+    if args.all:
+        dag_id, run_id = args.of_dag or args.dag_id, args.of_run or args.run_id
+        if not (dag_id and run_id) or args.task_id:
+            raise InvalidRequestError("--all needs --dag-id and --run-id, and no task.", field="--all")
+        overview = ledger.overview(dag_id, run_id)
+        unread = {Identity.of_key(flaw.key or ()) for flaw in overview.flaws}
+        named = {attempt.identity for attempt in overview.attempts if attempt.open} | {one for one in unread if one}
+        found = sorted((one for one in named if (one.dag_id, one.run_id) == (dag_id, run_id)), key=str)
+    else:
+        found = [_identity(args)]
+    view = ask_airflow(found)
+    word = "Would forget" if args.dry_run else "Forgotten"
+
+    def one(identity: Identity) -> None:
+        for attempt in forget(ledger, identity, view, now, dry_run=args.dry_run):
+            task = view.tasks.get(identity)
+            row = Row(attempt, attempt.state.value, now - attempt.created_at, task.state if task else None)
+            out.write(f"{word}: {row}\n")
+
+    status = _one_by_one(found, one)
+    out.write("Clear the task: it buys again.\n" if found else "Nothing is open there.\n")
+    return status
+
+
+_T = TypeVar("_T")
+
+
+def _one_by_one(found: Sequence[_T], do: Callable[[_T], object]) -> int:
+    """Each for itself: what is refused for one holds up no other. 1 where any was refused."""
+    refused = 0
+    for one in found:
+        try:
+            do(one)
+        except VideoProviderError as error:
+            if len(found) == 1:
+                raise
+            refused += 1
+            sys.stderr.write(f"{printable(str(error))}\n")
+    return 1 if refused else 0
 
 
 @dataclass(frozen=True)
 class _Command:
     name: str
     help: str
-    run: Callable[[argparse.Namespace], None]
+    run: Callable[[argparse.Namespace, TextIO], int]
     arguments: tuple[Argument, ...]
 
 
 _COMMANDS = (
     _Command(
         "list",
-        "open intents, and jobs that were bought and never landed",
+        "what is in flight, unknown, or bought and not landed, and how the rest ended",
         list_command,
         (
             (("--dag-id",), {"help": "of this DAG only"}),
-            (("--open",), {"action": "store_true", "help": "open intents only"}),
+            (("--run-id",), {"help": "of this run only"}),
+            (("--open",), {"action": "store_true", "help": "only what nobody knows the outcome of"}),
+            (("--all",), {"action": "store_true", "help": "what is finished, too"}),
             (("--output",), {"choices": ("text", "json"), "default": "text", "help": "text or json"}),
         ),
     ),
@@ -114,6 +163,11 @@ _COMMANDS = (
             *_TASK_INSTANCE,
             (("request_id",), {"help": "the vendor's id of the job"}),
             _MAP_INDEX,
+            (
+                ("--from-file",),
+                {"action": _Instead, "metavar": "FILE", "help": f"CSV with a header, or JSON: {FIELDS}"},
+            ),
+            _DRY_RUN,
             (("--model",), {"help": "model id, where the ledger knows none"}),
             (("--conn-id",), {"help": "connection, where the ledger knows none"}),
             (("--status-route",), {"default": "default", "help": "legacy for an id of Pixazo's older status call"}),
@@ -123,7 +177,22 @@ _COMMANDS = (
         "forget",
         "nothing was bought: let the next try of a task instance buy",
         forget_command,
-        (*_TASK_INSTANCE, _MAP_INDEX),
+        (
+            *_TASK_INSTANCE,
+            _MAP_INDEX,
+            (
+                ("--all",),
+                {
+                    "action": _Instead,
+                    "nargs": 0,
+                    "default": False,
+                    "help": "all that are open in the run of --dag-id and --run-id",
+                },
+            ),
+            (("--dag-id",), {"dest": "of_dag", "help": "with --all"}),
+            (("--run-id",), {"dest": "of_run", "help": "with --all"}),
+            _DRY_RUN,
+        ),
     ),
 )
 
@@ -160,19 +229,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             group.add_argument(*flags, **options)
     args = parser.parse_args(arguments)
     try:
-        args.run(args)
+        with answers_only() as out:
+            return int(args.run(args, out))
     except VideoProviderError as error:
-        sys.stderr.write(f"{error}\n")
+        sys.stderr.write(f"{printable(str(error))}\n")
         return 1
-    return 0
 
 
-def _exiting(run: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], None]:
+def _exiting(run: Callable[[argparse.Namespace, TextIO], int]) -> Callable[[argparse.Namespace], None]:
     def command(args: argparse.Namespace) -> None:
         try:
-            run(args)
+            with answers_only() as out:
+                status = run(args, out)
         except VideoProviderError as error:
-            raise SystemExit(str(error)) from error
+            raise SystemExit(printable(str(error))) from error
+        if status:
+            raise SystemExit(status)
 
     return command
 
@@ -196,14 +268,3 @@ def _ledger() -> Ledger:
 
 def _identity(args: argparse.Namespace) -> Identity:
     return Identity(args.dag_id, args.run_id, args.task_id, args.map_index)
-
-
-def _line(attempt: Attempt) -> str:
-    price = "price unknown" if attempt.estimated_cost_usd is None else f"about ${attempt.estimated_cost_usd}"
-    what = f"request_id={attempt.request_id}" if attempt.request_id else (attempt.reason or "no answer")
-    when = f"{attempt.created_at:%Y-%m-%d %H:%M:%S}"
-    return "  ".join([attempt.state.value.ljust(9), when, attempt.model, price, attempt.identity.as_arguments(), what])
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")

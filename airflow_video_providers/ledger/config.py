@@ -9,15 +9,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from airflow_video_providers.exceptions import InvalidRequestError, LedgerError
 from airflow_video_providers.held_connection import held
 from airflow_video_providers.ledger.book import Ledger
 from airflow_video_providers.ledger.directory import LocalDirectory, ObjectDirectory
 from airflow_video_providers.ledger.stores import TaskStateStore
+from airflow_video_providers.storage_address import without_secret, wrong_type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,8 +81,13 @@ def open_directory(path: str) -> Store:
     try:
         return _open(path)
     except Exception as error:
+        shown, why = without_secret(path), f"{type(error).__name__}: {error}".rstrip(". ")
+        if shown != path:  # what a library says of an address may hold it whole
+            why, error.__cause__, error.__suppress_context__ = without_secret(why), None, True
+            error.args = (without_secret(str(error)),)
         raise LedgerError(
-            f"The ledger of purchases at {path} cannot be opened: {type(error).__name__}: {error}",
+            f"The ledger of purchases at {shown} cannot be opened: {why}.",
+            money="Nothing was sent.",
             remedy=f"Correct [{SECTION}] ledger_path or its connection, then run the task again.",
         ) from error
 
@@ -89,14 +96,27 @@ def _open(path: str) -> Store:
     if "://" not in path:
         return LocalDirectory(Path(path).expanduser())
     parts = urlsplit(path)
+    conn_id, _, container = parts.netloc.rpartition("@")
     if parts.scheme == "file":
-        return LocalDirectory(Path(parts.path))
+        return LocalDirectory(Path(unquote(parts.path)))
     if parts.scheme not in ObjectDirectory.EXCLUSIVE:
         raise ValueError(f"{parts.scheme}:// has no create-only writes that are known to hold")
-    if not parts.username:
-        raise ValueError(f"name its connection: {parts.scheme}://<conn_id>@{parts.netloc}{parts.path}")
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
+    if not conn_id or not container or ":" in container:
+        where = "<bucket>/<prefix>" if not container or "@" in parts.path else f"{container}{parts.path}"
+        raise ValueError(f"name its connection: {parts.scheme}://<conn_id>@{where}")
+    if ":" in conn_id or "%" in conn_id:
+        raise ValueError("a connection is named by its id alone: a password belongs into the connection")
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException, ObjectStoragePath
 
-    with held(parts.username):  # ObjectStoragePath would hide that it is missing
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(held(conn_id))  # ObjectStoragePath would hide that it is missing
+        except AirflowNotFoundException as missing:
+            raise LookupError(
+                f"Airflow says that it has no connection {conn_id!r}; it says the same where its database or its secrets "
+                "backend is away"
+            ) from missing
+        if (wrong := wrong_type(parts.scheme, conn_id, str(connection.conn_type))) is not None:
+            raise ValueError(wrong)
         root = ObjectStoragePath(path)
         return ObjectDirectory(root.fs, root.path)

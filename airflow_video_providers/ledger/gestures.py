@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_video_providers.exceptions import InvalidRequestError, LedgerError
@@ -10,9 +11,9 @@ from airflow_video_providers.jobs import JobStatus, VideoJob
 from airflow_video_providers.ledger.records import Attempt, AttemptState, Identity, Run
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Sequence
 
-    from airflow_video_providers.ledger.book import Ledger
+    from airflow_video_providers.ledger.book import Flaw, Ledger
 
 
 def attach(
@@ -32,8 +33,12 @@ def attach(
     :param run: The run of the task that attaches, with its ``try_number``: it answers no attempt of a deleted run.
     :raises LedgerError: the ledger could not be read or written.
     """
-    attempts = ledger.attempts(identity)
+    attempts, flaws = ledger.survey(identity)
     newest = attempts[-1] if attempts else None
+    if flaws:
+        told = _in_place_of(flaws[0], identity, attempts, job, now).bought(job).but(generation=generation).within(run)
+        ledger.replace(told)
+        return told
     answerable = [] if newest is not None and newest.of_earlier_run(run, try_number) else attempts
     for attempt in reversed(answerable):
         same = attempt.request_id == job.request_id
@@ -62,18 +67,48 @@ def attach(
     return attempt
 
 
-def forget(ledger: Ledger, identity: Identity) -> list[Attempt]:
+def forget(ledger: Ledger, identity: Identity, *, now: datetime | None = None) -> list[Attempt]:
     """Write that nothing came of the open attempts: a person looked at the vendor. The next try may buy.
+
+    Missing and damaged records are open, too: new ones are written in their place.
+
+    :param now: The time in UTC, for those.
 
     :raises InvalidRequestError: no attempt of this task instance is open; a bought job is never forgotten.
     :raises LedgerError: the ledger could not be read or written.
     """
-    forgotten = [attempt.but(state=AttemptState.FORGOTTEN) for attempt in ledger.attempts(identity) if attempt.open]
-    if not forgotten:
+    now = now or datetime.now(UTC)
+    attempts, flaws = ledger.survey(identity)
+    open_ones = [attempt.but(state=AttemptState.FORGOTTEN) for attempt in attempts if attempt.open]
+    if not (forgotten := open_ones + stand_ins(flaws, identity, attempts, now)):
         raise InvalidRequestError(f"No attempt of {identity} is open.", remedy="List the open ones and try again.")
     for attempt in forgotten:
         ledger.replace(attempt)
     return forgotten
+
+
+def stand_ins(flaws: Sequence[Flaw], identity: Identity, attempts: Sequence[Attempt], now: datetime) -> list[Attempt]:
+    """What is written in place of records that are missing or damaged, where nothing came of them."""
+    return [_in_place_of(flaw, identity, attempts, None, now).but(state=AttemptState.FORGOTTEN) for flaw in flaws]
+
+
+def _in_place_of(
+    flaw: Flaw, identity: Identity, attempts: Sequence[Attempt], job: VideoJob | None, now: datetime
+) -> Attempt:
+    """What stands for a record that is missing or damaged, once a person has said what came of it."""
+    number = int((flaw.key or identity.key(1))[-1])
+    before = [attempt for attempt in attempts if attempt.number < number]
+    near = before[-1:] or list(attempts)[:1]
+    return Attempt(
+        **vars(identity),
+        number=number,
+        purchase=near[0].purchase if near else 1,
+        state=AttemptState.INTENT,
+        claim=uuid.uuid4().hex,
+        created_at=now,
+        model=job.model if job is not None else (near[0].model if near else "unknown"),
+        conn_id=job.conn_id if job is not None else None,
+    )
 
 
 def void_after_error(ledger: Ledger, identity: Identity, job: VideoJob, *, limit: int) -> bool:

@@ -10,9 +10,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.ledger.stores import NAME, TaskStateStore
+from airflow_video_providers.ledger.storing import DamagedRecordError, Found, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import timedelta
 
     from airflow_video_providers.ledger.records import Key
@@ -49,21 +50,42 @@ class MetadataStore:
         """Write the record."""
         self._of(key).replace(key, value)
 
-    def list(self, prefix: Key) -> Iterator[dict[str, Any]]:
+    def names(self, prefix: Key) -> list[str]:
+        """The last parts of the keys below ``prefix``, which names a task instance."""
+        rows = self._rows(prefix)
+        return sorted({key[len(f"{NAME}.{prefix[0]}.") :].partition(".")[0] for *_, key, _ in rows})
+
+    def list(self, prefix: Key) -> Iterator[Found]:
         """All records of one kind; of an intent that was never answered, what it wanted to do."""
+        values = {(*where, key): value for *where, key, value in self._rows(prefix)}
+        for (*where, name), value in values.items():
+            unanswered = name.endswith(".gate") and (*where, name.removesuffix(".gate")) not in values
+            if not unanswered and name.endswith((".gate", ".door")):
+                continue
+            dag_id, run_id, task_id, map_index = where
+            number = name.removesuffix(".gate").rpartition(".")[2]
+            key = (prefix[0], dag_id, run_id, task_id, str(map_index), number)
+            try:
+                yield Found("/".join(key), key, parse(value, "/".join(key)))
+            except DamagedRecordError as damage:
+                yield Found(damage.name, key, why=damage.why)
+
+    def _rows(self, prefix: Key) -> Sequence[Any]:
+        """DAG, run, task, map index, name and text of all rows below ``prefix``."""
         from airflow.utils.session import create_session
         from sqlalchemy import select
 
-        model = self._model
-        start = f"{NAME}.{prefix[0]}."
-        query = select(model.dag_run_id, model.task_id, model.map_index, model.key, model.value)
+        model, (kind, *where) = self._model, prefix
+        columns = (model.dag_id, model.run_id, model.task_id, model.map_index)
+        query = select(*columns, model.key, model.value).where(
+            model.key.startswith(f"{NAME}.{kind}.", autoescape=True),
+            *(
+                column == (int(wanted) if column is model.map_index else wanted)
+                for column, wanted in zip(columns, where, strict=False)
+            ),
+        )
         with create_session() as session:
-            rows = session.execute(query.where(model.key.startswith(start, autoescape=True))).all()
-        values = {(*row[:3], row.key): json.loads(row.value) for row in rows}
-        for (*where, name), value in values.items():
-            unanswered = name.endswith(".gate") and (*where, name.removesuffix(".gate")) not in values
-            if unanswered or not name.endswith((".gate", ".door")):
-                yield value
+            return session.execute(query).all()
 
     def _of(self, key: Key) -> TaskStateStore:
         _, dag_id, run_id, task_id, map_index, _ = key

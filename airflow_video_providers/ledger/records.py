@@ -6,18 +6,26 @@ import hashlib
 import json
 import shlex
 from dataclasses import dataclass
-from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_video_providers.jobs import VideoJob
 
 #: A record's name as a path of parts; each store turns it into what it calls a key.
 Key = tuple[str, ...]
+
+
+#: The kind of record that an attempt is.
+SUBMITS = "submits"
+#: US dollars; a price in a record that is higher is no price.
+MOST_USD = 10**9
+_MOST = 10**9
 
 
 def digest(value: Any) -> str:
@@ -40,7 +48,7 @@ class Identity:
 
     def key(self, number: int) -> Key:
         """Where attempt ``number`` of this buyer is kept."""
-        return ("submits", self.dag_id, self.run_id, self.task_id, str(self.map_index), str(number))
+        return (SUBMITS, self.dag_id, self.run_id, self.task_id, str(self.map_index), str(number))
 
     @classmethod
     def of_key(cls, key: Key) -> Self | None:
@@ -148,22 +156,22 @@ class Attempt(BaseModel):
     dag_id: str
     run_id: str
     task_id: str
-    map_index: int = -1
-    number: int
-    purchase: int
+    map_index: int = Field(default=-1, ge=-1, le=_MOST)
+    number: int = Field(ge=1, le=_MOST)
+    purchase: int = Field(ge=1, le=_MOST)
     generation: int | None = None
     try_number: int | None = None
-    run_after: datetime | None = None
-    run_started_at: datetime | None = None
+    run_after: AwareDatetime | None = None
+    run_started_at: AwareDatetime | None = None
     run_clears: int | None = None
     state: AttemptState
     claim: str = ""
-    created_at: datetime
+    created_at: AwareDatetime
     model: str
     conn_id: str | None = None
     request_sha256: str | None = None
     field_digests: dict[str, str] = {}
-    estimated_cost_usd: Decimal | None = None
+    estimated_cost_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)
     cost_basis: str | None = None
     request_id: str | None = None
     job: dict[str, Any] | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_video_providers.exceptions import LedgerError
+from airflow_video_providers.ledger.storing import DamagedRecordError, Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -96,12 +97,16 @@ class TaskStateStore:
         """Write the record."""
         self.set(_state_name(key), value)
 
-    def list(self, prefix: Key) -> Iterator[dict[str, Any]]:
+    def names(self, prefix: Key) -> list[str]:
         """Not possible: a task reaches its own rows by name only."""
         raise LedgerError(
             f"Airflow's state store cannot list {'/'.join(prefix)} from a task.",
             remedy="Use the ledger's command, or set [video_providers] ledger_path.",
         )
+
+    def list(self, prefix: Key) -> Iterator[Found]:
+        """Not possible either."""
+        yield from (Found(name, None) for name in self.names(prefix))
 
 
 def _state_name(key: Key) -> str:
@@ -112,4 +117,4 @@ def _state_name(key: Key) -> str:
 def _mapping(value: Any, name: str) -> dict[str, Any] | None:
     if value is None or isinstance(value, dict):
         return value
-    raise TypeError(f"{name} in the state store holds a {type(value).__name__}, not a record")
+    raise DamagedRecordError(f"{name} in the state store", f"holds a {type(value).__name__}, not a record")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_video_providers.exceptions import LedgerError, VideoProviderError
@@ -13,11 +15,66 @@ if TYPE_CHECKING:
     from airflow_video_providers.ledger.records import Key
 
 
+#: Bytes; a record that is larger was not written by this package.
+LARGEST = 1024 * 1024
+
+
+class DamagedRecordError(ValueError):
+    """Something stands where a record should be, and it is none.
+
+    :param name: Its address in the store, for people.
+    :param why: What is wrong with it.
+    """
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name} {why}")
+        self.name = name
+        self.why = why
+
+
+@dataclass(frozen=True)
+class Found:
+    """One record as a listing met it.
+
+    :param name: Its address in the store, for people.
+    :param key: Its key, where the address tells.
+    :param value: The record; None where it is damaged.
+    :param why: What is wrong with it.
+    """
+
+    name: str
+    key: Key | None
+    value: dict[str, Any] | None = None
+    why: str | None = None
+
+
+def parse(text: bytes | str, name: str) -> dict[str, Any]:
+    """A record from its text.
+
+    :raises DamagedRecordError: it is none.
+    """
+    if len(text) > LARGEST:
+        raise DamagedRecordError(name, f"has {len(text)} bytes, more than a record")
+    if not text.strip():
+        raise DamagedRecordError(name, "is empty")
+    try:
+        value = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise DamagedRecordError(name, f"cannot be read as JSON ({error})") from error
+    if not isinstance(value, dict):
+        raise DamagedRecordError(name, f"holds a {type(value).__name__}, not a record")
+    return value
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number of JSON's")
+
+
 class Store(Protocol):
     """Where records are kept. Values are JSON objects; nothing is ever deleted.
 
     Each operation either did what it says or raises; ``None`` from :meth:`read` means that the record
-    certainly is not there.
+    certainly is not there, and :class:`DamagedRecordError` that something else is.
 
     :param shared: True where every task sees the same records, False where a task sees only its own.
     """
@@ -40,8 +97,11 @@ class Store(Protocol):
     def replace(self, key: Key, value: dict[str, Any], /) -> None:
         """Overwrite a record."""
 
-    def list(self, prefix: Key, /) -> Iterator[dict[str, Any]]:
-        """All records below ``prefix``. Only where ``shared``."""
+    def names(self, prefix: Key, /) -> list[str]:
+        """The last parts of the keys below ``prefix``, damaged records included. Only where ``shared``."""
+
+    def list(self, prefix: Key, /) -> Iterator[Found]:
+        """All records below ``prefix``, damaged ones as what they are. Only where ``shared``."""
 
 
 class Nowhere:
@@ -63,7 +123,11 @@ class Nowhere:
     def replace(self, _key: Key, _value: dict[str, Any]) -> None:
         """Forgets it."""
 
-    def list(self, _prefix: Key) -> Iterator[dict[str, Any]]:
+    def names(self, _prefix: Key) -> list[str]:
+        """Nothing is there."""
+        return []
+
+    def list(self, _prefix: Key) -> Iterator[Found]:
         """Nothing is there."""
         return iter(())
 

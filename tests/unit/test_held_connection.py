@@ -62,7 +62,7 @@ def test_one_answer_is_enough_for_a_landing(database):
 
 
 def test_no_answer_is_an_error_and_not_another_account(database):
-    with pytest.raises(LedgerError, match="isn't defined"):
+    with pytest.raises(LedgerError, match="no connection 'lab_one'"):
         open_directory("s3://lab_one@bucket/ledger")
     with pytest.raises(LandingError, match="no connection"):
         _filesystem(read_output_path("s3://lab_one@bucket/videos"))

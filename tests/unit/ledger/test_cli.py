@@ -57,8 +57,8 @@ def test_the_list_shows_open_intents_and_jobs_that_never_landed(mapped, vendor, 
     assert main(["list"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"unknown +2026-01-02 03:04:05 .*--map-index 7 +SubmissionOutcomeUnknownError", out)
-    assert re.search(r"submitted .*--map-index 8 +request_id=job-2", out)
-    assert "1 open, 1 bought and not landed." in out
+    assert re.search(r"bought .*--map-index 8 +request_id=job-2", out)
+    assert "1 open (0 in flight, 1 unknown), 1 bought and not landed." in out
 
     main(["list", "--open", "--output", "json"])
     assert [attempt["map_index"] for attempt in json.loads(capsys.readouterr().out)] == [7]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import traceback
+
 import pytest
 
 from airflow_video_providers.exceptions import InvalidRequestError, LedgerError
@@ -57,3 +60,54 @@ def test_a_misspelt_on_clear_is_refused(monkeypatch):
     monkeypatch.setenv(ON_CLEAR, "resumbit")
     with pytest.raises(InvalidRequestError, match="resumbit"):
         default_on_clear()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "s3://user:hunter2@bucket/ledger",
+        "s3://user:hunter2/x@y@bucket/ledger",
+        "sftp://me:hunter2@host/ledger",
+        "gs://user%3Ahunter2@bucket/ledger",
+        "s3://bucket/ledger?X-Amz-Signature=hunter2",
+        "abfs://:hunter2@container/ledger",
+    ],
+)
+def test_of_a_password_in_the_path_only_what_stands_before_the_colon_is_told(path):
+    with pytest.raises(LedgerError) as caught:
+        open_directory(path)
+    told = "".join(traceback.format_exception(caught.value))
+    assert "hunter2" not in told
+    assert path.partition(":hunter2")[0][:9] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [("s3://typo@lab/x", "gcpbigquery"), ("s3://typo@lab/x", "sqlite"), ("gs://typo@lab/x", "aws"), ("abfss://typo@lab/x", "aws")],
+)  # fmt: skip
+def test_a_connection_of_another_type_is_refused_and_never_replaced_by_the_workers_own_credentials(
+    monkeypatch, mocker, path, kind
+):
+    monkeypatch.setenv("AIRFLOW_CONN_TYPO", json.dumps({"conn_type": kind}))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAWORKER")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "own")
+    opened = mocker.patch("airflow.providers.common.compat.sdk.ObjectStoragePath")
+    with pytest.raises(LedgerError, match=f"'typo' is of type '{kind}'"):
+        open_directory(path)
+    assert not opened.called
+
+
+def test_a_connection_that_airflow_does_not_give_is_retried_and_both_causes_are_named(vendor, make_task):
+    with pytest.raises(
+        LedgerError, match=r"no connection 'missing'.*database or its secrets backend is away"
+    ) as caught:
+        open_directory("s3://missing@bucket/ledger")
+    assert caught.value.retryable
+    assert caught.value.charged == "no"
+
+
+def test_a_directory_with_odd_letters_may_be_written_as_an_address(tmp_path):
+    odd = tmp_path / "with space#1"
+    odd.mkdir()
+    open_directory(odd.as_uri()).create(("landed", "x"), {"claim": "a"})
+    assert open_directory(str(odd)).read(("landed", "x")) == {"claim": "a"}

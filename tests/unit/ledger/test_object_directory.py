@@ -37,6 +37,16 @@ class Bucket:
             raise FileNotFoundError(path)
         return self.objects[path]
 
+    def invalidate_cache(self):
+        pass
+
+    def find(self, path, detail):
+        return {name: {"size": len(text)} for name, text in self.objects.items() if name.startswith(f"{path}/")}
+
+    def cat(self, paths, on_error, batch_size):
+        assert (on_error, batch_size) == ("return", 32)
+        return {path: self.objects.get(path, FileNotFoundError(path)) for path in paths}
+
     def pipe_file(self, path, data, mode="overwrite"):
         if self.refuse is not None:
             raise self.refuse
@@ -133,7 +143,9 @@ class TestOnRealProtocols:
         assert not store.create(KEY, record("b"))
         store.replace(KEY, record("a", request_id="r"))
         assert store.read(KEY) == record("a", request_id="r")
-        assert list(open_directory(path).list(("submits",))) == [record("a", request_id="r")]
+        assert [found.value for found in open_directory(path).list(("submits",))] == [record("a", request_id="r")]
+        assert [found.key for found in store.list(("submits",))] == [KEY]
+        assert store.names(KEY[:-1]) == ["1"]
         assert list(store.list(("landed",))) == []
 
     def test_of_many_threads_exactly_one_creates(self, path):

@@ -109,6 +109,10 @@ class CreateOnly:
     def replace(self, key, value):
         self._rows.step(lambda: self._rows.rows.__setitem__(key, json.dumps(value)))
 
+    def names(self, prefix):
+        below = [key[-1] for key in self._rows.rows if key[:-1] == prefix]
+        return self._rows.step(lambda: below)
+
     def list(self, prefix):
         raise AssertionError("a purchase lists nothing")
 

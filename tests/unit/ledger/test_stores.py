@@ -13,9 +13,11 @@ import pytest
 from airflow_video_providers.exceptions import LedgerError
 from airflow_video_providers.jobs import VideoJob
 from airflow_video_providers.ledger.book import Ledger
-from airflow_video_providers.ledger.directory import LocalDirectory, encode
+from airflow_video_providers.ledger.directory import LocalDirectory
+from airflow_video_providers.ledger.naming import decode, encode
 from airflow_video_providers.ledger.records import Attempt, AttemptState, Identity
 from airflow_video_providers.ledger.stores import TaskStateStore, create_once
+from airflow_video_providers.ledger.storing import DamagedRecordError
 from tests.support.versions import needs_state_store
 
 KEY = ("submits", "dag", "run 1/ä", "task", "-1", "1")
@@ -59,7 +61,7 @@ def test_a_value_that_is_not_a_record_is_an_error(store, accessor, tmp_path):
     store.create(KEY, record())
     next(tmp_path.rglob("*.json"), tmp_path / "x").write_text('"text"')
     accessor.rows["video_ledger.submits.1"] = '"text"'
-    with pytest.raises(TypeError):
+    with pytest.raises(DamagedRecordError, match="not a record"):
         store.read(KEY)
 
 
@@ -105,8 +107,8 @@ def test_listing_yields_what_is_below_a_prefix(tmp_path):
     store.create(("submits", "d.1", "r", "t", "-1", "1"), record("a"))
     store.create(("submits", "d.2", "r", "t", "-1", "1"), record("b"))
     store.create(("landed", "x"), record("c"))
-    assert [value["claim"] for value in store.list(("submits",))] == ["a", "b"]
-    assert [value["claim"] for value in store.list(("submits", "d.2"))] == ["b"]
+    assert [found.value["claim"] for found in store.list(("submits",))] == ["a", "b"]
+    assert [found.value["claim"] for found in store.list(("submits", "d.2"))] == ["b"]
     assert list(store.list(("nothing",))) == []
 
 
@@ -124,6 +126,15 @@ def test_different_parts_have_different_names():
     assert len(set(map(encode, parts))) == len(parts)
 
 
+@pytest.mark.parametrize("part", ["..", "a/b", "a=2Fb", "run 1/ä", "scheduled__2026-01-01T00:00:00+00:00", "-1", ""])
+def test_a_name_tells_its_part(part):
+    assert decode([encode(part)]) == (part,)
+
+
+def test_a_name_that_was_shortened_tells_nothing():
+    assert decode([encode("x" * 250)]) is None
+
+
 # --- the state store ---------------------------------------------------------------------------------------------
 
 
@@ -138,7 +149,7 @@ def test_an_intent_is_read_before_its_creator_wrote_anything_else(accessor):
 @needs_state_store
 def test_the_state_store_cannot_be_listed_from_a_task(accessor):
     with pytest.raises(LedgerError, match="cannot list"):
-        TaskStateStore(accessor).list(("submits",))
+        list(TaskStateStore(accessor).list(("submits",)))
 
 
 class Stepped:
