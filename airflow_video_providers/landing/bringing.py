@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from airflow_video_providers.exceptions import (
     DownloadError,
-    InvalidRequestError,
     OutputMissingError,
     OutputRejectedError,
     VideoProviderError,
@@ -48,25 +47,17 @@ class Bringing:
         self._spools = spools
         self._keep = keep and plan.landed is None
         self._log = log
-        self._lacking: InvalidRequestError | None = None
-        self._refused: dict[int, VideoProviderError] = {}
+        self._refused: dict[int, OutputRejectedError] = {}
         self._sound: set[int] = set()
 
     def require(self, *, decoder: bool) -> None:
-        """A worker without the decoder that is wished for lands nothing, and brings the files to where they are safe.
+        """A worker without the decoder that is wished for lands nothing; where there is something to save it brings and
+        keeps it first, and its looking at the frames refuses then.
 
-        :raises InvalidRequestError: if the decoder is missing and there is nothing to save.
+        :raises InvalidRequestError: if the decoder is missing and nothing would be kept.
         """
-        try:
-            if decoder:
-                medias.require_av()
-        except InvalidRequestError as lacking:
-            kept = self._plan.kept
-            if kept is not None and kept.whole:
-                raise self._told(lacking) from lacking.__cause__
-            if not self._keep:
-                raise
-            self._lacking = lacking
+        if decoder and not self._keep:
+            medias.require_av()
 
     def all(self, describe: Callable[[int, Fetched], Clip], threads: int) -> list[Clip]:
         """Bring and describe all outputs.
@@ -89,9 +80,6 @@ class Bringing:
     def _one(self, index: int, describe: Callable[[int, Fetched], Clip]) -> Clip | None:
         try:
             fetched = self._bytes(index)
-            if self._lacking is not None:
-                self._refused[index] = self._lacking
-                return None
             clip = describe(index, fetched)
         except OutputRejectedError as refusal:
             if not (self._keep and refusal.keep):
@@ -124,15 +112,12 @@ class Bringing:
             )
         return self._fetcher.fetch(self._sources.output(index), spool)
 
-    def _quarantine(self, refusal: VideoProviderError) -> None:
+    def _quarantine(self, refusal: OutputRejectedError) -> None:
         """Keep what came, unless it is kept already, and say so in the error."""
         plan = self._plan
         known = plan.kept.files if plan.kept is not None else {}
         paths = {index: self._spools[index].path for index in {*self._refused, *self._sound} - known.keys()}
-        reasons = {
-            index: (error.reason or "" if isinstance(error, DownloadError) else "missing_extra", error.what)
-            for index, error in self._refused.items()
-        }
+        reasons = {index: (error.reason or "", error.what) for index, error in self._refused.items()}
         try:
             if paths:
                 plan.quarantine.keep(paths, reasons, plan.count, plan.kept)
@@ -143,8 +128,7 @@ class Bringing:
         self._told(refusal)
         self._log.warning("Kept at %s: %s", plan.quarantine.uri, refusal.what)
 
-    def _told(self, refusal: VideoProviderError) -> VideoProviderError:
+    def _told(self, refusal: OutputRejectedError) -> None:
         refusal.kept_at = self._plan.quarantine.address
         refusal.what += f" The file is kept at {self._plan.quarantine.uri}, neither landed nor lost."
         refusal.remedy = f"{refusal.remedy} {_REMEDY}"
-        return refusal

@@ -60,7 +60,6 @@ def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | N
         )
         task.manifest = manifest = landing.run(job, file=file)
     except InvalidRequestError as wrong:
-        note_kept(wrong, job, task, context)
         raise wrong.about(job) from wrong.__cause__
     except DownloadError as failed:
         if lack is not None and isinstance(failed, OutputRejectedError) and failed.reason == "forbidden_address":

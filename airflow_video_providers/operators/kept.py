@@ -65,7 +65,7 @@ def note_kept(error: VideoProviderError, job: VideoJob, task: Any, context: Cont
     try:
         ledger = open_ledger(context)
         if ledger is not None:
-            ledger.mark_refused_file(job, error.kept_at, getattr(error, "reason", None) or "missing_extra")
+            ledger.mark_refused_file(job, error.kept_at, getattr(error, "reason", None) or "refused")
     except LedgerError as failed:
         task.log.warning("The ledger could not be told that a file of %s is kept: %s", job.request_id, failed.what)
     value = {"model": job.model, "request_id": job.request_id, "address": error.kept_at}

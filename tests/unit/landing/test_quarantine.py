@@ -148,7 +148,7 @@ def test_a_missing_extra_fetches_and_keeps_and_lands_once_it_is_there(
         without.setitem(sys.modules, "av", None)
         error = refuse(job, tmp_path, verify="decode", poster=True)
         assert "airflow-video-providers[media]" in str(error)
-        assert isinstance(error, InvalidRequestError)
+        assert (type(error), error.reason, error.charged) == (OutputRejectedError, "decoder", "yes")
         assert error.kept_at
         assert refuse(job_for(), tmp_path, verify="decode").kept_at, "the vendor forgot it, and it is still there"
         assert len(server.requests) == 1
