@@ -211,7 +211,12 @@ def buy_once(
         allowance.grant(attempt.key, uncharged=[earlier.key for earlier in attempts if earlier.costless])
     if not _open(attempt, book, sleep, log):
         return _lost_race(attempt, book, sleep, log)
-    log.info("Buying %s for %s (attempt %d of %s).", intent.model, intent.price, attempt.number, identity)
+    not_each_try = (
+        "" if attempt.number == try_number else f"; this is try {try_number}, and not every try sends a request"
+    )
+    log.info(
+        "Buying %s for %s (attempt %d of %s%s).", intent.model, intent.price, attempt.number, identity, not_each_try
+    )
     return _pay(attempt, book, buy, allowance, sleep, log)
 
 

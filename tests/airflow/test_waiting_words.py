@@ -57,6 +57,16 @@ def test_nothing_is_said_where_no_document_asks_for_more(desk, vendor, how):
     assert told(desk) == []
 
 
+@pytest.mark.parametrize("task_id", ["clip", "submit"])
+def test_a_remedy_that_speaks_of_the_submit_names_the_one_task(desk, tmp_path, task_id):
+    with DAG("dag", schedule=None):
+        task = GenerateVideoOperator(
+            task_id=task_id, model=V6, request={"prompt": "[[fault:job_error]] a fox"}, output_path=str(tmp_path),
+            deferrable=False,
+        )  # fmt: skip
+    assert desk.run(task).error.remedy == f"Clear the task '{task_id}' to buy it again."
+
+
 def test_a_wait_behind_a_skipped_branch_names_the_job_that_it_was_given(desk):
     with DAG("dag", schedule=None):
         skipped = SubmitVideoOperator(task_id="skipped", model=V6, request={"prompt": "a fox"})
@@ -97,3 +107,13 @@ def test_every_sentence_of_an_error_ends(what):
     assert "  " not in text
     assert "It is paid for. Mount it on this worker. [request_id=r-1]" in text
     assert text.startswith(what if what[-1] in ".!" else f"{what}.")
+
+
+def test_an_attempt_to_buy_that_is_not_the_number_of_the_try_is_explained(desk):
+    connections = dict(desk.airflow.connections)
+    desk.airflow.connections.clear()
+    desk.run(desk.submit(), retries=1)
+    desk.airflow.connections.update(connections)
+    desk.run(desk.submit(), try_number=2, retries=1)
+    (line,) = [line for line in desk.logs if line.startswith("Buying ")]
+    assert "attempt 1 of dag.submit in run-1; this is try 2, and not every try sends a request" in line

@@ -15,6 +15,7 @@ class Case:
     :param stage: The call that it strikes.
     :param times: How often that strikes; None: each time.
     :param refuse: In how many tries nobody listens at the vendor's address; None: in each.
+    :param away: How many look-ups of a connection Airflow answers as if there were none; None: each, in each try.
     :param kill: Where the task process is killed with SIGKILL, once.
     :param environment: What stands in the worker's environment in the first try.
     :param rewrite: What the wire makes of the answers: see :mod:`tests.faults.money.rewrites`.
@@ -29,6 +30,7 @@ class Case:
     stage: str = "submit"
     times: int | None = 1
     refuse: int | None = 0
+    away: int | None = 0
     kill: str | None = None
     environment: tuple[tuple[str, str], ...] = ()
     rewrite: str | None = None
@@ -63,6 +65,10 @@ CASES: tuple[Case, ...] = (
             ("authorities that are not there", "SSL_CERT_FILE", "/no/such/ca.pem"),
         )
     ),
+    Case("Airflow gives no connection, one try", "before the intent is stored", away=1),
+    Case("Airflow gives no connection, always", "before the intent is stored", away=None),
+    Case("Airflow gives no connection, five look-ups", "while a job is paid for", away=5, tasks=_ALL, victim="wait"),
+    Case("Airflow gives no connection, five look-ups", "before the landing", away=5, tasks=_ALL, victim="land"),
     Case("connection reset", "before the request is read", "drop_before_read", None),
     Case("no answer until the time-out", _NOTHING, "hang", None),
     Case("429, once", _NOTHING, "rate_limited"),

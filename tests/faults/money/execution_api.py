@@ -23,6 +23,7 @@ class LoopbackAirflow(MemoryAirflow):
 
     :ivar state: What the supervisor reported last.
     :ivar pid: The task process that runs.
+    :ivar away: How many look-ups of a connection are answered as if there were none; None: each.
     :ivar kill_at: ``"connection"`` or ``"xcom"``: kill the task with its next request of this kind, once.
     """
 
@@ -31,6 +32,7 @@ class LoopbackAirflow(MemoryAirflow):
         self.state: str | None = None
         self.pid: int | None = None
         self.kill_at: str | None = None
+        self.away: int | None = 0
         self.conf: dict[str, Any] = {}
         airflow = self
 
@@ -94,6 +96,9 @@ class LoopbackAirflow(MemoryAirflow):
             self.state = told["state"]
         if path[0] == "connections":
             self.strike("connection")
+            if self.away is None or self.away > 0:
+                self.away = None if self.away is None else self.away - 1
+                return httpx.Response(404, json={"detail": {"reason": "not_found", "message": "no connection"}})
         if path[0] == "xcoms" and request.method == "POST" and self.strike("xcom"):
             return httpx.Response(201, json={"message": "the task is gone"})
         return self._answer(request)

@@ -121,6 +121,8 @@ class Lane:
             self._airflow.connections = {f"{vendor}_default": connection}
             identity = self._airflow.new_try(task, number, RETRIES)
             self._airflow.kill_at = case.kill if task == case.victim and number == 1 else None
+            away = case.away if task == case.victim and (number == 1 or case.away is None) else 0
+            self._airflow.away = away
             log = home / "log" / f"{task}-{number}.log"
             path = str(home / "ledger") if case.directory else None
             self._order(

@@ -248,6 +248,17 @@ def test_a_kill_that_is_none_because_another_triggerer_took_over_is_called_so(
     assert "charged" not in said
 
 
+@calls_on_kill
+@pytest.mark.parametrize("state", ["scheduled", "queued", "running", "restarting", "deferred", "up_for_retry"])
+def test_after_a_users_own_clear_nobody_is_told_to_do_what_the_task_does_by_itself(
+    monkeypatch: Any, caplog: Any, state: str
+) -> None:
+    said = killed(monkeypatch, caplog, state)
+    assert "it was cleared, or another triggerer waits" in said
+    assert "request_id=" not in said
+    assert "WARNING" not in said
+
+
 @pytest.mark.parametrize(("state", "ti"), [(RuntimeError("no API server"), Ti), ("failed", None)])
 def test_a_kill_without_knowledge_of_the_task_still_says_it(monkeypatch: Any, caplog: Any, state: Any, ti: Any) -> None:
     assert "request_id='r1'" in killed(monkeypatch, caplog, state, ti)

@@ -15,6 +15,7 @@ import httpx
 from airflow.sdk import DAG
 
 from airflow_video_providers import client
+from airflow_video_providers.hooks import waiting
 from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 
@@ -22,6 +23,7 @@ client._SUBMIT_TIMEOUT = httpx.Timeout(1.0, connect=10.0)
 os.environ.update(json.loads(os.environ.get("MONEY_ENVIRONMENT", "{}")))
 client._READ_TIMEOUT = httpx.Timeout(1.0, connect=10.0)
 client._with_jitter = lambda seconds: seconds / 1000
+waiting.LOOK_UP_PAUSES = tuple(seconds / 1000 for seconds in waiting.LOOK_UP_PAUSES)
 
 with DAG("money", schedule=None, default_args={"retries": 3, "retry_delay": timedelta(0)}):
     submit = SubmitVideoOperator(
