@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
+from airflow_video_providers.border import json_value
 from airflow_video_providers.exceptions import InvalidRequestError
 from airflow_video_providers.fields import switch as _switch
 
@@ -48,6 +50,15 @@ class ConnectionLike(Protocol):
         for the supervisor in the triggerer's event loop."""
 
 
+#: Letters, digits and what needs no encoding: no scheme, host, query, fragment, percent or backslash fits in.
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+")
+_LONGEST_PATH = 300
+_PATHS = (
+    'JSON such as {"pixazo:mochi-v1": "/mochi-v1-clone/generate"}: by model id a path that begins with / and holds '
+    "no .., no host and no query"
+)
+
+
 @dataclass(frozen=True)
 class Settings:
     """One account at one vendor.
@@ -56,7 +67,8 @@ class Settings:
     :param api_key: The connection's password.
     :param base_url: The connection's host, with scheme; None for the vendor's own address.
     :param extra: The connection's extra: ``allow_private_hosts``, ``download_user_agent``, ``requests_per_minute``, ``prices``,
-        ``max_cost_usd``, ``max_run_cost_usd``, ``allow_unknown_price``, ``submits_enabled``, ``status_route``.
+        ``max_cost_usd``, ``max_run_cost_usd``, ``allow_unknown_price``, ``submits_enabled``, ``status_route``,
+        ``paths``.
     """
 
     conn_id: str
@@ -90,6 +102,24 @@ class Settings:
         return str(self.extra.get("status_route") or "default")
 
     @property
+    def paths(self) -> dict[str, str]:
+        """Other paths of submit calls than the catalogue's, by model id, below the connection's own host.
+
+        :raises InvalidRequestError: it is no such table, or a path could lead anywhere else.
+        """
+        value = self.extra.get("paths")
+        if isinstance(value, str):  # so a form and a URI hold it
+            try:
+                value = json_value(value) if value.strip() else None
+            except ValueError:
+                raise self._refusal("paths", _PATHS) from None
+        if value is None:
+            return {}
+        if not isinstance(value, dict) or not all(_is_path(path) for path in value.values()):
+            raise self._refusal("paths", _PATHS)
+        return {model.strip(): path for model, path in value.items()}
+
+    @property
     def submits_enabled(self) -> bool:
         """May anything be bought with this connection?
 
@@ -120,6 +150,13 @@ class Settings:
             value=value,
             allowed=allowed,
         )
+
+
+def _is_path(path: object) -> bool:
+    """Is it a plain path, which can lead nowhere but below the host that it is put behind?"""
+    if not isinstance(path, str) or len(path) > _LONGEST_PATH or not _PATH.fullmatch(path):
+        return False
+    return not any(part.strip(".") == "" for part in path.split("/")[1:])
 
 
 def read_settings(connection: ConnectionLike, vendor: str) -> Settings:

@@ -120,7 +120,7 @@ class VideoHook(BaseHook):
 
     def vendor(self, settings: Settings) -> Vendor:
         """The vendor at the address and with the options that the connection names."""
-        return self.vendor_class(settings.base_url, status_route=settings.status_route)
+        return self.vendor_class(settings.base_url, status_route=settings.status_route, paths=settings.paths)
 
     @cached_property
     def _client(self) -> VideoClient:
@@ -276,10 +276,28 @@ class VideoHook(BaseHook):
         self.refuse_over_limit(request)
         return self.send(request, extra_fields, into=path)
 
+    def _other_paths(self) -> str:
+        """What the connection says of where models are bought.
+
+        :raises InvalidRequestError: of a model that this vendor does not have.
+        """
+        told = ""
+        for model, path in self.settings.paths.items():
+            if catalogue.vendor_of(model).id != self.vendor_class.id:
+                raise InvalidRequestError(
+                    f"paths in the connection's extra names {model!r}, which another vendor serves.",
+                    vendor=self.vendor_class.id,
+                    field="paths",
+                    value=model,
+                )
+            told += f" {model} is bought at {path}."
+        return told
+
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection without spending anything: is it complete, does the vendor answer, is the key taken?"""
         try:
-            return True, self.get_conn().check()
+            other = self._other_paths()
+            return True, f"{self.get_conn().check()}{other}"
         except VideoProviderError as error:
             return False, f"{error.what} Nothing was spent by this test. {error.remedy}".strip()
         finally:

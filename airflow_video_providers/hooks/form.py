@@ -47,6 +47,13 @@ FIELDS: Mapping[str, dict[str, Any]] = {
         "string",
         format="multiline",
     ),
+    "paths": _field(
+        "Other paths of submit calls",
+        'JSON: where a model is bought, by model id, instead of the path that its documents name: {"pixazo:mochi-v1": '
+        '"/68a5784c0828c041ba519ca6/v1/generate"}. Always below this connection\'s own host. Empty: the documented paths.',
+        "string",
+        format="multiline",
+    ),
     "max_cost_usd": _field(
         "Most expensive video, US dollars",
         "A request with a higher estimated price is refused before it is sent. Empty: no limit.",

@@ -211,6 +211,32 @@ def test_a_failed_connection_test_gives_its_reason_without_the_key(hook_with):
     assert KEY not in text
 
 
+def test_a_connection_test_tells_where_models_are_bought_otherwise(connect):
+    connect("pixazo_default", conn_type="pixazo", extra={"paths": {"pixazo:mochi-v1": "/68a5/v1/generate"}})
+    hook, script = HOOKS["pixazo"](), scripted(answer(404, {"error": "no such job"}))
+    hook.__dict__["_client"] = script.client("pixazo")
+    good, text = hook.test_connection()
+    assert good
+    assert text.endswith("Nothing was spent. pixazo:mochi-v1 is bought at /68a5/v1/generate.")
+    assert hook.vendor(hook.settings).paths == {"pixazo:mochi-v1": "/68a5/v1/generate"}
+
+
+@pytest.mark.parametrize(
+    ("paths", "what"),
+    [
+        ({"pixazo:mochi": "/a"}, "There is no model 'pixazo:mochi'"),
+        ({"segmind:mochi-1": "/a"}, "another vendor"),
+        ({"pixazo:mochi-v1": "https://elsewhere.example"}, "'paths'"),
+        ("{", "'paths'"),
+    ],
+)
+def test_a_connection_test_refuses_paths_that_lead_nowhere(connect, paths, what):
+    connect("pixazo_default", conn_type="pixazo", extra={"paths": paths})
+    good, text = HOOKS["pixazo"]().test_connection()
+    assert not good
+    assert what in text
+
+
 def test_a_connection_test_of_a_missing_connection_is_an_answer_too():
     good, text = SegmindHook("nowhere_to_be_found").test_connection()
     assert not good

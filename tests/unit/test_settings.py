@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -133,3 +134,40 @@ def test_buying_can_be_switched_off(value):
 def test_a_switch_that_is_neither_on_nor_off_is_refused(value):
     with pytest.raises(InvalidRequestError, match=r"submits_enabled.*true or false"):
         _ = Settings("mine", KEY, extra={"submits_enabled": value}).submits_enabled
+
+
+OTHER = "/68a5784c0828c041ba519ca6/v1/generate"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [{"pixazo:mochi-v1": OTHER}, json.dumps({"pixazo:mochi-v1": OTHER}), f' {{"pixazo:mochi-v1 ": "{OTHER}"}} '],
+)
+def test_a_model_may_be_bought_at_another_path(written):
+    assert read_settings(connection(extra=json.dumps({"paths": written})), "pixazo").paths == {"pixazo:mochi-v1": OTHER}
+
+
+@pytest.mark.parametrize("written", [None, "", "  ", {}])
+def test_without_one_the_documented_path_holds(written):
+    assert read_settings(connection(extra=json.dumps({"paths": written})), "pixazo").paths == {}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "", "/", "relative", "https://elsewhere.example/v1", "//elsewhere.example/v1", "/a//b", "/../v1", "/a/../b", "/a/..",
+        "/.", "/a/./b", "/%2e%2e/b", "/a%2fb", "/a?b=c", "/a#b", "/a\\b", "/a b", "/a\n", "/a\r\nHost: x", "/\u202ea", "/ü",
+        "/a/" + "b" * 300, "/a@b:80/../c", "@elsewhere.example/a", "\t/a", "/a/", "/...", None, 7, ["/a"], {"path": "/a"},
+    ],
+)  # fmt: skip
+def test_a_path_that_could_lead_anywhere_else_is_refused(path):
+    settings = read_settings(connection(extra=json.dumps({"paths": {"pixazo:mochi-v1": path}})), "pixazo")
+    with pytest.raises(InvalidRequestError, match="paths") as caught:
+        _ = settings.paths
+    assert caught.value.charged == "no"
+
+
+@pytest.mark.parametrize("written", ["{", "[]", [], 7, True, '"/a"', "[" * 100_000, '{"m": {"a": 1}}'])
+def test_paths_that_are_no_table_are_refused(written):
+    with pytest.raises(InvalidRequestError, match="paths"):
+        _ = read_settings(connection(extra=json.dumps({"paths": written})), "pixazo").paths

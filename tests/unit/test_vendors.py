@@ -90,6 +90,22 @@ def test_the_others_name_no_time_and_no_credits(vendor):
     assert (bought.expires_at, bought.remaining_credits) == (None, None)
 
 
+def test_a_connections_own_path_of_a_model_is_used_below_its_own_host_and_for_that_model_alone():
+    script = scripted(answer(202, {"request_id": "r-1"}))
+    client = script.client("pixazo", base_url="https://gw.example/p", paths={"pixazo:mochi-v1": "/68a5/v1/generate"})
+    client.submit(request("pixazo:mochi-v1"))
+    client.submit(request("pixazo:pixverse-v6-text-to-video"))
+    assert str(script.sent[0].url) == "https://gw.example/p/68a5/v1/generate"
+    assert script.sent[1].url.path == "/p" + PATHS["pixazo:pixverse-v6-text-to-video"]
+
+
+def test_the_route_that_answers_with_the_video_has_the_connections_path_too(tmp_path):
+    script = scripted(answer(200, b"\0\0\0\x18ftypmp42", content_type="video/mp4"))
+    client = script.client("segmind", paths={"segmind:mochi-1": "/v2/mochi-1-new"})
+    client.generate_to_file(request("segmind:mochi-1"), tmp_path / "a.mp4")
+    assert script.sent[0].url.path == "/v1/mochi-1-new"
+
+
 REFUSALS = [
     (400, {"error": "Model not found", "message": "Model 'x' not found or is disabled"}, RequestRejectedError),
     (401, {"error": "Invalid or missing authentication"}, AuthenticationError),
