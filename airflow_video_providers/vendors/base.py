@@ -27,6 +27,7 @@ from airflow_video_providers.vendors.answers import Answer, cut, reason_in, time
 from airflow_video_providers.vendors.refusals import (
     not_accepted,
     outcome_unknown,
+    refused_by_page,
     status_refused,
     submit_refused,
     unavailable,
@@ -51,8 +52,6 @@ Flow = Generator[httpx.Request | float, httpx.Response, T]
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 #: How long a submit pauses in all while the vendor has certainly not accepted it. The tries take their own time.
 SUBMIT_PATIENCE = timedelta(seconds=120)
-#: The code of a refusal that a firewall's page may bear: the only one of them that is not repeated within a try.
-_PAGE = 403
 _HEADERS = httpx.Headers({"Accept": "application/json", "Cache-Control": "no-cache"})
 
 
@@ -226,7 +225,7 @@ class Vendor:
                 if answer.ok and (job := bought(request, sent_at, answer)):
                     return job
                 refusal = submit_refused(self, request, answer)
-                if not isinstance(refusal, RateLimitedError | VendorUnavailableError) or refusal.http_status == _PAGE:
+                if not isinstance(refusal, RateLimitedError | VendorUnavailableError) or refused_by_page(refusal):
                     raise refusal
             # Never sooner than the vendor asks, and never at its pace: "retry after 1" for ever was 121 POSTs a try.
             wait = max(pause, refusal.retry_after or 0.0)

@@ -90,10 +90,15 @@ def submit_refused(vendor: Vendor, request: VideoModel, answer: Answer) -> Vendo
 def _firewall(request: VideoModel, what: str) -> VendorUnavailableError:
     """A 403 page on a submit. What stands before the vendor's API answers so *instead of* passing a request on.
 
-    So nothing was bought, and a later try may buy. It is not repeated within this one: a firewall that has refused
-    once holds it against who comes back at once.
+    So nothing was bought, and a later try may buy. It is not repeated within this one (:func:`refused_by_page`): a
+    firewall that has refused once holds it against who comes back at once.
     """
     return VendorUnavailableError(what, remedy=_FIREWALL_REMEDY, model=request.id, charged="no", http_status=403)
+
+
+def refused_by_page(refusal: VendorError) -> bool:
+    """Did a firewall refuse a submit? That is not repeated within a try."""
+    return isinstance(refusal, VendorUnavailableError) and refusal.http_status == 403
 
 
 def not_accepted(request: VideoModel, what: str, wait: float | None = None) -> VendorUnavailableError:

@@ -577,6 +577,14 @@ def test_a_403_about_the_quota_is_a_rate_limit_with_the_wait_that_it_names(vendo
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
+def test_a_short_quota_is_waited_for_within_the_try(vendor):
+    script, bought = submit(vendor, answer(403, OUT_OF_QUOTA, retry_after="7"), answer(202, {"request_id": "r-2"}))
+    assert bought.request_id == "r-2"
+    assert len(script.sent) == 2
+    assert 7 <= script.slept[0] <= 9
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("body", LOCKED)
 def test_a_403_about_the_balance_is_one_about_credits(vendor, body):
     bought = fails(InsufficientCreditsError, submit, vendor, answer(403, body))
