@@ -38,7 +38,7 @@ IN_THE_WAY = [
 
 
 @pytest.mark.parametrize("variables", IN_THE_WAY, ids=[" ".join(one) + str(n) for n, one in enumerate(IN_THE_WAY)])
-def test_an_environment_that_cannot_be_used_leaves_nothing_open_and_a_retry_buys(desk, monkeypatch, variables):
+def test_an_environment_that_cannot_be_used_leaves_no_intent_and_a_retry_buys(desk, monkeypatch, tmp_path, variables):
     monkeypatch.setattr(environment, "find_spec", lambda _: None)
     task = desk.submit()
     for name, value in variables.items():
@@ -49,6 +49,8 @@ def test_an_environment_that_cannot_be_used_leaves_nothing_open_and_a_retry_buys
     assert next(iter(variables)) in str(outcome.error)
     assert "s3cret" not in desk.left_behind(outcome)
     assert desk.accepted == 0
+    assert desk.airflow.store == {}
+    assert list(tmp_path.rglob("*.json")) == []
     for name in variables:
         monkeypatch.delenv(name)
     assert desk.run(task, try_number=2, retries=3).error is None

@@ -305,7 +305,7 @@ def test_every_call_ends_whatever_trickles(say, tmp_path):
 @pytest.mark.parametrize(
     "head",
     [
-        b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100_000,
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100_000 + RUNNING,
         b"HTTP/1.1 200 OK\r\n" + b"X-A: b\r\n" * 100_000,
         b"HTTP/1.1 200 OK\r\nX-A: " + b"b" * 1_000_000,
     ],
