@@ -140,6 +140,10 @@ def _check_numbers(value: Any) -> None:
 # Bytes.
 
 
+class TooLong(httpx.RemoteProtocolError):
+    """More came than any answer of a vendor's has."""
+
+
 class Intake:
     """Takes a body in, piece by piece, without its content codings, and never more than ``limit`` bytes of it.
 
@@ -163,7 +167,7 @@ class Intake:
     def take(self, piece: bytes) -> Iterator[bytes]:
         """What a piece from the wire holds, in pieces of 64 KiB at most.
 
-        :raises httpx.RemoteProtocolError: it is more than may come.
+        :raises TooLong: it is more than may come.
         :raises httpx.DecodingError: it cannot be decompressed.
         """
         self._came += len(piece)
@@ -187,8 +191,8 @@ class Intake:
         if any(decoder.cut for decoder in self._decoders):
             raise httpx.DecodingError("the compressed answer is cut")
 
-    def _too_much(self) -> httpx.RemoteProtocolError:
-        return httpx.RemoteProtocolError(f"the answer is longer than {self._limit:,} bytes")
+    def _too_much(self) -> TooLong:
+        return TooLong(f"the answer is longer than {self._limit:,} bytes")
 
 
 class _Inflate:

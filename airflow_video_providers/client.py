@@ -102,7 +102,8 @@ class VideoClient(Session):
         :raises InvalidRequestError: another vendor serves the job's model. Nothing was sent.
         :raises AuthenticationError: the key was refused.
         :raises RateLimitedError: asked too often; ``retry_after`` holds the wait where the vendor names one.
-        :raises RequestRejectedError: the vendor refuses the question itself; asking again would not help.
+        :raises InsufficientCreditsError: it answers no questions while the account's balance is used up.
+        :raises RequestRejectedError: it refuses the question itself; where it does so again, it means it.
         :raises VendorUnavailableError: no usable answer; safe to ask again.
         """
         self._serves(job.model)

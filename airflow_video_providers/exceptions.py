@@ -17,7 +17,7 @@
     │   ├── JobErroredError                   the vendor's own system error
     │   ├── JobCancelledError                 somebody cancelled it at the vendor
     │   ├── JobExpiredError                   the vendor no longer knows the job
-    │   ├── JobUnknownError                   an unknown status word for too long
+    │   ├── JobUnknownError                   an unknown status word at the end of a wait
     │   ├── JobTimeoutError(AirflowSensorTimeout)   we stopped waiting; the job goes on
     │   └── OutputMissingError                finished without an output
     └── DownloadError
@@ -251,7 +251,7 @@ class JobExpiredError(JobError):
 
 
 class JobUnknownError(JobError):
-    """The vendor reports a status word that nobody knows, for too long."""
+    """The vendor still reports a status word that nobody knows when the wait ends."""
 
     default_remedy = "Look at the job in the vendor's console; run the sensor again to go on waiting."
 

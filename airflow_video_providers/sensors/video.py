@@ -65,7 +65,7 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
     :raises JobErroredError: the vendor had an error of its own.
     :raises JobCancelledError: it was cancelled at the vendor.
     :raises JobExpiredError: the vendor no longer knows it.
-    :raises JobUnknownError: the vendor reports an unknown status for too long.
+    :raises JobUnknownError: the vendor still reports an unknown status when the time is over.
     :raises OutputMissingError: it is finished and has no output.
     :raises JobTimeoutError: it was not finished in time. It is still running and may still be charged.
     :raises AuthenticationError: the key was refused, also after reading the connection again.

@@ -177,7 +177,8 @@ class Vendor:
 
         :raises AuthenticationError: the key was refused.
         :raises RateLimitedError: asked too often.
-        :raises RequestRejectedError: the vendor refuses the question itself; asking again would not help.
+        :raises InsufficientCreditsError: it answers no questions while the account's balance is used up.
+        :raises RequestRejectedError: it refuses the question itself; where it does so again, it means it.
         :raises VendorUnavailableError: no usable answer; the job is not affected.
         """
         return self.read_job(job, (yield from self.ask(self.status_call(job), job)))

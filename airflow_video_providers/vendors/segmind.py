@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from airflow_video_providers.border import header, plain_id, printable
+from airflow_video_providers.border import TooLong, header, plain_id, printable
+from airflow_video_providers.exceptions import VendorUnavailableError
 from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
 from airflow_video_providers.models import Number, Text, VideoModel, optional, required
 from airflow_video_providers.vendors.base import Flow, Vendor
@@ -51,7 +52,12 @@ class Segmind(Vendor):
             return seen
         # The result lives in a call of its own and is forgotten soon: fetch it now.
         result = self.call("GET", f"/v2/requests/{self.in_path(job.request_id)}")
-        answer = yield from self.ask(result, job)
+        try:
+            answer = yield from self.ask(result, job)
+        except VendorUnavailableError as error:
+            if not isinstance(error.__cause__, TooLong):
+                raise
+            return seen.but(instead_of_outputs="more bytes than an answer has, perhaps the file itself, and no address")
         if answer.ok and answer.body is None and (file := answer.file()):
             return seen.but(instead_of_outputs=file)
         fetched = self.read_job(seen, answer)

@@ -446,3 +446,74 @@ def test_the_names_of_an_answer_are_named_without_its_values_and_without_end():
     assert len(odd) < 3000
     assert odd.endswith(", ...")
     assert A not in odd
+
+
+# Whatever the JSON is.
+
+_TEXT = st.text(max_size=20) | st.sampled_from([A, "[", "{", "http://[", "COMPLETED", "in 1:2", "\u202e", "9" * 400])
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**400), 10**400) | st.floats() | _TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+    max_leaves=12,
+)
+_NAMES = [
+    "request_id",
+    "id",
+    "data",
+    "output",
+    "video",
+    "url",
+    "media_url",
+    "videos",
+    "status",
+    "result",
+    "task",
+    "message",
+]
+_OBJECTS = st.dictionaries(_TEXT, _JSON, max_size=3) | st.dictionaries(st.sampled_from(_NAMES), _JSON, max_size=5)
+
+
+@given(_OBJECTS, _JSON, st.integers(0, 5))
+def test_whatever_json_comes_each_reader_finds_plain_text_or_nothing(body, value, count):
+    for found in (*find_ids(body, ("request_id", "data.task_id")), *find_ids(body, ())):
+        assert found
+        assert found.isprintable()
+    for url in (*search_urls(body), *find_urls(body, ("output", "video.url"))):
+        assert url.startswith(("http://", "https://", "HTTP", "Http")) or "://" in url
+        assert url.isprintable()
+    each = hints(value, count)
+    assert len(each) == count
+    assert all(hint is None or hint.isprintable() for hint in each)
+    assert names_in(body).isprintable()
+    status = find_status(body)
+    assert status is None or status[1].isprintable()
+    reason = reason_in(body)
+    assert reason is None or reason.isprintable()
+
+
+@given(
+    st.integers(100, 599),
+    _OBJECTS | st.binary(max_size=60),
+    st.dictionaries(
+        st.sampled_from(["retry-after", "content-type", "x-rate-limit-reset-at-utc", "cf-mitigated"]), _TEXT, max_size=3
+    ),
+)
+def test_whatever_is_answered_its_reason_is_a_line_and_its_wait_a_number(code, body, headers):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    answer = Answer(code, headers, content)
+    assert answer.reason().isprintable()
+    assert len(answer.reason()) <= 200
+    wait = answer.retry_after(NOW)
+    assert wait is None or 0 <= wait <= 86_400
+    assert answer.is_page in (True, False)
+
+
+def test_json_in_text_in_json_has_an_end():
+    nested = A
+    for _ in range(12):
+        nested = json.dumps([nested])
+    assert find_urls({"output": nested}, ("output",)) == []
+    deep = A
+    for _ in range(150):
+        deep = [deep]
+    assert search_urls({"output": deep}) == find_urls({"output": deep}, ("output",)) == []

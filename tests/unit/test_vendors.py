@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_video_providers import catalogue
+from airflow_video_providers.border import TooLong
 from airflow_video_providers.exceptions import (
     AuthenticationError,
     InsufficientCreditsError,
@@ -747,6 +748,13 @@ def test_a_result_of_segminds_that_is_the_video_itself_is_told_as_that(content, 
     assert seen.instead_of_outputs.startswith("the file itself (")
     assert seen.instead_of_outputs.isprintable()
     assert len(script.sent) == 2
+
+
+def test_a_result_of_segminds_that_is_longer_than_any_answer_is_told_as_that():
+    _, seen = look("segmind", answer(200, {"status": "COMPLETED"}), TooLong("the answer is longer than 4 bytes"))
+    assert (seen.status, seen.outputs) == (JobStatus.SUCCEEDED, ())
+    assert "perhaps the file itself" in seen.instead_of_outputs
+    fails(VendorUnavailableError, look, "segmind", TooLong("the answer is longer than 4 bytes"))
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
