@@ -94,7 +94,9 @@ def decide(
     if bought:
         kept = bought[-1]
         cleared = None not in (generation, kept.generation) and generation != kept.generation
-        return Decision("look" if cleared or kept.begun_again(run) else "keep", purchase, kept)
+        # attached from outside a task, and not met by one since: the Clear that follows is how the task gets there
+        by_hand = kept.generation is None and generation is not None
+        return Decision("look" if cleared or (kept.begun_again(run) and not by_hand) else "keep", purchase, kept)
     unanswered = [attempt for attempt in ours if attempt.open]
     if unanswered and (on_unknown_outcome != "resubmit" or len(unanswered) > 1):
         return Decision("refuse", purchase, unanswered[-1])

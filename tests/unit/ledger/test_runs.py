@@ -98,6 +98,17 @@ def test_a_job_that_is_attached_by_hand_belongs_to_the_run_of_its_attempt(task, 
     assert task.run(run=BACKFILLED).request_id == "job-2"
 
 
+def test_a_job_that_is_attached_by_hand_is_kept_by_the_clear_that_lets_the_run_begin_again(task, vendor):
+    task.run_unknown(run=FIRST)
+    attach(task.ledger, task.identity, vendor.finish("job-1"), now=DUE)
+    again = Run(DUE, FIRST.started_at + timedelta(hours=5), 1)
+    assert task.clear().run(run=again).request_id == "job-1"
+    assert task.run(run=again).request_id == "job-1", "a retry of it"
+    assert len(vendor.charges) == 1
+    later = Run(DUE, FIRST.started_at + timedelta(hours=9), 2)
+    assert task.clear().run(run=later).request_id == "job-2", "the next Clear is a new wish"
+
+
 def test_request_id_in_a_new_run_answers_nothing_of_the_deleted_one(task):
     task.run_unknown(run=FIRST)
     task.tries = 0
