@@ -107,7 +107,8 @@ class Ledger(Settlements):
             f"Attempt {number} of {identity} in the ledger: {flaw.name} {flaw.why}. It may have bought.",
             money="Nothing was sent.",
             remedy=(
-                f"Restore it from a backup or an older version, or say what came of it: `{COMMAND} attach {who} <its id>`, "
+                f"Restore it from a backup or an older version, or say what came of it: `{COMMAND} attach {who} <its id> "
+                f"--model <its model>`, "
                 f"or, if the vendor shows no job of it, `{COMMAND} forget {who}`. Then run the task again."
             ),
         )

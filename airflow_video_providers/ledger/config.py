@@ -24,7 +24,7 @@ from airflow_video_providers.storage_address import without_secret, wrong_type
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_video_providers.ledger.purchase import OnClear
+    from airflow_video_providers.ledger.decision import OnClear
     from airflow_video_providers.ledger.storing import Store
 
 SECTION = "video_providers"

@@ -140,7 +140,7 @@ def describe(flaw: Flaw) -> str:
     """A damaged record, and the way out."""
     identity = Identity.of_key(flaw.key or ())
     say = (
-        f"`attach {identity.as_arguments()} <its id>` or `forget {identity.as_arguments()}`"
+        f"`attach {identity.as_arguments()} <its id> --model <its model>` or `forget {identity.as_arguments()}`"
         if identity
         else "remove it"
     )

@@ -29,14 +29,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from airflow_video_providers.exceptions import LedgerError, VideoProviderError
 from airflow_video_providers.jobs import VideoJob
 from airflow_video_providers.ledger.book import Ledger
-from airflow_video_providers.ledger.gestures import attach
-from airflow_video_providers.ledger.patience import outlast, pauses, persist
+from airflow_video_providers.ledger.decision import OnClear, OnUnknownOutcome, decide
+from airflow_video_providers.ledger.keeping import attach_named, job_of, keep, take_winners_job
+from airflow_video_providers.ledger.patience import outlast, persist
 from airflow_video_providers.ledger.records import Attempt, AttemptState, Identity, Intent, Key, Run
 from airflow_video_providers.ledger.storing import Nowhere
 from airflow_video_providers.ledger.wording import no_ledger, outcome_unknown
@@ -45,12 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
     from logging import Logger
-
-OnClear = Literal["resubmit", "reattach"]
-OnUnknownOutcome = Literal["fail", "resubmit"]
-
-#: Seconds for which a process that lost the race for an intent waits for the winner's request_id.
-_WINNERS_TIME = 30.0
 
 
 class Allowance(Protocol):
@@ -64,43 +58,6 @@ class Allowance(Protocol):
 
     def give_back(self, key: Key) -> None:
         """The attempt ``key`` was granted and cost nothing."""
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What a try may do: ``buy``, ``keep`` a job, ``look`` at one that a Clear met, or ``refuse``."""
-
-    action: Literal["buy", "keep", "look", "refuse"]
-    purchase: int
-    attempt: Attempt | None = None
-
-
-def decide(
-    attempts: Sequence[Attempt],
-    *,
-    generation: int | None,
-    on_unknown_outcome: OnUnknownOutcome,
-    run: Run | None = None,
-    try_number: int = 1,
-) -> Decision:
-    """What may be done, from what is stored and nothing else."""
-    if not attempts:
-        return Decision("buy", 1)
-    purchase = attempts[-1].purchase
-    if attempts[-1].of_earlier_run(run, try_number):
-        return Decision("buy", purchase + 1)
-    ours = [attempt for attempt in attempts if attempt.purchase == purchase]
-    bought = [attempt for attempt in ours if attempt.state is AttemptState.SUBMITTED]
-    if bought:
-        kept = bought[-1]
-        cleared = None not in (generation, kept.generation) and generation != kept.generation
-        # attached from outside a task, and not met by one since: the Clear that follows is how the task gets there
-        by_hand = kept.generation is None and generation is not None
-        return Decision("look" if cleared or (kept.begun_again(run) and not by_hand) else "keep", purchase, kept)
-    unanswered = [attempt for attempt in ours if attempt.open]
-    if unanswered and (on_unknown_outcome != "resubmit" or len(unanswered) > 1):
-        return Decision("refuse", purchase, unanswered[-1])
-    return Decision("buy", purchase + 1 if ours[-1].state is AttemptState.FORGOTTEN else purchase)
 
 
 def buy_once(
@@ -162,7 +119,7 @@ def buy_once(
             estimated_cost_usd=intent.estimated_cost_usd,
             cost_basis=intent.cost_basis,
         )
-        return _attach(named, book, identity, generation, run, try_number, clock, log)
+        return attach_named(named, book, identity, generation, run, try_number, clock, log)
     if ledger is None:
         if try_number > 1:
             raise no_ledger(identity, intent, try_number)
@@ -178,18 +135,18 @@ def buy_once(
     purchase = decision.purchase
     if decision.action == "refuse" and (other := decision.attempt) is not None:
         if other.state is AttemptState.INTENT and other.try_number == try_number and other is attempts[-1]:
-            return _lost_race(other, book, sleep, log)  # this very try runs in a second process
+            return take_winners_job(other, book, sleep, log)  # this very try runs in a second process
         raise outcome_unknown(decision.attempt, "An earlier try was interrupted, or got no answer.", attempts)
     if (kept := decision.attempt) is not None:
-        job = _job_of(kept)
+        job = job_of(kept)
         if decision.action == "look" and stands is not None and stands(job):
             log.info("The file of job %s is kept for a second opinion: a Clear buys nothing.", job.request_id)
-            return _keep(job, kept, book, intent, generation, run, log)
+            return keep(job, kept, book, intent, generation, run, log)
         if decision.action == "look" and on_clear == "resubmit":
             job = look(job)
         wanted = not job.status.terminal or (keeps is not None and keeps(job))
         if decision.action == "keep" or on_clear != "resubmit" or wanted:
-            return _keep(job, kept, book, intent, generation, run, log)
+            return keep(job, kept, book, intent, generation, run, log)
         log.info("Cleared by a user: job %s is %s; buying again for %s.", job.request_id, job.status, intent.price)
         purchase += 1
 
@@ -212,7 +169,7 @@ def buy_once(
     if allowance is not None:
         allowance.grant(attempt.key, uncharged=[earlier.key for earlier in attempts if earlier.costless])
     if not _open(attempt, book, sleep, log):
-        return _lost_race(attempt, book, sleep, log)
+        return take_winners_job(attempt, book, sleep, log)
     not_each_try = (
         "" if attempt.number == try_number else f"; this is try {try_number}, and not every try sends a request"
     )
@@ -280,67 +237,3 @@ def _give_back(attempt: Attempt, allowance: Allowance | None, log: Logger) -> No
             allowance.give_back(attempt.key)
     except LedgerError as failure:
         log.warning("%s The next try gives the reservation back.", failure.what)
-
-
-def _keep(
-    job: VideoJob, kept: Attempt, book: Ledger, intent: Intent, generation: int | None, run: Run | None, log: Logger
-) -> VideoJob:
-    if (generation is not None and kept.generation != generation) or kept.begun_again(run):
-        # This Clear is answered now: a later retry of it must not look, and buy, again.
-        book.replace(kept.but(generation=generation).within(run))
-    if changed := kept.drift(intent):
-        log.warning(
-            "The request changed since job %s was bought (%s). The job is kept; nothing is sent.",
-            job.request_id, ", ".join(changed),
-        )  # fmt: skip
-    log.info("Re-attached to job %s; nothing was sent.", job.request_id)
-    return job
-
-
-def _lost_race(ours: Attempt, book: Ledger, sleep: Callable[[float], None], log: Logger) -> VideoJob:
-    """Another process of the same task instance was faster: take its job, or say that it is not known yet."""
-    waited, what = 0.0, f"Another try of {ours.identity} is submitting at this moment."
-    for pause in pauses(0.5, 5.0):
-        attempts = book.attempts(ours.identity)
-        newest = attempts[-1] if attempts else None
-        if newest is not None and newest.state is AttemptState.SUBMITTED:
-            log.info("Another try bought job %s at the same time; this one sent nothing.", newest.request_id)
-            return _job_of(newest)
-        if newest is not None and newest.costless:
-            raise LedgerError(f"Another try of {ours.identity} was refused at the same time; this one sent nothing.")
-        if newest is None or newest.state is not AttemptState.INTENT or waited >= _WINNERS_TIME:
-            raise outcome_unknown(newest, what, attempts)
-        sleep(pause)
-        waited += pause
-    raise AssertionError("pauses have no end")
-
-
-def _attach(
-    job: VideoJob,
-    book: Ledger,
-    identity: Identity,
-    generation: int | None,
-    run: Run | None,
-    try_number: int,
-    clock: Callable[[], datetime],
-    log: Logger,
-) -> VideoJob:
-    """A job that a person names. The ledger learns of it where it can; attaching needs no ledger."""
-    try:
-        attach(book, identity, job, generation=generation, run=run, try_number=try_number, now=clock())
-    except LedgerError as failure:
-        log.warning("%s The job is attached without it.", failure.what)
-    log.info("Attached to job %s as asked; nothing was sent.", job.request_id)
-    return job
-
-
-def _job_of(attempt: Attempt) -> VideoJob:
-    try:
-        return VideoJob.from_dict(attempt.job or {})
-    except ValueError as error:
-        raise LedgerError(
-            f"The ledger's record of job {attempt.request_id} cannot be read.",
-            remedy="Run the task with that request_id.",
-            model=attempt.model,
-            request_id=attempt.request_id,
-        ) from error

@@ -12,14 +12,15 @@ import pytest
 
 import airflow_video_providers
 
-PURCHASE, RECORDS, STORES, DIRECTORY = "purchase.py", "records.py", "stores.py", "directory.py"
+PURCHASE, DECISION, KEEPING, RECORDS = "purchase.py", "decision.py", "keeping.py", "records.py"
+STORES, LOCAL, BOOK, PATIENCE, VIEW = "stores.py", "local.py", "book.py", "patience.py", "airflow_view.py"
 
 MUTATIONS = {
     "the intent is stored after the paid call": (
         PURCHASE,
         [
-            ("    if not book.create(attempt):\n        return _lost_race(book, identity, log)\n", ""),
-            ("    _store(attempt, job, book, log)\n", "    book.create(attempt)\n    _store(attempt, job, book, log)\n"),
+            ("    if not _open(attempt, book, sleep, log):\n        return take_winners_job(attempt, book, sleep, log)\n", ""),
+            ("    log.info(\"Bought request_id=%s.\", job.request_id)\n", "    book.create(attempt)\n"),
         ],
     ),
     "the try number is in the identity": (
@@ -27,7 +28,7 @@ MUTATIONS = {
         [("    book = ledger or", "    identity = Identity(**vars(identity) | {'run_id': str(try_number)})\n    book = ledger or")],
     ),
     "a Clear resubmits an unknown outcome": (
-        PURCHASE,
+        DECISION,
         [
             (
                 '    if unanswered and (on_unknown_outcome != "resubmit"',
@@ -35,20 +36,48 @@ MUTATIONS = {
             )
         ],
     ),
-    "resubmit has no end": (PURCHASE, [(" or len(unanswered) > 1", "")]),
+    "resubmit has no end": (DECISION, [(" or len(unanswered) > 1", "")]),
     "an unknown outcome counts as refused": (PURCHASE, [('if error.charged != "no":', 'if error.charged == "yes":')]),
-    "any exception counts as refused": (PURCHASE, [("_note(attempt, AttemptState.UNKNOWN, error, book, log)\n        raise outcome_unknown(attempt, f\"", "_note(attempt, AttemptState.REJECTED, error, book, log)\n        raise outcome_unknown(attempt, f\"")]),
-    "a retry after an answered Clear looks again": (PURCHASE, [("kept.generation != generation:", "False:")]),
-    "who loses the race for the intent buys": (PURCHASE, [("if not book.create(attempt):", "if book.create(attempt) is None:")]),
+    "any exception counts as refused": (PURCHASE, [("    except Exception as error:\n        _note_unknown(attempt, error, book, log)\n", "    except Exception as error:\n        book.replace(attempt.but(state=AttemptState.REJECTED))\n")]),
+    "a retry after an answered Clear looks again": (KEEPING, [("kept.generation != generation:", "False:")]),
+    "who loses the race for the intent buys": (PURCHASE, [("if not _open(attempt, book, sleep, log):", "if _open(attempt, book, sleep, log) is None:")]),
     "an unreadable ledger is an empty one": (
-        "book.py",
-        [("value = self.store.read(identity.key(len(found) + 1))", "value = None")],
+        BOOK,
+        [("value = self.store.read(identity.key(number))", "value = None")],
     ),
-    "the request_id is not stored": (PURCHASE, [("book.replace(attempt.bought(job))", "pass")]),
+    "the request_id is not stored": (PURCHASE, [("book.replace(attempt.bought(job))", "None")]),
     "outputs are stored": (RECORDS, [("job.but(outputs=()).to_dict()", "job.to_dict()")]),
     "the gate is not looked at": (STORES, [("if registers.get(gate) is not None:", "if False:")]),
     "the door is not looked at": (STORES, [('bool(registers.get(door) == value["claim"])', "True")]),
-    "a local record is overwritten": (DIRECTORY, [("os.link(spool, path)", "os.replace(spool, path); spool.touch()")]),
+    "a local record is overwritten": (LOCAL, [("os.link(spool, path)", "os.replace(spool, path)")]),
+    "the receipt is written once": (PATIENCE, [("refused = refused if final else 0.0", "return False")]),
+    "an outage has an end": (PATIENCE, [("refused + pause if final else 0.0", "refused + pause")]),
+    "a refusal has no end": (PATIENCE, [("            if refused >= PATIENCE:", "            if False:")]),
+    "what was stored and reported as failed stays open": (PURCHASE, [("if book.holds(attempt):", "if False:")]),
+    "another process's intent is closed": (PURCHASE, [("if book.holds(attempt):", "if True:")]),
+    "the job forgets where its receipt is due": (PURCHASE, [("job if stored else job.but(receipt_due=attempt.key)", "job")]),
+    "a repair writes over a person's answer": ("receipts.py", [("attempt.open and ", "")]),
+    "a repair reaches into other rows": ("receipts.py", [("not (ledger.store.shared or identity == own)", "False")]),
+    "the loser of a race does not wait": (KEEPING, [("or waited >= _WINNERS_TIME", "or True")]),
+    "a retry waits for a dead try": (PURCHASE, [(" and other.try_number == try_number", "")]),
+    "a run made anew is the old one": (DECISION, [("if attempts[-1].of_earlier_run(run, try_number):", "if False:")]),
+    "a run that begins again is a new one": (RECORDS, [(" and try_number <= self.try_number", "")]),
+    "fewer clears mean nothing": (RECORDS, [("(run.clears or 0) < (self.run_clears or 0)", "False")]),
+    "a run that begins again is no Clear": (DECISION, [("cleared or (kept.begun_again(run) and not by_hand)", "cleared")]),
+    "a hole is the end of the log": (BOOK, [("if number > known and self.store.shared:", "if self.store.shared:")]),
+    "a hole in the state store is the end of the log": (BOOK, [("not self._beyond(identity, number)", "True")]),
+    "a damaged record is no attempt": (BOOK, [("why = str(damage)", "return attempts, flaws")]),
+    "a hole in the budget is its end": ("budget.py", [("if entry is None and number <= highest:", "if False:")]),
+    "links are followed": (LOCAL, [("if not stat.S_ISREG(kind):", "if False:"), (" | os.O_NOFOLLOW", "")]),
+    "a file system that cannot sync is refused": (LOCAL, [("        if error.errno not in _NO_SYNC:", "        if True:")]),
+    "the id alone names a job": ("settlements.py", [("request_id if model is None else [model, request_id]", "request_id")]),
+    "a kept file is lost": ("settlements.py", [("known.ending not in (Ending.LANDED, Ending.REJECTED)", "True")]),
+    "a Clear ignores a kept file": (PURCHASE, [("stands is not None and stands(job)", "False")]),
+    "what is in flight is answered": ("answers.py", [("if not view.in_flight(attempt, now):", "if True:")]),
+    "an earlier try is in flight": (VIEW, [("return own and task.state", "return task.state")]),
+    "an unknown outcome is in flight": (VIEW, [("if attempt.state is not AttemptState.INTENT:", "if not attempt.open:")]),
+    "a connection of any type opens a ledger": ("config.py", [("is not None:\n            raise ValueError(wrong)", "is None and False:\n            raise ValueError(wrong)")]),
+    "a splitter that begins again takes the door": (STORES, [('if _claim(registers.get(gate)) == value["claim"]:', "if registers.get(gate) is False:")]),
 }  # fmt: skip
 
 

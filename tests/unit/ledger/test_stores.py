@@ -210,6 +210,56 @@ def test_create_once_has_at_most_one_winner_in_every_interleaving_of_two_callers
     assert {("a",), ("b",)} <= seen
 
 
+class StopError(Exception):
+    pass
+
+
+def register_steps(order, lost):
+    """Caller a loses the answer of its step ``lost`` and calls again; b calls once. One step at a time, in ``order``."""
+    values, won = {}, []
+
+    class Stepped:
+        def __init__(self, who, done):
+            self.who, self.done, self.step = who, done, 0
+
+        def _do(self, operation):
+            self.step += 1
+            if self.step <= len(self.done):
+                return self.done[self.step - 1]
+            result = operation()
+            self.done.append(result)
+            raise StopError
+
+        def get(self, name):
+            return self._do(lambda: values.get(name))
+
+        def set(self, name, value):
+            return self._do(lambda: values.__setitem__(name, value))
+
+    done = {"a": [], "b": []}
+    again = False
+    for who in order:
+        try:
+            if create_once(Stepped(who, done[who]), "x", {"claim": who}):
+                won.append(who)
+        except StopError:
+            if who == "a" and not again and len(done["a"]) == lost:
+                done["a"], again = [], True  # it was done, and its caller heard of an error
+    return sorted(set(won))
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3, 4, 5])
+def test_a_caller_that_calls_again_after_an_error_is_still_one_of_at_most_one(lost):
+    steps_a, steps_b = lost + 6, 6  # the last step of each hears the answer
+    seen = set()
+    for places in itertools.combinations(range(steps_a + steps_b), steps_b):
+        order = ["b" if place in places else "a" for place in range(steps_a + steps_b)]
+        won = register_steps(order, lost)
+        assert len(won) <= 1, order
+        seen.add(tuple(won))
+    assert {("a",), ("b",)} <= seen
+
+
 def test_who_is_alone_wins():
     assert winners(["a"] * 5, ["a"]) == ["a"]
 
