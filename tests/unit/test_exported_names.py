@@ -29,7 +29,7 @@ EXPORTED = {
     "simulator.clip": {"ClipSpec"},
     "client": {"VideoClient", "AsyncVideoClient"},
     "polling": {"after", "timed_out", "Watch", "Verdict", "Trouble", "TROUBLES", "GRACE", "lost", "believed"},
-    "settings": {"Settings", "read_settings", "ConnectionLike", "switch"},
+    "settings": {"Settings", "read_settings", "ConnectionLike"},
     "vendors.base": {"Vendor", "Flow"},
     "vendors.pixazo": {
         "Pixazo", "PixazoModel", "MochiV1", "PixverseV6TextToVideo", "PixverseV6ImageToVideo", "PixverseC1TextToVideo",
