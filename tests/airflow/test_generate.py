@@ -115,7 +115,9 @@ def test_a_clear_after_a_time_out_lands_the_job_that_was_finished_meanwhile(airf
 
 @pytest.fixture
 def hasty(monkeypatch):
-    """A landing whose pauses are short."""
+    """Looks and landings whose pauses are short."""
+    brief = {name: polling.Trouble(limit.times, timedelta(0), 0.01) for name, limit in polling.TROUBLES.items()}
+    monkeypatch.setattr(polling, "TROUBLES", brief)
     monkeypatch.setattr(fetch, "_LONGEST_PAUSE", 0.05)
     monkeypatch.setattr(fetch, "PATIENCE", 1.0)
     monkeypatch.setattr(sources, "SAID_FOR", 0.0)
@@ -138,6 +140,24 @@ def test_a_clear_keeps_the_job_while_the_vendor_says_that_it_is_finished(airflow
     assert type(outcome.error).__name__ == "DownloadError"
     airflow.run(task, try_number=2, retries=1)
     airflow.run(task, try_number=3, cleared=1)
+    assert simulator.ledger()["accepted"] == 1
+
+
+@pytest.mark.usefixtures("hasty")
+@pytest.mark.parametrize("stray", ["not_found", "error_400", "error_401", "other_id"])
+def test_a_clear_believes_no_stray_answer_and_keeps_the_job(airflow, simulator, tmp_path, stray):
+    simulator.configure(run_seconds=[600, 600])
+    task = generate(tmp_path, deferrable=False, poll_interval=0.02, timeout=0.2)
+    assert type(airflow.run(task).error).__name__ == "JobTimeoutError"
+    simulator.configure(run_seconds=[0, 0])
+    simulator.advance(1000)
+    simulator.fault(stray, count=2 if stray != "other_id" else 1, on="status")
+    task.timeout = 30.0
+    first = airflow.run(task, try_number=2, cleared=1, retries=1)
+    if stray == "other_id":  # no answer: Airflow asks again
+        assert first.state == "up_for_retry"
+        first = airflow.run(task, try_number=3, cleared=1, retries=1)
+    assert first.state == "success"
     assert simulator.ledger()["accepted"] == 1
 
 
