@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import httpx
+
 from airflow_video_providers.conformance.between import Script, after, between, instead, rewritten
 from airflow_video_providers.conformance.subject import Check, Outcome, Subject, expect, kind
 from airflow_video_providers.exceptions import (
@@ -132,6 +134,9 @@ def whatever_shape_an_answer_has_it_is_read_or_refused(subject: Subject) -> None
 
 def _expect_sound(outcome: Outcome, body: object) -> None:
     if isinstance(outcome, VideoProviderError):
+        cause = outcome.__cause__
+        foreign = cause is not None and not isinstance(cause, VideoProviderError | httpx.HTTPError)
+        expect(not foreign, f"Reading {body!r:.200} raised {cause!r:.200}: such a job would be asked for in vain.")
         expect(
             str(outcome).isprintable(), f"The error for {body!r:.200} holds what cannot be printed: {outcome!s:.200}"
         )

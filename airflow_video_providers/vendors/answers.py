@@ -51,7 +51,7 @@ class Answer:
         is_video = self.content[4:8] == b"ftyp" or self.content.startswith(b"\x1aE\xdf\xa3")
         if not is_video and not kind.startswith(("video/", "image/")):
             return None
-        return f"the file itself ({printable(kind, 40) or 'without a type'}, {len(self.content)} bytes), and no address"
+        return f"the file itself ({printable(kind, 40) or 'without a type'}) and no address"
 
     @property
     def ok(self) -> bool:
