@@ -14,7 +14,7 @@ PINNED := --quiet --constraint constraints.txt
 INSTALL_INTO = $(1)/bin/python -m uv pip install --python $(1)/bin/python --quiet --constraint $(2) $(3) 2>/dev/null || $(1)/bin/python -m pip install --quiet --constraint $(2) $(3)
 INSTALL = $(call INSTALL_INTO,$(VENV),constraints.txt,$(1))
 
-.PHONY: demo test test-fast test-lowest test-matrix lint bench faults fuzz chaos clean
+.PHONY: audit demo dist docs test test-fast test-lowest test-matrix lint bench faults fuzz chaos clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing pinned versions into $(VENV)"
@@ -49,6 +49,19 @@ faults: $(VENV)/installed-tests  ## What faults do to the money and to the stora
 
 fuzz: $(VENV)/installed-tests  ## The property tests for longer: answers, files, records; EXAMPLES=20000 for that many each
 	HYPOTHESIS_PROFILE=fuzz EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -m "fuzz and not slow" --timeout 0 tests/unit
+
+docs: $(VENV)/installed-tests  ## The documentation as a site in build/docs; a warning or a link that leads nowhere is an error
+	@$(call INSTALL,--group docs)
+	$(BIN)/python scripts/docs.py --check
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --nitpicky --quiet docs build/docs
+
+audit: $(VENV)/installed  ## Known faults of the pinned distributions; asks a public database
+	@$(call INSTALL,--group audit)
+	$(BIN)/pip-audit --disable-pip --no-deps --requirement constraints.txt
+
+dist: $(VENV)/installed-tests  ## Wheel and sdist in dist, checked
+	@! grep -n "\.example/" pyproject.toml || { echo "Write the forge's own addresses first: CONTRIBUTING.md, Releasing."; exit 1; }
+	rm -rf dist && $(BIN)/python -m build --no-isolation && $(BIN)/twine check --strict dist/*
 
 $(CHAOS)/installed: pyproject.toml constraints/chaos.txt
 	@echo "Installing Airflow with Celery and PostgreSQL's drivers into $(CHAOS)"
