@@ -28,6 +28,8 @@ _VENDORS: dict[str, tuple[str, str, str, str, tuple[str, ...]]] = {
 
 #: What all vendors share is listed under this name.
 _ALL = "AI video"
+#: Pages about all vendors, as paths inside of the source distribution.
+_GUIDES = [f"/docs/how-to/{name}.md" for name in ("submit", "wait", "download", "generate", "batch", "test-a-pipeline")]
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -38,10 +40,15 @@ def get_provider_info() -> dict[str, Any]:
         "description": "Buy AI-generated video, wait for it without a worker, land it whole and verified.",
         "versions": [__version__],
         "integrations": [
-            {"integration-name": _ALL, "tags": ["service"]},
+            {"integration-name": _ALL, "how-to-guide": _GUIDES, "tags": ["service"]},
             *(
-                {"integration-name": title, "external-doc-url": documentation, "tags": ["service"]}
-                for title, _, _, documentation, _ in _VENDORS.values()
+                {
+                    "integration-name": title,
+                    "external-doc-url": documentation,
+                    "how-to-guide": [f"/docs/vendors/{vendor}.md"],
+                    "tags": ["service"],
+                }
+                for vendor, (title, _, _, documentation, _) in _VENDORS.items()
             ),
         ],
         "operators": _modules("operators.video"),

@@ -5,7 +5,7 @@ other row, and the report names it.
 
 ``max_active_tis_per_dagrun`` limits how many clips are in the making at the same time; from Airflow 3.2 on, a task
 that waits in the triggerer counts too. (Before that, use a pool that was created with ``--include-deferred``.)
-``max_run_cost_usd`` would limit what one run may spend; see the README.
+``max_run_cost_usd`` would limit what one run may spend; see docs/money.md.
 """
 
 from __future__ import annotations

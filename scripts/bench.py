@@ -1,4 +1,4 @@
-"""``make bench``: every benchmark in turn; ``--write`` keeps what they print for the README's performance section.
+"""``make bench``: every benchmark in turn; ``--write`` keeps what they print for the page about performance.
 
 With arguments, only those whose names hold one of them: ``python scripts/bench.py --write size cpu``.
 """

@@ -1,15 +1,22 @@
-"""Write the README's tables from the code, and hold them to it: ``python scripts/readme.py [--check]``."""
+"""Write what README and docs show of the code, and hold them to it: ``python scripts/docs.py [--check]``.
+
+A page marks the place with ``<!-- generated: NAME -->`` and ``<!-- end -->``; :data:`SECTIONS` says what stands there.
+"""
 
 from __future__ import annotations
 
 import inspect
 import re
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_video_providers import catalogue, exceptions, metrics
+from airflow_video_providers import catalogue, exceptions, landing, metrics
+from airflow_video_providers.conformance import CHECKS
 from airflow_video_providers.get_provider_info import get_provider_info
+from airflow_video_providers.jobs import JobStatus, VideoJob
+from airflow_video_providers.landing.keys import Keys
 from airflow_video_providers.models import VideoModel, rule_of
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
@@ -28,12 +35,74 @@ def table(*rows: tuple[str, ...]) -> str:
     return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
 
 
-def models() -> str:
-    """One section per model."""
-    return table(
-        ("model", "class", "required", "optional [what the vendor assumes]", "price"),
-        *((f"`{model.id}`", f"`{model.__name__}`", *fields(model), price(model)) for model in catalogue.models().values()),
-    )  # fmt: skip
+def models(vendor: str) -> Callable[[], str]:
+    """One row per model of a vendor."""
+
+    def written() -> str:
+        found = [model for model in catalogue.models().values() if catalogue.vendor_of(model.id).id == vendor]
+        return table(
+            ("model", "class", "required", "optional [what the vendor assumes]", "price"),
+            *((f"`{model.id}`", f"`{model.__name__}`", *fields(model), price(model)) for model in found),
+        )
+
+    return written
+
+
+def model_ids() -> str:
+    """Every model on one line."""
+    return ", ".join(f"`{name}`" for name in catalogue.models()) + "."
+
+
+def vendor(name: str) -> Callable[[], str]:
+    """What a vendor's file says about it."""
+
+    def written() -> str:
+        kind = catalogue.vendors()[name]
+        shortest, longest = kind.poll_seconds
+        asked = kind.documented_poll_seconds
+        charged = [f"{status}: {kind.charged.get(status, 'unknown')}" for status in JobStatus if status.terminal]
+        return table(
+            ("fact", "value"),
+            ("connection type, default id", f"`{name}`, `{name}_default`"),
+            ("address", f"`{kind.base_url}`"),
+            ("header of the key", f"`{kind.key_header}`"),
+            ("documentation", kind.documentation),
+            ("poll interval", f"{shortest:g} to {longest:g} s"
+             + (f"; the documents ask for at least {asked:g} s" if asked else "")),
+            ("requests per minute, by default", f"{kind.requests_per_minute:g}"),
+            ("how long a job is kept", f"{kind.retention} (h:m:s)" if kind.retention else "not documented"),
+            ("status routes", ", ".join(f"`{route}`" for route in kind.status_routes)),
+            ("HTTP codes for an empty account", ", ".join(map(str, sorted(kind.no_credits)))),
+            ("charged, by final status", "; ".join(charged)),
+        )  # fmt: skip
+
+    return written
+
+
+def configuration() -> str:
+    """The options of the provider's section."""
+    options = get_provider_info()["config"]["video_providers"]["options"]
+    rows = ((f"`{name}`", each["description"], f"`{each['default']}`" if each["default"] else "empty")
+            for name, each in options.items())  # fmt: skip
+    return table(("option", "meaning", "default"), *rows)
+
+
+def reasons() -> str:
+    """The words that a DownloadError's ``reason`` may be."""
+    found = re.findall(r"^``(\w+)`` +(\S.*)$", landing.__doc__ or "", re.MULTILINE)
+    return table(("reason", "meaning"), *((f"`{word}`", meaning) for word, meaning in found))
+
+
+def layout() -> str:
+    """Where a job lands by default."""
+    bought = datetime(2026, 11, 21, tzinfo=UTC)
+    keys = Keys(VideoJob(model="pixazo:mochi-v1", request_id="mochi-v1_01a1fca4", submitted_at=bought))
+    return f"```text\n{keys.output(0, 'mp4')}\n{keys.manifest}\n```"
+
+
+def checks() -> str:
+    """The conformance suite."""
+    return table(("check", "why"), *((f"`{check.__name__}`", check.__doc__ or "") for check in CHECKS))
 
 
 def fields(model: type[VideoModel]) -> tuple[str, str]:
@@ -126,38 +195,52 @@ def kept(*names: str) -> Callable[[], str]:
 
 SECTIONS: dict[str, Callable[[], str]] = {
     "demo": kept("docs/demo.md"),
-    "models": models,
-    "money faults": kept("tests/faults/money/table.md"),
-    "peers": kept("tests/faults/money/peers.md"),
-    "landing faults": kept("tests/faults/landing/table.md"),
+    "model ids": model_ids,
+    **{f"models of {name}": models(name) for name in catalogue.vendors()},
+    **{f"vendor {name}": vendor(name) for name in catalogue.vendors()},
     "SubmitVideoOperator": parameters(SubmitVideoOperator),
     "VideoJobSensor": parameters(VideoJobSensor),
     "DownloadVideoOperator": parameters(DownloadVideoOperator),
     "GenerateVideoOperator": parameters(GenerateVideoOperator),
+    "configuration": configuration,
     "extra": extra,
     "errors": errors,
+    "reasons": reasons,
     "metrics": metric_names,
-    "benchmarks": kept("docs/benchmarks.md"),
+    "checks": checks,
+    "layout": layout,
     "simulator": simulator,
 }
 
 
+def pages() -> list[Path]:
+    """Everything that is written by hand for people: the front door, and the site."""
+    front = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+    return [*front, *sorted(path for path in (ROOT / "docs").rglob("*.md") if path.name not in PRINTED)]
+
+
+#: What programs have printed: shown by other pages, not pages.
+PRINTED = {"demo.md", "benchmarks.md"}
+
+
 def renewed(text: str) -> str:
-    """The README with its generated parts written anew."""
+    """A page with its generated parts written anew."""
     return BLOCK.sub(lambda found: f"{found[1]}\n{SECTIONS[found[2]]()}\n\n{found[3]}", text)
 
 
 def main() -> int:
-    """Write the README, or with ``--check`` say whether it is what would be written."""
-    readme = ROOT / "README.md"
-    before = readme.read_text()
-    after = renewed(before)
-    if "--check" not in sys.argv:
-        readme.write_text(after)
-    elif before != after:
-        print("README.md is not what the code says: run python scripts/readme.py")
-        return 1
-    return 0
+    """Write the pages, or with ``--check`` say which are not what would be written."""
+    wrong = []
+    for page in pages():
+        before = page.read_text()
+        after = renewed(before)
+        if "--check" not in sys.argv:
+            page.write_text(after)
+        elif before != after:
+            wrong.append(str(page.relative_to(ROOT)))
+    if wrong:
+        print(f"Not what the code says: {', '.join(wrong)}. Run python scripts/docs.py")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ class Vendor:
     :cvar key_header: The header that carries the API key, and ``key_prefix`` what stands before it there.
     :cvar id_paths: Where in a body the job's own id stands, in the answer to a submit and in a status; the first that
         holds one counts. Empty: a submit takes what can be nothing else, and a status may be about any job.
-    :cvar words: What its own status words mean, where :mod:`.words` does not know them or means something else.
+    :cvar words: What its own status words mean, where the words of the field do not hold them or mean something else.
     :cvar output_paths: Where in a body the output addresses stand; the first that holds any counts.
     :cvar charged: What a final state means for the bill; a state that is not named is ``"unknown"``.
     :cvar no_credits: HTTP codes that mean an empty account.

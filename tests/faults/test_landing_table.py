@@ -1,4 +1,4 @@
-"""The README's table of landing faults is what ``python -m tests.faults.landing`` prints."""
+"""The table of landing faults is what ``python -m tests.faults.landing`` prints."""
 
 from __future__ import annotations
 

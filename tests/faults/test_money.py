@@ -1,4 +1,4 @@
-"""The fault table that the README shows is what happens."""
+"""The fault table that the docs show is what happens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user may rely on. A name that goes missing here breaks somebody's DAG: see "Versions" in the README."""
+"""What a user may rely on. A name that goes missing here breaks somebody's DAG: see docs/running/upgrades.md."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=20, help="purchases per row (20)")
     parser.add_argument("--lanes", type=int, default=2, help="how many rows run at once (2)")
     parser.add_argument("--only", default="", help="rows whose fault or place contains this text")
-    parser.add_argument("--write", action="store_true", help="write the tables that the README shows")
+    parser.add_argument("--write", action="store_true", help="write the tables that the docs show")
     parser.add_argument("--peers", action="store_true", help="the same faults through other clients, too")
     args = parser.parse_args(arguments)
     cases = [case for case in CASES if args.only in f"{case.fault} {case.phase}"]
