@@ -118,6 +118,7 @@ FILLED = {
     "requests_per_minute": 30,
     "allow_private_hosts": " gpu.internal, 127.0.0.1 ",
     "download_user_agent": "Mozilla/5.0",
+    "paths": '{"segmind:mochi-1": "/v2/other"}',
     "prices": '{"segmind:mochi-1": {"usd": 0.05, "per": "second"}}',
     "max_cost_usd": 0.5,
     "max_run_cost_usd": 10,
@@ -138,6 +139,7 @@ def understood(extra):
         Limits.of(settings.extra),
         settings.status_route,
         settings.submits_enabled,
+        settings.paths,
     )
 
 
@@ -154,18 +156,19 @@ def test_a_filled_form_is_understood_as_numbers_and_as_text(form):
         Limits(Decimal("0.5"), Decimal(10), allow_unknown_price=True),
         "default",
         True,
+        {"segmind:mochi-1": "/v2/other"},
     )
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_a_form_that_was_not_filled_in_means_the_defaults(nothing):
     blank = dict.fromkeys((*FIELDS, "status_route"), nothing)
-    assert understood(blank) == understood({}) == (None, frozenset(), None, Limits(), "default", True)
+    assert understood(blank) == understood({}) == (None, frozenset(), None, Limits(), "default", True, {})
 
 
 @pytest.mark.parametrize("off", [False, "false", "False"])
 def test_buying_can_be_switched_off_in_every_form(off):
-    assert understood({"submits_enabled": off})[-1] is False
+    assert understood({"submits_enabled": off})[-2] is False
 
 
 @pytest.mark.parametrize(
