@@ -47,3 +47,27 @@ def test_what_is_relied_on_without_an_import_is_still_in_the_code() -> None:
     for name in re.findall(r"`([\w.*]+)", " ".join(first)):
         word = name.rpartition(".")[2].removesuffix("*")
         assert word in code, name
+
+
+def test_every_module_that_is_named_is_there() -> None:
+    for page in PAGES:
+        for path in re.findall(r"`((?!_rejected)(?:\w+/)*\w+(?:/|\.py))`", page.by_hand):
+            places = [PACKAGE / path, ROOT / path]
+            assert page.name == "docs/adding-a-vendor.md" or any(place.exists() for place in places), (
+                f"{page.name}: {path}"
+            )
+
+
+def test_every_function_that_is_named_stands_in_the_module_that_is_named_with_it() -> None:
+    named = set(re.findall(r"`(\w+)\(\)` in `([\w/]+\.py)`", PAGE.text))
+    assert {name for name, _ in named} == {"decide", "lost"}
+    for name, path in named:
+        assert re.search(rf"^def {name}\(", (PACKAGE / path).read_text(), re.MULTILINE), name
+
+
+def test_every_room_of_the_package_is_in_the_table_of_layers() -> None:
+    (table,) = re.findall(r"^## Layers\n(.*?)^## ", PAGE.text, re.DOTALL | re.MULTILINE)
+    named = set(re.findall(r"`(\w+)(?:/|\.py)`", table))
+    assert {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in PACKAGE.rglob("*.py")} - {
+        "__init__"
+    } <= named
