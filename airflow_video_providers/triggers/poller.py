@@ -45,8 +45,8 @@ LONGEST_SILENCE = 60.0
 FIRST_PLACES = 1
 #: How many may be under way whatever the budget: one slow answer must not hold up the next poll.
 FEWEST_PLACES = 2
-#: Seconds that an answer takes, until some have come.
-FIRST_GUESS = 1.0
+#: An event loop sends no more a second, whatever the budget: a poll takes it one to two milliseconds.
+MOST_PER_SECOND = 250.0
 
 
 @dataclass(slots=True)
@@ -104,7 +104,7 @@ class Poller:
         self._budget = budget or Budget(vendor.requests_per_minute)
         self._turns = Turns(self._budget, FIRST_PLACES)
         self._line = Line(connect)
-        self._seconds = FIRST_GUESS
+        self._seconds = 0.0  # that an answer takes
         self.jobs = 0
 
     async def wait(self, watch: Watch, *, interval: float | None = None, on_news: OnNews | None = None) -> VideoJob:
@@ -199,7 +199,8 @@ class Poller:
     def _places(self) -> int:
         """How many polls may be under way at once, each on a connection of its own: what the budget sends while one
         answer comes, and as many again, because answers do not come evenly."""
-        return max(FEWEST_PLACES, min(math.ceil(2 * self._budget.per_minute / 60 * self._seconds), PLACES))
+        rate = min(self._budget.per_minute / 60, MOST_PER_SECOND)
+        return max(FEWEST_PLACES, min(math.ceil(2 * rate * self._seconds), PLACES))
 
     def _arrived(self, watch: Watch, interval: float | None) -> _Waiting:
         now, wall = self._loop.time(), self._now()
