@@ -57,7 +57,7 @@ docs: $(VENV)/installed-tests  ## The documentation as a site in build/docs; a w
 
 audit: $(VENV)/installed  ## Known faults of the pinned distributions; asks a public database
 	@$(call INSTALL,--group audit)
-	$(BIN)/pip-audit --disable-pip --no-deps --requirement constraints.txt
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 dist: $(VENV)/installed-tests  ## Wheel and sdist in dist, checked
 	@! grep -n "\.example/" pyproject.toml || { echo "Write the forge's own addresses first: CONTRIBUTING.md, Releasing."; exit 1; }

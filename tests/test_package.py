@@ -50,7 +50,17 @@ def test_the_wheel_holds_the_package_and_nothing_else(dist):
 def test_the_sdist_holds_what_the_tests_need(dist):
     with tarfile.open(next(dist.glob("*.tar.gz"))) as sdist:
         names = {"/".join(Path(name).parts[1:]) for name in sdist.getnames()}
-    assert {"Makefile", "constraints.txt", "README.md", "LICENSE", "tests/test_package.py"} <= names
+    assert {
+        "Makefile",
+        "constraints.txt",
+        "README.md",
+        "LICENSE",
+        "CONTRIBUTING.md",
+        "SECURITY.md",
+        "docs/index.md",
+        "docs/conf.py",
+        "tests/test_package.py",
+    } <= names
 
 
 def test_constraints_pin_everything_and_name_no_index():

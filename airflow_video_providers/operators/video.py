@@ -27,7 +27,7 @@ class SubmitVideoOperator(BuysVideo):
         submit = SubmitVideoOperator(
             task_id="submit",
             model="pixazo:pixverse-v6-text-to-video",
-            request={"prompt": "A paper boat in a rainy street, {{ ds }}", "duration": 5},
+            request={"prompt": "{{ params.prompt }}", "duration": 5},
             retries=3,
         )
         wait = VideoJobSensor(task_id="wait", job=submit.output)
