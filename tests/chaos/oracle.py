@@ -99,7 +99,8 @@ def judge(scene: Scene, fault: str, posts: int, listing: Iterable[dict[str, Any]
     ids = {str(row["request_id"]) for row in bought}
     stored = storage(cluster.home / "videos" / scene.run_id)
     by_prompt = {one.prompt: one for one in scene.purchases}
-    shown = [entry for entry in listing if entry["run_id"] == scene.run_id]
+    listing = list(listing)
+    shown = [entry for entry in listing if entry.get("run_id") == scene.run_id]
     listed_ids = {entry.get("request_id") for entry in shown}
     open_for = {(entry["task_id"], entry["map_index"]) for entry in shown if not entry.get("request_id")}
     absent = [row for row in bought if row["request_id"] not in stored.whole]
@@ -114,6 +115,7 @@ def judge(scene: Scene, fault: str, posts: int, listing: Iterable[dict[str, Any]
         max(scene.takeovers, default=None),
     )  # fmt: skip
     wrong = [f"a partial file: {name}" for name in stored.partial]
+    wrong += [f"a damaged record: {entry}" for entry in listing if entry["state"] == "damaged"]
     wrong += [f"landed, and nobody bought it: {one}" for one in sorted(stored.whole - ids)]
     wrong += [
         f"{one.task_id}[{one.map_index}] failed on try {one.tries} of {one.retries + 1}: {one.error}: {one.text}"

@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from tests.chaos.cluster import Cluster
     from tests.chaos.scene import Scene
 
-#: The package's own command, several times in one process: each start of it is five seconds of Airflow's imports.
-_COMMANDS = """
-import json, sys
-from airflow_video_providers.ledger.cli import main
-sys.exit(sum(main(arguments) for arguments in json.load(sys.stdin)))
-"""
 #: Seconds in which everything that was cleared has to come to its end.
 SECONDS = 420
 UNFINISHED = ("failed", "upstream_failed", "skipped")
@@ -28,10 +22,8 @@ UNFINISHED = ("failed", "upstream_failed", "skipped")
 
 def listing(cluster: Cluster) -> list[dict[str, Any]]:
     """What ``list`` says of the ledger that is in use."""
-    said = _python(cluster, "-m", "airflow_video_providers.ledger", "list", "--output", "json")
-    lines = said.splitlines()  # an object store's library logs before it
-    start = max(number for number, line in enumerate(lines) if line in ("[", "[]"))
-    found: list[dict[str, Any]] = json.loads("\n".join(lines[start:]))
+    said = _ledger(cluster, "list", "--output", "json")
+    found: list[dict[str, Any]] = json.loads(said)
     return found
 
 
@@ -41,25 +33,29 @@ def repair(cluster: Cluster, scenes: Iterable[Scene]) -> None:
     by_task = {
         (one.run_id, one.task_id, one.map_index): bought.get(one.prompt) for scene in scenes for one in scene.purchases
     }
-    commands = []
+    found, hopeless = [], set()
     for entry in listing(cluster):
-        identity = (entry["run_id"], entry["task_id"], entry["map_index"])
-        if entry.get("request_id") or identity not in by_task:
-            continue
-        words = [DAG_ID, entry["run_id"], entry["task_id"]]
-        mapped = ["--map-index", str(entry["map_index"])]
-        request_id = by_task[identity]
-        commands.append(["attach", *words, request_id, *mapped] if request_id else ["forget", *words, *mapped])
-    if commands:
-        _python(cluster, "-c", _COMMANDS, stdin=json.dumps(commands))
+        identity = (entry.get("run_id"), entry.get("task_id"), entry.get("map_index"))
+        if identity in by_task and not entry.get("request_id"):
+            if request_id := by_task[identity]:
+                found.append(entry | {"request_id": request_id})
+            else:
+                hopeless.add(entry["run_id"])
+    if found:
+        file = cluster.home / "found.json"
+        file.write_text(json.dumps(found))
+        _ledger(cluster, "attach", "--from-file", str(file))
+    for run_id in sorted(hopeless):  # what is still open there was looked for and is not at the vendors
+        _ledger(cluster, "forget", "--all", "--dag-id", DAG_ID, "--run-id", run_id)
     for scene in scenes:
         query = "SELECT task_id, map_index FROM task_instance WHERE run_id = %s AND state = ANY(%s)"
         cluster.clear(scene.run_id, cluster.rows(query, scene.run_id, list(UNFINISHED)))
 
 
-def _python(cluster: Cluster, *arguments: str, stdin: str = "") -> str:
+def _ledger(cluster: Cluster, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, *arguments], env=dict(cluster.ledger_env(cluster.ledger)), cwd=cluster.home, input=stdin,
+        [sys.executable, "-m", "airflow_video_providers.ledger", *arguments],
+        env=dict(cluster.ledger_env(cluster.ledger)), cwd=cluster.home, stdin=subprocess.DEVNULL,
         capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
     if done.returncode:
