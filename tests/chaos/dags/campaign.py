@@ -35,7 +35,8 @@ def _class(error):
         error is not None and type(error).__name__ in ("AirflowFailException", "AirflowException") and error.__cause__
     ):
         error = error.__cause__
-    return type(error).__name__ if isinstance(error, BaseException) else str(error or "no error")[:80]
+    # Airflow ends a task without an exception, or with a sentence, where its process went away
+    return type(error).__name__ if isinstance(error, BaseException) else "killed"
 
 
 def failed(context):
