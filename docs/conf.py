@@ -31,7 +31,6 @@ html_copy_source = False
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 exclude_patterns = ["benchmarks.md", "demo.md"]  # what programs have printed; pages show it
 myst_heading_anchors = 4
-suppress_warnings = ["toc.empty_glob"]  # pages that come with the campaigns that write them
 
 autodoc_typehints = "none"  # docstrings say what a value means, and their words are the ones for people
 autodoc_member_order = "bysource"

@@ -54,7 +54,7 @@ def test_every_page_is_in_the_tree_of_the_site() -> None:
     assert {
         path.relative_to(ROOT).as_posix() for line in listed for path in (ROOT / "docs").glob(f"{line}.md")
     } == pages
-    assert all((ROOT / "docs" / f"{line}.md").exists() for line in listed if "*" not in line)
+    assert all((ROOT / "docs" / f"{line}.md").exists() for line in listed if "[" not in line)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
