@@ -92,9 +92,13 @@ def browsable(path: str, through: str | None = None) -> str:
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     if parts.scheme not in (*_S3, *_GOOGLE):
         return ""
-    extra = _extra(through or _conn_id(path))
+    try:
+        extra = _extra(through or _conn_id(path))
+        names = _names(extra)
+    except RecursionError:  # an extra that is nested too deeply says nothing that could be trusted
+        return ""
     region = str(extra.get("region_name") or "")
-    if any("endpoint" in name for name in _names(extra)) or any(map(os.environ.get, _OTHER_ENDPOINTS)):
+    if any("endpoint" in name for name in names) or any(map(os.environ.get, _OTHER_ENDPOINTS)):
         return ""
     bucket, key = parts.netloc.rpartition("@")[2], quote(parts.path.lstrip("/"))
     if parts.scheme in _GOOGLE:

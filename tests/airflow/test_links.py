@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from airflow.providers.common.compat.sdk import BaseHook, Connection
 from airflow.sdk import DAG
 
 from airflow_video_providers import catalogue
@@ -116,6 +117,13 @@ def test_the_region_of_the_connection_is_named(aws):
 )
 def test_an_endpoint_or_a_console_of_its_own_has_no_button(aws, extra):
     aws(**extra)
+    assert browsable("s3://aws_default@clips/a.mp4") == ""
+
+
+@pytest.mark.parametrize("extra", ["[" * 100_000, '{"a":' * 900 + "1" + "}" * 900])
+def test_an_extra_that_is_nested_too_deeply_has_no_button_and_breaks_nothing(monkeypatch, extra):
+    connection = Connection(conn_id="aws_default", conn_type="aws", extra=extra)
+    monkeypatch.setattr(BaseHook, "get_connection", lambda _: connection)
     assert browsable("s3://aws_default@clips/a.mp4") == ""
 
 
