@@ -296,7 +296,7 @@ def test_every_call_ends_whatever_trickles(say, tmp_path):
         for call in calls:
             begun = time.monotonic()
             kinds.append(type(call()))
-            assert time.monotonic() - begun < 1.5
+            assert time.monotonic() - begun < 5.0  # it would go on for ever
     assert kinds == [VendorUnavailableError] * 2 + [SubmissionOutcomeUnknownError] * 2
     assert list(tmp_path.iterdir()) == []
 
