@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"\n{text}\n{summary}")
     for line in wrong:
         print(f"WRONG  {line}", file=sys.stderr)
-    if args.write and not wrong and len(faults) == len(FAULTS):
+    if args.write and not (wrong or args.only or args.jobs):
         document.write(text, summary)
     return 1 if wrong else 0
 
