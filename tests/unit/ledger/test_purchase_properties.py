@@ -6,6 +6,7 @@ Whatever happens: never more charges than purchases that somebody asked for, and
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -14,15 +15,18 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from airflow_video_providers.exceptions import (
+    InvalidRequestError,
     RateLimitedError,
     SubmissionOutcomeUnknownError,
+    VendorUnavailableError,
     VideoProviderError,
 )
 from airflow_video_providers.jobs import JobStatus, VideoJob
 from airflow_video_providers.ledger.book import Ledger
 from airflow_video_providers.ledger.gestures import attach, forget, void_after_error
 from airflow_video_providers.ledger.purchase import buy_once
-from airflow_video_providers.ledger.records import AttemptState, Identity, Intent
+from airflow_video_providers.ledger.receipts import repair
+from airflow_video_providers.ledger.records import AttemptState, Identity, Intent, Run
 from airflow_video_providers.ledger.stores import TaskStateStore
 from tests.support.versions import needs_state_store
 
@@ -53,16 +57,20 @@ class Rows:
         self.overtake = None
         self.dead = False  # a killed process does nothing more
         self.refusals = 0  # how many writes after the paid call the store refuses
+        self.paid = False
 
     def begin(self, fault):
-        self.fault, self.calls, self.dead = fault, 0, False
+        self.fault, self.calls, self.dead, self.paid = fault, 0, False, False
 
     def sleep(self, _seconds):
         pass
 
-    def step(self, operation):
+    def step(self, operation, *, writes=False):
         if self.dead:
             raise KilledError
+        if writes and self.paid and self.refusals:
+            self.refusals -= 1
+            raise PermissionError("denied")
         at, kind, late = self.fault or (-1, "", False)
         hit = self.calls == at
         self.calls += 1
@@ -86,7 +94,7 @@ class Rows:
 
     def set(self, name, value, *, retention=None):
         assert retention is timedelta.max
-        self.step(lambda: self.rows.__setitem__(name, json.dumps(value)))
+        self.step(lambda: self.rows.__setitem__(name, json.dumps(value)), writes=True)
 
 
 class CreateOnly:
@@ -107,7 +115,7 @@ class CreateOnly:
         return (self.read(key) or {}).get("claim") == claim
 
     def replace(self, key, value):
-        self._rows.step(lambda: self._rows.rows.__setitem__(key, json.dumps(value)))
+        self._rows.step(lambda: self._rows.rows.__setitem__(key, json.dumps(value)), writes=True)
 
     def names(self, prefix):
         below = [key[-1] for key in self._rows.rows if key[:-1] == prefix]
@@ -115,6 +123,21 @@ class CreateOnly:
 
     def list(self, prefix):
         raise AssertionError("a purchase lists nothing")
+
+
+class Gate:
+    """What stands before an intent: a client that cannot be built, a connection that Airflow does not give."""
+
+    def __init__(self):
+        self.shut = 0
+
+    def grant(self, key, *, uncharged):
+        if self.shut:
+            self.shut -= 1
+            raise InvalidRequestError("The environment names a proxy that cannot be used.")
+
+    def give_back(self, key):
+        pass
 
 
 class Log:
@@ -135,6 +158,8 @@ class Purchases(RuleBasedStateMachine):
         self.rows = Rows()
         self.store = type(self).make_store(self.rows)
         self.log = Log()
+        self.gate = Gate()
+        self.moment = Run(NOW, NOW, 0)
         self.generation = 3
         self.wishes = 1  # the task was asked to run once
         self.clears = 0
@@ -146,16 +171,26 @@ class Purchases(RuleBasedStateMachine):
         self.stored = set()
         self.given = None  # (generation, id) that a try returned, until a person or the vendor changes it
         self.violations = []
+        self.posts = 0
+        self.due = []  # jobs whose receipt the store refused for good
+
+    def look(self, job, vendor):
+        if vendor == "is away":
+            raise VendorUnavailableError("503.")
+        seen = self.jobs[job.request_id]
+        return seen.but(status=JobStatus.UNKNOWN) if vendor == "lags" else seen
 
     def attempts(self):
-        fault, self.rows.fault = self.rows.fault, None
-        calls = self.rows.calls
+        kept = self.rows.fault, self.rows.calls, self.rows.dead, self.rows.paid
+        self.rows.begin(None)
         try:
             return Ledger(self.store).attempts(ME)
         finally:
-            self.rows.fault, self.rows.calls = fault, calls
+            self.rows.fault, self.rows.calls, self.rows.dead, self.rows.paid = kept
 
     def sell(self, answer, policy, meanwhile):
+        self.posts += 1
+        self.rows.paid = True
         open_ones = [attempt for attempt in self.attempts() if attempt.state is AttemptState.INTENT]
         if not open_ones:
             self.violations.append("money is spent and no intent is stored")
@@ -180,9 +215,19 @@ class Purchases(RuleBasedStateMachine):
         self.answered.add(request_id)
         return self.jobs[request_id]
 
-    def run(self, answer, fault, policy, on_clear, meanwhile=_nothing):
+    def run(self, answer, fault, policy, on_clear, meanwhile=_nothing, vendor="answers"):
+        intents = sum(attempt.open for attempt in self.attempts())
+        held = {attempt.request_id for attempt in self.attempts()}
+        posts, ended = self.posts, None
         self.rows.begin(fault)
         charges = sum(self.charged.values())
+        newest = (self.attempts() or [None])[-1]
+        still = (
+            newest is not None
+            and newest.state is AttemptState.SUBMITTED
+            and newest.run_started_at == self.moment.started_at
+        )
+        self.looked_at = newest.request_id if still else object()
         overlapping = meanwhile is not _nothing or (fault and fault[1] == "overtaken")
         try:
             job = buy_once(
@@ -190,7 +235,7 @@ class Purchases(RuleBasedStateMachine):
                 identity=ME,
                 intent=Intent.of(model=MODEL, request={"prompt": "a cat"}),
                 buy=lambda: self.sell(answer, policy, meanwhile),
-                look=lambda job: self.jobs[job.request_id],
+                look=lambda job: self.look(job, vendor),
                 clock=lambda: NOW,
                 sleep=self.rows.sleep,
                 log=self.log,
@@ -198,11 +243,21 @@ class Purchases(RuleBasedStateMachine):
                 try_number=1,
                 on_clear=on_clear,
                 on_unknown_outcome=policy,
+                allowance=self.gate,
+                run=self.moment,
             )
-        except (VideoProviderError, KilledError):
+        except (VideoProviderError, KilledError) as error:
+            ended = error
             return
         finally:
             self.rows.begin(None)
+            alone = not overlapping and not isinstance(ended, KilledError)
+            if alone and self.posts == posts and sum(attempt.open for attempt in self.attempts()) > intents:
+                self.violations.append(f"nothing was sent, and an intent stays open: {ended}")
+            if alone and vendor != "answers" and self.posts > posts and any(held) and self.looked_at in held:
+                self.violations.append("bought, although the vendor did not say how the job stands")
+        if job.receipt_due:
+            self.due.append(job)
         given = (self.generation, job.request_id)
         retried = self.given is not None and self.given[0] == self.generation and not overlapping
         if retried and (self.given != given or sum(self.charged.values()) != charges):
@@ -214,9 +269,25 @@ class Purchases(RuleBasedStateMachine):
         fault=FAULTS,
         policy=st.sampled_from(["fail", "fail", "resubmit"]),
         on_clear=st.sampled_from(["resubmit", "reattach"]),
+        vendor=st.sampled_from(["answers", "answers", "lags", "is away"]),
     )
-    def a_try(self, answer, fault, policy, on_clear):
-        self.run(answer, fault, policy, on_clear)
+    def a_try(self, answer, fault, policy, on_clear, vendor):
+        self.run(answer, fault, policy, on_clear, vendor=vendor)
+
+    @rule(tries=st.integers(1, 3))
+    def the_client_cannot_be_built_or_the_connection_is_missing_for_a_while(self, tries):
+        self.gate.shut = tries
+
+    @rule(answer=ANSWERS, writes=st.sampled_from([1, 3, 100]))
+    def the_store_refuses_what_is_learned_for_a_while(self, answer, writes):
+        self.rows.refusals = writes
+        self.run(answer, None, "fail", "resubmit")
+        self.rows.refusals = 0
+
+    @precondition(lambda self: self.due)
+    @rule()
+    def a_task_that_knows_the_job_repairs_its_receipt(self):
+        repair(Ledger(self.store), self.due.pop(), own=ME, log=self.log)
 
     @rule(outer=ANSWERS, inner=ANSWERS, fault=FAULTS)
     def a_retry_runs_while_a_zombie_is_paying(self, outer, inner, fault):
@@ -293,8 +364,8 @@ class Purchases(RuleBasedStateMachine):
         assert self.stored <= known, "what was stored once stays"
         self.stored = known
         log = "\n".join(self.log.lines)
-        assert all(request_id in known or f"request_id={request_id}," in log or f"request_id={request_id}:" in log
-                   for request_id in self.answered)  # fmt: skip
+        told = set(re.findall(r"request_id=(job-[0-9]+)", log))
+        assert self.answered <= known | told
 
     @invariant()
     def an_answer_that_nobody_got_leaves_a_trace(self):
@@ -303,6 +374,14 @@ class Purchases(RuleBasedStateMachine):
         traces = sum(a.open or a.state is AttemptState.FORGOTTEN for a in attempts)
         attached = sum(a.request_id not in self.answered for a in attempts if a.request_id)
         assert len(set(self.jobs) - known) <= traces + attached
+
+
+class PurchasesInADirectory(Purchases):
+    @rule()
+    def a_person_deletes_the_run_and_makes_it_anew(self):
+        self.moment = Run(NOW, self.moment.started_at + timedelta(days=1), 0)
+        self.wishes += 1
+        self.given = None
 
 
 class PurchasesInTheStateStore(Purchases):
@@ -316,7 +395,7 @@ LIMITS = settings(
     derandomize=True,  # a red build must be red again
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
-TestCreateOnly = Purchases.TestCase
+TestCreateOnly = PurchasesInADirectory.TestCase
 TestCreateOnly.settings = LIMITS
 TestStateStore = needs_state_store(PurchasesInTheStateStore.TestCase)
 TestStateStore.settings = LIMITS
