@@ -16,6 +16,7 @@ class Case:
     :param times: How often that strikes; None: each time.
     :param refuse: In how many tries nobody listens at the vendor's address; None: in each.
     :param away: How many look-ups of a connection Airflow answers as if there were none; None: each, in each try.
+    :param ledger_away: Seconds for which the ledger stores nothing, from the vendor's answer to the paid call on.
     :param kill: Where the task process is killed with SIGKILL, once.
     :param environment: What stands in the worker's environment in the first try.
     :param rewrite: What the wire makes of the answers: see :mod:`tests.faults.money.rewrites`.
@@ -31,6 +32,7 @@ class Case:
     times: int | None = 1
     refuse: int | None = 0
     away: int | None = 0
+    ledger_away: float = 0
     kill: str | None = None
     environment: tuple[tuple[str, str], ...] = ()
     rewrite: str | None = None
@@ -69,6 +71,14 @@ CASES: tuple[Case, ...] = (
     Case("Airflow gives no connection, always", "before the intent is stored", away=None),
     Case("Airflow gives no connection, five look-ups", "while a job is paid for", away=5, tasks=_ALL, victim="wait"),
     Case("Airflow gives no connection, five look-ups", "before the landing", away=5, tasks=_ALL, victim="land"),
+    Case("the state store answers 500 for 8 s", "after the POST, before the store", ledger_away=8, tasks=_ALL),
+    Case(
+        "the ledger's volume is away for 5 s",
+        "after the POST, before the store",
+        ledger_away=5,
+        directory=True,
+        tasks=_ALL,
+    ),
     Case("connection reset", "before the request is read", "drop_before_read", times=None),
     Case("no answer until the time-out", _NOTHING, "hang", times=None),
     Case("429, once", _NOTHING, "rate_limited"),

@@ -24,6 +24,8 @@ class LoopbackAirflow(MemoryAirflow):
     :ivar state: What the supervisor reported last.
     :ivar pid: The task process that runs.
     :ivar away: How many look-ups of a connection are answered as if there were none; None: each.
+    :ivar on_answer: Called once, when the vendor has answered a paid call and the task has read nothing of it.
+    :ivar store_away_until: Until when the state store answers 500, by the monotonic clock.
     :ivar kill_at: ``"connection"`` or ``"xcom"``: kill the task with its next request of this kind, once.
     """
 
@@ -33,6 +35,8 @@ class LoopbackAirflow(MemoryAirflow):
         self.pid: int | None = None
         self.kill_at: str | None = None
         self.away: int | None = 0
+        self.on_answer: Callable[[], None] | None = None
+        self.store_away_until = 0.0
         self.conf: dict[str, Any] = {}
         airflow = self
 
@@ -99,6 +103,8 @@ class LoopbackAirflow(MemoryAirflow):
             if self.away is None or self.away > 0:
                 self.away = None if self.away is None else self.away - 1
                 return httpx.Response(404, json={"detail": {"reason": "not_found", "message": "no connection"}})
+        if path[0] == "store" and time.monotonic() < self.store_away_until:
+            return httpx.Response(500, json={"detail": "the database is away"})
         if path[0] == "xcoms" and request.method == "POST" and self.strike("xcom"):
             return httpx.Response(201, json={"message": "the task is gone"})
         return self._answer(request)
@@ -110,6 +116,9 @@ class LoopbackAirflow(MemoryAirflow):
 
     def strike(self, where: str) -> bool:
         """Kill the task here, if it is to be killed here; True only once it is dead."""
+        if where == "answered" and self.on_answer is not None:
+            happen, self.on_answer = self.on_answer, None
+            happen()
         if self.kill_at != where or self.pid is None:
             return False
         self.kill_at = None

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,6 +80,7 @@ class Lane:
             **clean,
             "AIRFLOW_HOME": str(self._folder / "airflow"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__WORKERS__EXECUTION_API_RETRIES": "2",  # Airflow's own patience would outlast what is tried here
             "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps([bundle]),
         }
         with (self._folder / "worker.log").open("w") as log:
@@ -100,6 +102,8 @@ class Lane:
         self._airflow.new_run(f"purchase-{number}", model=model, output_path=(home / "videos").as_uri())
         self._wire.posts = 0
         self._wire.rewrite = _rewrite(case)
+        self._airflow.store_away_until = 0.0
+        self._airflow.on_answer = (lambda: self._lose_ledger(case, home / "ledger")) if case.ledger_away else None
         if case.simulator:
             self._simulator.fault(case.simulator, count=case.times, on=case.stage)
         tries, state = 0, "success"
@@ -135,6 +139,15 @@ class Lane:
         named = _EXCEPTION.findall(log.read_text())
         return number, f"{state}: {named[0]}" if named and state != "success" else state
 
+    def _lose_ledger(self, case: Case, directory: Path) -> None:
+        """For a while nothing is stored."""
+        if not case.directory:
+            self._airflow.store_away_until = time.monotonic() + case.ledger_away
+            return
+        aside = directory.with_name("ledger.away")
+        directory.rename(aside)
+        threading.Timer(case.ledger_away, aside.rename, [directory]).start()
+
     def _order(self, **wanted: Any) -> None:
         stdin, stdout = self._worker.stdin, self._worker.stdout
         if stdin is None or stdout is None:
@@ -160,7 +173,17 @@ class Lane:
             return "the task was not killed"
         if "land" in case.tasks and state == "success" and len(list((home / "videos").rglob("manifest.json"))) != 1:
             return "it did not land"
+        if state == "success" and not self._receipts(home):
+            return "no receipt is stored"
         return ""
+
+    def _receipts(self, home: Path) -> list[str]:
+        """Ids of jobs that the ledger holds."""
+        files = [json.loads(path.read_text()) for path in (home / "ledger").glob("submits/**/*.json")]
+        rows = [value for name, value in self._airflow.store.items() if name.startswith("video_ledger.submits.")]
+        return [
+            record["request_id"] for record in files + rows if isinstance(record, dict) and record.get("request_id")
+        ]
 
 
 def _variables(case: Case, task: str, number: int) -> dict[str, str | None]:
