@@ -32,11 +32,13 @@ class TaskView:
     """A task instance as Airflow sees it.
 
     :param job: What its latest try pushed, where that is a job: as good as a receipt.
+    :param request_id: The id that its latest try pushed.
     """
 
     state: str | None
     try_number: int | None
     job: VideoJob | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class AirflowView:
         """
         task = self.tasks.get(attempt.identity)
         job = task.job if task is not None else None
+        if job is None and task is not None and task.request_id is not None:
+            job = VideoJob(model=attempt.model, request_id=task.request_id, conn_id=attempt.conn_id)
         if not attempt.open or job is None or job.request_id in known_ids or job.model != attempt.model:
             return attempt
         return attempt.bought(job)
@@ -96,6 +100,7 @@ def _ask(wanted: list[Identity]) -> AirflowView:
 
     tasks: dict[Identity, TaskView] = {}
     jobs: dict[Identity, VideoJob] = {}
+    ids: dict[Identity, str] = {}
     landed: set[tuple[str, str]] = set()
     with create_session() as session:
         for batch in _batches(wanted):
@@ -117,17 +122,21 @@ def _ask(wanted: list[Identity]) -> AirflowView:
                     XComModel.dag_id, XComModel.run_id, XComModel.task_id, XComModel.map_index, XComModel.key,
                     XComModel.value,
                 ).where(
-                    tuple_(XComModel.dag_id, XComModel.run_id).in_(runs), XComModel.key.in_(("return_value", "job"))
+                    tuple_(XComModel.dag_id, XComModel.run_id).in_(runs), XComModel.key.in_(("return_value", "job", "request_id"))
                 )
             )  # fmt: skip
-            for dag_id, run_id, task_id, map_index, _key, value in pushed:
+            for dag_id, run_id, task_id, map_index, key, value in pushed:
+                if key == "request_id" and isinstance(value, str):
+                    ids[Identity(dag_id, run_id, task_id, map_index)] = value.strip('"')
+                    continue
                 told = _plain(value)
                 if told.get("manifest_uri"):
                     landed.add((str(told.get("model")), str(told.get("request_id"))))
                 elif (job := _job(told)) is not None:
                     jobs[Identity(dag_id, run_id, task_id, map_index)] = job
     return AirflowView(
-        {who: TaskView(task.state, task.try_number, jobs.get(who)) for who, task in tasks.items()}, frozenset(landed)
+        {who: TaskView(task.state, task.try_number, jobs.get(who), ids.get(who)) for who, task in tasks.items()},
+        frozenset(landed),
     )
 
 

@@ -40,6 +40,8 @@ def refused_for_good(error: BaseException | None) -> bool:
     """Did the store say no, rather than not answer?"""
     if isinstance(error, LedgerError):
         return refused_for_good(error.__cause__) if error.__cause__ is not None else True
+    if isinstance(error, EOFError | BrokenPipeError):  # Airflow's supervisor is gone: nobody would end this process
+        return True
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno in _REFUSALS
     if isinstance(error, FileNotFoundError | PermissionError | TypeError | ValueError | RecursionError):

@@ -60,12 +60,14 @@ class Unreceipted(Submit):  # its store refuses whatever is learned after the pa
             raise PermissionError("denied")
 
         ledger.store.replace = refuse
-        return buy_once(
+        job = buy_once(
             ledger=ledger, identity=Identity(ti.dag_id, ti.run_id, ti.task_id, ti.map_index), generation=ti.max_tries,
             intent=Intent.of(model="pixazo:mochi-v1", request={"prompt": "a cat"}), try_number=ti.try_number,
             buy=lambda: VideoJob(model="pixazo:mochi-v1", request_id=f"job-{ti.task_id}"), look=lambda job: job,
             clock=lambda: datetime.now(UTC), log=logging.getLogger("test"), sleep=lambda seconds: None,
-        ).to_dict()
+        )
+        ti.xcom_push(key="request_id", value=job.request_id)
+        return None if ti.task_id == "by_id" else job.to_dict()
 
 
 class Land(BaseOperator):  # its ledger could not be told
@@ -75,6 +77,7 @@ class Land(BaseOperator):  # its ledger could not be told
 
 with DAG("videos", schedule=None) as dag:
     Unreceipted(task_id="unreceipted")
+    Unreceipted(task_id="by_id")
     Unreceipted(task_id="delivered") >> Land(task_id="land")
     Submit(task_id="single")
     Submit(task_id="landed")
@@ -139,15 +142,16 @@ def test_a_command_lists_and_answers_what_tasks_wrote(tmp_path):
     out = done.stdout
     assert sorted(re.findall(r"SOLD (\S+ \S+)", out)) == ["landed -1", "mapped 0", "mapped 1", "single -1"]
     before, after = out.split("LIST\n")[1].split("AGAIN\n")
-    assert "1 open (0 in flight, 1 unknown), 3 bought and not landed." in before
+    assert "1 open (0 in flight, 1 unknown), 4 bought and not landed." in before
     assert re.search(r"unknown .* mapped --map-index 1 +SubmissionOutcomeUnknownError", before)
     assert "request_id=job-mapped0" in before
     assert "job-landed" not in before
     assert re.search(r"bought .* task success .* unreceipted  request_id=job-unreceipted", before), (
         "its XCom is a receipt"
     )
+    assert "request_id=job-by_id" in before
     assert "delivered" not in before, "the manifest that a task pushed says that it has landed"
-    assert "0 open, 4 bought and not landed." in after
+    assert "0 open, 5 bought and not landed." in after
     assert "--map-index 1  request_id=found" in after
     assert "IN FLIGHT 1 1" in after
     assert "Airflow says that its try 1 is running" in done.stderr

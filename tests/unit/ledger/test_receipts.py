@@ -129,6 +129,8 @@ def test_an_outage_is_told_from_a_refusal(error):
     "error",
     [
         *REFUSALS,
+        EOFError("Request socket closed before length"),
+        BrokenPipeError(errno.EPIPE, "Broken pipe"),
         TypeError("not JSON"),
         SimpleNamespace(status_code=403),
         SimpleNamespace(code=404, response=None),
