@@ -53,14 +53,18 @@ def film(
     :param rate_changes: A quarter of the frame rate in the second half.
     :param flags: ``movflags`` of the muxer.
     """
-    quick = {"libx264": {"preset": "ultrafast"}, "libx265": {"preset": "ultrafast", "x265-params": "log-level=none"},
-             "libsvtav1": {"preset": "13"}, "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"}}  # fmt: skip
+    # one thread each: the encoders' pools spin for minutes where a machine has more to do than they expect
+    quick = {"libx264": {"preset": "ultrafast"},
+             "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:pools=none:frame-threads=1"},
+             "libsvtav1": {"preset": "13", "svtav1-params": "lp=1"},
+             "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"}}  # fmt: skip
     options: Options = {"movflags": flags} if flags else {}
     with tempfile.NamedTemporaryFile() as file, av.open(file.name, "w", format=container, options=options) as out:
         picture: Any = out.add_stream(codec, rate=RATE, options=quick.get(codec, {}))
         picture.width, picture.height, picture.pix_fmt = *size, "yuv420p"
         picture.time_base = Fraction(1, RATE * 100)
         picture.codec_context.time_base = Fraction(1, RATE * 100)
+        picture.codec_context.thread_count = 1
         picture.codec_context.gop_size = RATE
         picture.codec_context.max_b_frames = b_frames
         voice: Any = None

@@ -22,6 +22,7 @@ from airflow_video_providers.landing.inspector import Inspector
 from tests.support.films import HEIGHT, WIDTH, at_box, film, open_ended, rotated
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -42,29 +43,30 @@ def refused(path: str, info: MediaInfo) -> OutputRejectedError:
 
 
 @pytest.mark.parametrize(
-    ("data", "frames"),
+    ("made", "frames"),
     [
-        (film(), 24),
-        (film("libx265"), 24),
-        (film("libsvtav1"), 24),
-        (film("libvpx-vp9"), 24),
-        (film(container="mov"), 24),
-        (film("libvpx-vp9", container="webm"), 24),
-        (film("libsvtav1", container="webm"), 24),
-        (film(sound=8.0), 24),
-        (film(sound=8.0, flags="faststart"), 24),
-        (film("libvpx-vp9", container="webm", sound=8.0), 24),
-        (film(late=1.5, sound=4.0), 24),
-        (film(rate_changes=True), 24),
-        (film(b_frames=2), 24),
-        (film(flags="frag_keyframe+empty_moov+default_base_moof", sound=3.0), 24),
-        (film(flags="dash+global_sidx+frag_keyframe"), 24),
-        (film() + b"trailing bytes of something else", 24),
-        (open_ended(film(flags="faststart", sound=3.0)), 24),
-        (rotated(film(), 90), 24),
+        (lambda: film(), 24),
+        (lambda: film("libx265"), 24),
+        (lambda: film("libsvtav1"), 24),
+        (lambda: film("libvpx-vp9"), 24),
+        (lambda: film(container="mov"), 24),
+        (lambda: film("libvpx-vp9", container="webm"), 24),
+        (lambda: film("libsvtav1", container="webm"), 24),
+        (lambda: film(sound=8.0), 24),
+        (lambda: film(sound=8.0, flags="faststart"), 24),
+        (lambda: film("libvpx-vp9", container="webm", sound=8.0), 24),
+        (lambda: film(late=1.5, sound=4.0), 24),
+        (lambda: film(rate_changes=True), 24),
+        (lambda: film(b_frames=2), 24),
+        (lambda: film(flags="frag_keyframe+empty_moov+default_base_moof", sound=3.0), 24),
+        (lambda: film(flags="dash+global_sidx+frag_keyframe"), 24),
+        (lambda: film() + b"trailing bytes of something else", 24),
+        (lambda: open_ended(film(flags="faststart", sound=3.0)), 24),
+        (lambda: rotated(film(), 90), 24),
     ],
 )
-def test_a_sound_film_is_decoded_whole_and_has_a_poster(data: bytes, frames: int, tmp_path: Path) -> None:
+def test_a_sound_film_is_decoded_whole_and_has_a_poster(made: Callable[[], bytes], frames: int, tmp_path: Path) -> None:
+    data = made()
     path, info = stored(tmp_path, data)
     assert media.decode(path, info) == frames
     image, width, height = media.poster(path, info)

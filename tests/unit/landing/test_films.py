@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,9 @@ from tests.support.films import C2PA, HEIGHT, WIDTH, at_box, film, moved, open_e
 
 FRAGMENTED = "frag_keyframe+empty_moov+default_base_moof"
 INDEXED = "dash+global_sidx+frag_keyframe"
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def look(data: bytes) -> MediaInfo:
@@ -30,25 +34,26 @@ def reason(data: bytes) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("data", "codec", "frames"),
+    ("made", "codec", "frames"),
     [
-        (film(), "avc1.42c00a", 24),
-        (film(flags="faststart"), "avc1.42c00a", 24),
-        (film("libx265"), "hev1", 24),
-        (film("libsvtav1"), "av01", 24),
-        (film("libvpx-vp9"), "vp09", 24),
-        (film("mpeg4"), "mp4v", 24),
-        (film(container="mov"), "avc1.42c00a", 24),
-        (film(flags=FRAGMENTED), "avc1.42c00a", 24),
-        (film(flags=INDEXED), "avc1.42c00a", 24),
-        (film(flags="frag_every_frame+empty_moov", b_frames=2), "avc1.4d400a", 24),
-        (film("libvpx-vp9", container="webm"), "V_VP9", 24),
-        (film("libsvtav1", container="webm"), "V_AV1", 24),
-        (film("libvpx", container="webm"), "V_VP8", None),
-        (film(container="matroska"), "V_MPEG4/ISO/AVC", 24),
+        (lambda: film(), "avc1.42c00a", 24),
+        (lambda: film(flags="faststart"), "avc1.42c00a", 24),
+        (lambda: film("libx265"), "hev1", 24),
+        (lambda: film("libsvtav1"), "av01", 24),
+        (lambda: film("libvpx-vp9"), "vp09", 24),
+        (lambda: film("mpeg4"), "mp4v", 24),
+        (lambda: film(container="mov"), "avc1.42c00a", 24),
+        (lambda: film(flags=FRAGMENTED), "avc1.42c00a", 24),
+        (lambda: film(flags=INDEXED), "avc1.42c00a", 24),
+        (lambda: film(flags="frag_every_frame+empty_moov", b_frames=2), "avc1.4d400a", 24),
+        (lambda: film("libvpx-vp9", container="webm"), "V_VP9", 24),
+        (lambda: film("libsvtav1", container="webm"), "V_AV1", 24),
+        (lambda: film("libvpx", container="webm"), "V_VP8", None),
+        (lambda: film(container="matroska"), "V_MPEG4/ISO/AVC", 24),
     ],
 )
-def test_what_encoders_make_is_read(data: bytes, codec: str, frames: int | None) -> None:
+def test_what_encoders_make_is_read(made: Callable[[], bytes], codec: str, frames: int | None) -> None:
+    data = made()
     found = look(data)
     assert (found.width, found.height, found.codecs, found.picture.frames) == (WIDTH, HEIGHT, (codec,), frames)
     assert found.duration_s == pytest.approx(2.0, abs=0.1)
