@@ -120,8 +120,11 @@ class ObjectStore:
         """Nobody else reads the directory for temporary files."""
         return 0o600
 
-    def _stored(self, key: str) -> _Stored | None:
-        """What is there. None where there is nothing, and where the account may not ask for what is not there."""
+    def _stored(self, key: str, *, written: bool = False) -> _Stored | None:
+        """What is there. None where there is nothing, and where the account may not ask for what is not there.
+
+        :param written: It was just written: then a refusal says that the account may not read.
+        """
         try:
             self._fs.invalidate_cache()  # listings that other code in this process has seen
             if self._family == "s3":
@@ -132,7 +135,7 @@ class ObjectStore:
             return None
         except Exception as failed:
             # without the right to list, a missing key is refused: the write that only creates will find out
-            if self._family and self._own_code(failed) is None:
+            if self._family and not written and self._own_code(failed) is None:
                 return None
             raise refused(f"{self.uri} cannot be read", failed) from failed
         if info.get("type") == "directory":
@@ -214,7 +217,7 @@ class ObjectStore:
 
     def _compare(self, parcel: Parcel, key: str, write: str) -> None:
         try:
-            stored = self._stored(key)
+            stored = self._stored(key, written=True)
         except LandingError as failed:
             failed.what += f" What was just written to {self.uri}/{key} is not verified, and is adopted if it is right."
             raise

@@ -88,6 +88,36 @@ def test_s3_without_the_right_to_write_says_so_and_is_not_tried_again(
     assert s3.objects(prefix) == {}
 
 
+@pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "in parts"])
+def test_s3_without_the_right_to_read_says_so_and_leaves_what_it_wrote(
+    data: bytes, s3: Backend, prefix: str, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = lambda asked: s3_error(403, "AccessDenied") if asked.key and asked.method in ("GET", "HEAD") else None
+    with s3_behind(rule, s3, monkeypatch) as root, pytest.raises(LandingError, match="is not verified") as raised:
+        put(job_for(server.serve(prefix, whole(data))), f"{root}/{prefix}")
+    assert not raised.value.retryable
+    assert "Let the connection's account read" in str(raised.value)
+    assert s3.objects(prefix) == {f"{KEY}/0.mp4": data}
+    assert not put(job_for(server.serve(prefix, whole(data))), f"{s3.root}/{prefix}")["skipped"]
+    assert set(s3.objects(prefix)) == {f"{KEY}/0.mp4", f"{KEY}/manifest.json"}
+
+
+@pytest.mark.parametrize("may_abort", [True, False])
+def test_s3_keeps_the_parts_of_a_broken_upload_only_where_it_may_not_be_aborted(
+    may_abort: bool, s3: Any, prefix: str, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rule(asked: Asked) -> Any:
+        if asked.method == "PUT" and "partNumber=2" in asked.query and not asked.status:
+            return s3_error(403, "AccessDenied")
+        return s3_error(403, "AccessDenied") if asked.method == "DELETE" and not may_abort else None
+
+    with s3_behind(rule, s3, monkeypatch) as root, pytest.raises(LandingError, match="AccessDenied"):
+        put(job_for(server.serve(prefix, whole(LARGE))), f"{root}/{prefix}")
+    uploads = s3.client.list_multipart_uploads(Bucket=BUCKET, Prefix=f"{prefix}/").get("Uploads", [])
+    assert len(uploads) == (0 if may_abort else 1)
+    assert s3.objects(prefix) == {}
+
+
 def test_a_storage_without_create_only_writes_names_the_way_out_and_the_way_out_works(
     s3: Backend, prefix: str, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +221,68 @@ def test_google_without_the_right_to_list_lands_and_skips(
         job = job_for(server.serve(prefix, whole(SMALL)))
         assert not put(job, f"gs://gs_narrow@{BUCKET}/{prefix}")["skipped"]
         assert put(job, f"gs://gs_narrow@{BUCKET}/{prefix}")["skipped"]
+    assert gs.objects(prefix)[f"{KEY}/0.mp4"] == SMALL
+
+
+def gs_behind(rule: Rule, gs: Any, name: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A filter before the emulator, and the connection through it."""
+    guarded = filtered(gs.endpoint, rule)
+
+    @contextmanager
+    def opened() -> Iterator[str]:
+        with guarded as endpoint:
+            extra = {"project": "test-project", "is_anonymous": True, "gcs.endpoint": endpoint}
+            connection = {"conn_type": "google_cloud_platform", "extra": extra}
+            monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
+            yield f"gs://{name}@{BUCKET}"
+
+    return opened()
+
+
+def forbidden(right: str) -> Answer:
+    """As Google says it."""
+    message = f"does not have {right} access to the Google Cloud Storage object."
+    return Answer(403, json.dumps({"error": {"code": 403, "message": message}}).encode(), "application/json")
+
+
+def test_google_without_the_right_to_create_says_so_and_is_not_tried_again(
+    emulators: dict[str, Any], prefix: str, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = lambda asked: forbidden("storage.objects.create") if asked.method == "POST" else None
+    guarded = gs_behind(rule, emulators["gs"], "gs_no_create", monkeypatch)
+    with guarded as root, pytest.raises(LandingError, match=r"storage\.objects\.create") as raised:
+        put(job_for(server.serve(prefix, whole(SMALL))), f"{root}/{prefix}")
+    assert not raised.value.retryable
+    assert emulators["gs"].objects(prefix) == {}
+
+
+def test_google_without_the_right_to_read_says_so_and_leaves_what_it_wrote(
+    emulators: dict[str, Any], prefix: str, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rule = lambda asked: forbidden("storage.objects.get") if asked.method == "GET" and asked.status else None
+    guarded = gs_behind(rule, emulators["gs"], "gs_no_get", monkeypatch)
+    with guarded as root, pytest.raises(LandingError, match="is not verified") as raised:
+        put(job_for(server.serve(prefix, whole(SMALL))), f"{root}/{prefix}")
+    assert not raised.value.retryable
+    assert emulators["gs"].objects(prefix) == {f"{KEY}/0.mp4": SMALL}
+
+
+def test_google_without_the_right_to_delete_lands_and_does_not_replace(
+    emulators: dict[str, Any], prefix: str, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gs = emulators["gs"]
+
+    def rule(asked: Asked) -> Any:
+        """Google asks for this right where an upload would replace something."""
+        replaces = asked.method == "POST" and not asked.status and gs.objects(prefix)
+        return forbidden("storage.objects.delete") if replaces and "manifest" not in asked.query else None
+
+    with gs_behind(lambda asked: None, gs, "gs_first", monkeypatch) as root:
+        put(job_for(server.serve(prefix, whole(SMALL))), f"{root}/{prefix}")
+    guarded = gs_behind(rule, gs, "gs_no_delete", monkeypatch)
+    with guarded as root, pytest.raises(LandingError, match=r"storage\.objects\.delete") as raised:
+        put(job_for(server.serve(prefix, whole(mp4(seed=5)))), f"{root}/{prefix}", overwrite=True)
+    assert not raised.value.retryable
     assert gs.objects(prefix)[f"{KEY}/0.mp4"] == SMALL
 
 
