@@ -17,6 +17,7 @@ from airflow_video_providers.landing.object_store import ObjectStore
 from airflow_video_providers.landing.output_path import read_output_path
 from airflow_video_providers.landing.store import open_store
 from tests.faults.landing.clips import mp4
+from tests.faults.landing.guarded import may_not_list
 from tests.storage.emulators import AZURE_KEY, BUCKET, Backend
 from tests.storage.filters import Answer, Asked, Rule, filtered, s3_error
 from tests.storage.test_landing import KEY, LARGE, SMALL, job_for, put, whole
@@ -44,13 +45,6 @@ def s3_behind(rule: Rule, s3: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         connection = {"conn_type": "aws", "login": "testing", "password": "testing", "extra": extra}
         monkeypatch.setenv(f"AIRFLOW_CONN_{name.upper()}", json.dumps(connection))
         yield f"s3://{name}@{BUCKET}"
-
-
-def may_not_list(asked: Asked) -> Any:
-    """Without s3:ListBucket a bucket cannot be looked at, and of a missing key nothing is said."""
-    if not asked.key or (asked.status == 404 and asked.method in ("GET", "HEAD")):
-        return s3_error(403, "AccessDenied")
-    return None
 
 
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "in parts"])

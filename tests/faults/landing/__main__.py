@@ -18,6 +18,7 @@ from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
 from airflow_video_providers.landing import land
 from tests.faults.landing import peers
 from tests.faults.landing.cases import CLIP, FAULTS, HASTE, OTHER, Fault, serve, to, vendor_of
+from tests.faults.landing.guarded import GUARDED, behind
 from tests.faults.landing.server import FaultServer
 from tests.storage.emulators import Backend, open_backend
 
@@ -93,15 +94,16 @@ def main() -> None:
         work = Path(directory)
         s3 = open_backend("s3", stack, work)
         server = stack.enter_context(FaultServer())
-        for number, fault in enumerate(with_internal_service(server)):
-            row = [fault.name, ours(fault, server, s3, f"ours-{number}")]
+        narrow = [(fault, stack.enter_context(behind(rule, s3))) for fault, rule in GUARDED]
+        for number, (fault, bucket) in enumerate([*((f, s3) for f in with_internal_service(server)), *narrow]):
+            row = [fault.name, ours(fault, server, bucket, f"ours-{number}")]
             for peer, run in peers.S3_PEERS.items():
                 name = f"{''.join(filter(str.isalnum, peer)).lower()}-{number}"
                 url, _ = serve(server, fault, name)
                 row.append(
                     judged(
                         fault,
-                        lambda run=run, url=url, name=name: run(url, s3, f"{name}/clip.mp4"),
+                        lambda run=run, url=url, name=name, bucket=bucket: run(url, bucket, f"{name}/clip.mp4"),
                         lambda name=name: list(s3.objects(name).values()),
                         peers.TRIES,
                     )

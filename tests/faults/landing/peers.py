@@ -49,7 +49,7 @@ def http_to_s3(url: str, s3: Backend, key: str) -> None:
     os.environ["AIRFLOW_CONN_FAULTS"] = json.dumps(connection)
     HttpToS3Operator(
         task_id="copy", http_conn_id="faults", endpoint=f"{parts.path}?{parts.query}", method="GET", s3_bucket="lab",
-        s3_key=key, replace=True, aws_conn_id="s3_emu",
+        s3_key=key, replace=True, aws_conn_id=urlsplit(s3.root).username,
     ).execute({})  # fmt: skip
 
 
