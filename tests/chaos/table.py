@@ -82,8 +82,8 @@ def parse(text: str) -> list[Row]:
     :raises ValueError: it is not such a table.
     """
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.strip().splitlines()]
-    if tuple(lines[0]) != HEAD:
-        raise ValueError(f"The columns are {', '.join(lines[0])}, not {', '.join(HEAD)}.")
+    if not lines or tuple(lines[0]) != HEAD:
+        raise ValueError(f"The columns are {', '.join(lines[0] if lines else ['missing'])}, not {', '.join(HEAD)}.")
     return [_row(cells) for cells in lines[2:]]
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.chaos import servers
+from tests.chaos.document import read
 from tests.chaos.supervisor import Component, Supervisor, inside
 from tests.chaos.table import Row, parse, render
 
@@ -45,6 +46,20 @@ def test_the_table_that_is_written_is_read_again() -> None:
 def test_what_no_campaign_may_show_is_found_in_a_row(changes: dict[str, int]) -> None:
     assert GOOD.wrong(SILENCE) == []
     assert replace(GOOD, **changes).wrong(SILENCE)
+
+
+def test_the_docs_show_every_fault_of_a_campaign_with_its_videos_and_nothing_wrong() -> None:
+    from tests.chaos.__main__ import FAST_JOBS, JOBS
+    from tests.chaos.faults import FAULTS
+
+    rows = read()
+    shown = [(row.fault, row.ledger) for row in rows]
+    whole = [(fault.name, fault.ledger) for fault in FAULTS]
+    fast = [(fault.name, fault.ledger) for fault in FAULTS if fault.fast]
+    assert shown in (whole, fast)
+    assert {row.asked for row in rows} == {JOBS if shown == whole else FAST_JOBS}
+    assert [text for row in rows for text in row.wrong(SILENCE)] == []
+    assert all(row.takeover is not None for row in rows if row.fault.startswith("triggerer"))
 
 
 def test_a_fast_campaign_is_part_of_the_whole_one_and_uses_both_ledgers() -> None:
