@@ -197,7 +197,7 @@ def test_a_command_exists(command):
     words = shlex.split(command)
     if words[0] == "make":
         makefile = (ROOT / "Makefile").read_text()
-        assert all(re.search(rf"^{re.escape(goal)}:", makefile, re.MULTILINE) for goal in words[1:])
+        assert all(re.search(rf"^{re.escape(goal)}:", makefile, re.MULTILINE) for goal in words[1:] if "=" not in goal)
     elif words[0] == "python":
         ran = subprocess.run([sys.executable, *words[1:], "--help"], capture_output=True, check=False)
         assert ran.returncode == 0

@@ -105,4 +105,7 @@ def test_ci_of_the_forge_runs_what_ci_runs_here() -> None:
     assert commands == [".ci/run", "make audit"]
     makefile = Path(ROOT / "Makefile").read_text()
     for goal in re.findall(r"^make (.+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE):
-        assert all(re.search(rf"^{name}:", makefile, re.MULTILINE) for name in [*goal.split(), "audit"])
+        assert all(
+            re.search(rf"^{name}:", makefile, re.MULTILINE)
+            for name in [*(word for word in goal.split() if "=" not in word), "audit"]
+        )
