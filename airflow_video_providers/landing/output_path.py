@@ -82,11 +82,9 @@ def text_of(value: Any) -> Any:
     """A path object as the text that stands for it, with its connection; anything else as it is."""
     if isinstance(value, str):
         return value
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    if hasattr(value, "protocol") and hasattr(value, "path"):  # ObjectStoragePath, which is no PathLike
+    if hasattr(value, "protocol") and hasattr(value, "path"):  # ObjectStoragePath, in some releases a PathLike too
         return value.path if value.protocol in ("", "file", "local") else str(value)
-    return value
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
 def read_output_path(
