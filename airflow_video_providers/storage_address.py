@@ -11,7 +11,8 @@ _CONNECTION_TYPES = {
     "gs": ("google", "gcp"), "gcs": ("google", "gcp"),
     "abfs": ("wasb", "adls", "azure"), "abfss": ("wasb", "adls", "azure"), "adl": ("wasb", "adls", "azure"),
 }  # fmt: skip
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+#: Control characters and halves of characters: in no path, and in no text that people read.
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def without_secret(path: str) -> str:
@@ -20,7 +21,7 @@ def without_secret(path: str) -> str:
     Also where an author forgot the colon of the scheme; and what stands behind a ``?`` may be a signature.
     """
     path = re.sub(r"\?.*", "?***", path, flags=re.DOTALL)
-    return re.sub(r"(?i)(//[^@:]*?)(?::|%3a).*@", r"\1:***@", _UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", path))[:300]
+    return re.sub(r"(?i)(//[^@:]*?)(?::|%3a).*@", r"\1:***@", UNPRINTABLE.sub("\N{REPLACEMENT CHARACTER}", path))[:300]
 
 
 def wrong_type(scheme: str, conn_id: str, kind: str) -> str | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.storage_address import without_secret
+from airflow_video_providers.storage_address import UNPRINTABLE, without_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,6 @@ _NOT_WRITABLE = {
 }  # fmt: skip
 _EXAMPLE = "s3://conn_id@bucket/prefix, gs://, abfs://, /data/videos, file:///data/videos"
 _AZURE_HOST = re.compile(r"([^@]+)@[^@]+\.(?:dfs|blob)\.[a-z0-9.-]+\Z", re.IGNORECASE)
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def read_output_path(
         raise refuse("must be text or a path object")
     if not given.strip():
         raise refuse("is empty")
-    if given != given.strip() or _UNPRINTABLE.search(given):
+    if given != given.strip() or UNPRINTABLE.search(given):
         raise refuse("begins or ends with a space, or holds a character that cannot be printed")
     try:
         parts = urlsplit(given)
@@ -143,7 +142,7 @@ def _local_directory(given: str, parts: Any, refuse: Any) -> str:
             "%3F and %23 in a file:// address, or a path without file://",
         )
     decoded = unquote(parts.path)
-    if _UNPRINTABLE.search(decoded):
+    if UNPRINTABLE.search(decoded):
         raise refuse("holds a character that cannot be printed")
     return decoded
 
