@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from airflow.sdk import Param, dag
 
+from airflow_video_providers.core.vendors.pixazo import PixverseV6ImageToVideo
 from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
-from airflow_video_providers.vendors.pixazo import PixverseV6ImageToVideo
 
 
 @dag(

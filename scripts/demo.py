@@ -17,9 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.simulator import running
+from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.testing.simulator import running
 
 ROOT = Path(__file__).resolve().parent.parent
 ONE_OF_EACH = ("pixazo:pixverse-v6-text-to-video", "appypie:mochi-1", "segmind:mochi-1")
@@ -40,7 +40,7 @@ RUN = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from airflow_video_providers import catalogue
-from airflow_video_providers.timing import TIMING
+from airflow_video_providers.core.polling.timing import TIMING
 from example_video_quickstart import example_video_quickstart
 for model in catalogue.models():
     for _ in range(30):

@@ -12,15 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_video_providers import catalogue, exceptions, landing, metrics
-from airflow_video_providers.conformance import CHECKS
-from airflow_video_providers.get_provider_info import get_provider_info
-from airflow_video_providers.jobs import JobStatus, VideoJob
-from airflow_video_providers.landing.keys import Keys
-from airflow_video_providers.models import VideoModel, rule_of
+from airflow_video_providers import landing
+from airflow_video_providers.core import errors as exceptions
+from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.landing.keys import Keys
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.models import VideoModel, rule_of
+from airflow_video_providers.integration import metrics
+from airflow_video_providers.integration.provider_info import get_provider_info
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
-from airflow_video_providers.simulator.about import SOURCES
+from airflow_video_providers.testing.conformance import CHECKS
+from airflow_video_providers.testing.simulator.about import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from websockets.sync.client import ClientConnection, connect
 
-from airflow_video_providers.simulator import running
+from airflow_video_providers.testing.simulator import running
 from scripts.demo import ONE_OF_EACH
 from tests.support.cluster import airflow_cluster
 from tests.support.home import copy_of, original

@@ -63,7 +63,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(dist):
     assert runtime <= brought_by("apache-airflow", "apache-airflow-providers-common-compat")
     assert {"apache-airflow", "httpx"} <= runtime
     assert metadata["License-Expression"] == "Apache-2.0"
-    assert "provider_info = airflow_video_providers.get_provider_info:get_provider_info" in points
+    assert "provider_info = airflow_video_providers.integration.provider_info:get_provider_info" in points
 
 
 def test_the_sdist_holds_what_the_tests_need(dist):

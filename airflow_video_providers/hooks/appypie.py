@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from airflow_video_providers.core.vendors.appypie import AppyPie
 from airflow_video_providers.hooks.base import VideoHook
-from airflow_video_providers.vendors.appypie import AppyPie
 
 
 class AppyPieHook(VideoHook, vendor=AppyPie):

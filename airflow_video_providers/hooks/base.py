@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
-from airflow_video_providers.hooks import form
-from airflow_video_providers.models import VideoModel
+from airflow_video_providers.core.errors import InvalidRequestError, VideoProviderError
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.models import VideoModel
+from airflow_video_providers.hooks import connection_form
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
-    from airflow_video_providers.client import AsyncVideoClient, VideoClient
-    from airflow_video_providers.jobs import VideoJob
-    from airflow_video_providers.settings import ConnectionLike, Settings
-    from airflow_video_providers.vendors.base import Vendor
+    from airflow_video_providers.core.client.client import AsyncVideoClient, VideoClient
+    from airflow_video_providers.core.jobs import VideoJob
+    from airflow_video_providers.core.settings import ConnectionLike, Settings
+    from airflow_video_providers.core.vendors.base import Vendor
 
 
 class VideoHook(BaseHook):
@@ -43,7 +43,7 @@ class VideoHook(BaseHook):
         cls.conn_type = vendor.id
         cls.hook_name = vendor.title
         cls.default_conn_name = f"{vendor.id}_default"
-        for name, method in form.hook_methods(vendor.base_url, vendor.status_routes).items():
+        for name, method in connection_form.hook_methods(vendor.base_url, vendor.status_routes).items():
             setattr(cls, name, method)  # Airflow 3.1 looks for them in the class itself, not in its bases
         VideoHook._by_vendor[vendor.id] = cls
 
@@ -94,7 +94,7 @@ class VideoHook(BaseHook):
 
     def read(self, connection: ConnectionLike) -> Settings:
         """The settings in a connection that was looked up elsewhere."""
-        from airflow_video_providers.settings import read_settings
+        from airflow_video_providers.core.settings import read_settings
 
         return read_settings(connection, self.vendor_class.id)
 
@@ -124,7 +124,7 @@ class VideoHook(BaseHook):
 
     @cached_property
     def _client(self) -> VideoClient:
-        from airflow_video_providers.client import VideoClient  # parsing a DAG needs no client
+        from airflow_video_providers.core.client.client import VideoClient  # parsing a DAG needs no client
 
         return VideoClient(self.vendor(self.settings), self.settings.api_key)
 
@@ -134,7 +134,7 @@ class VideoHook(BaseHook):
 
     def get_async_client(self, settings: Settings) -> AsyncVideoClient:
         """A client for an event loop, for settings that were looked up there. The caller closes it."""
-        from airflow_video_providers.client import AsyncVideoClient
+        from airflow_video_providers.core.client.client import AsyncVideoClient
 
         return AsyncVideoClient(self.vendor(settings), settings.api_key)
 
@@ -170,7 +170,7 @@ class VideoHook(BaseHook):
 
         :raises InvalidRequestError: the connection does not buy this request. Nothing was sent.
         """
-        from airflow_video_providers.pricing import Limits, estimate
+        from airflow_video_providers.core.purchase.pricing import Limits, estimate
 
         self.refuse_if_off()
         extra = self.settings.extra

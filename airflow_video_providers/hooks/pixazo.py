@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from airflow_video_providers.core.vendors.pixazo import Pixazo
 from airflow_video_providers.hooks.base import VideoHook
-from airflow_video_providers.vendors.pixazo import Pixazo
 
 
 class PixazoHook(VideoHook, vendor=Pixazo):

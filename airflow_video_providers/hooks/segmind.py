@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from airflow_video_providers.core.vendors.segmind import Segmind
 from airflow_video_providers.hooks.base import VideoHook
-from airflow_video_providers.vendors.segmind import Segmind
 
 
 class SegmindHook(VideoHook, vendor=Segmind):

@@ -1,6 +1,6 @@
 """Landing: a finished video goes whole and verified into object storage, or not at all.
 
-Every :class:`~airflow_video_providers.exceptions.DownloadError` raised here carries a ``reason``, a word
+Every :class:`~airflow_video_providers.core.errors.DownloadError` raised here carries a ``reason``, a word
 that stays the same from release to release:
 
 ====================  ======================================================================================
@@ -37,19 +37,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_video_providers.landing.keys import check_key_template
-    from airflow_video_providers.landing.landing import Landing, land
-    from airflow_video_providers.landing.manifest import manifest_schema
+    from airflow_video_providers.core.landing.keys import check_key_template
+    from airflow_video_providers.core.landing.land import Landing, land
+    from airflow_video_providers.core.landing.manifest import manifest_schema
 
 __all__ = ["Landing", "check_key_template", "land", "manifest_schema"]
 
-_HOMES = {"Landing": "landing", "land": "landing", "check_key_template": "keys", "manifest_schema": "manifest"}
+_HOMES = {"Landing": "land", "land": "land", "check_key_template": "keys", "manifest_schema": "manifest"}
 
 
 def __getattr__(name: str) -> Any:
     """Import on first use: a DAG file that names an operator must not load an HTTP client at parse time."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from contextlib import suppress
     from importlib import import_module
 
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    with suppress(ImportError):  # without Airflow: fsspec's own storages, with the machine's own credentials
+        import_module("airflow_video_providers.integration.object_storage")
+    return getattr(import_module(f"airflow_video_providers.core.landing.{_HOMES[name]}"), name)

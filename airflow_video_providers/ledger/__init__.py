@@ -1,1 +1,1 @@
-"""Decides about money: what was bought, what may be bought, and what is left to do by hand."""
+"""The ledger's command without Airflow's own: ``python -m airflow_video_providers.ledger``."""

@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 
 from airflow.providers.common.compat.sdk import BaseHook, BaseOperatorLink
 
-from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.core.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from airflow.sdk import BaseOperator
@@ -38,7 +38,7 @@ class ModelDocumentationLink(BaseOperatorLink):
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:  # noqa: ARG002 # Airflow's signature
         """The address, or nothing where the task does not know its model."""
-        from airflow_video_providers.jobs import read_job
+        from airflow_video_providers.core.jobs import read_job
 
         model = getattr(operator, "model", None)
         try:
@@ -76,7 +76,7 @@ def documentation_of(model: str) -> str:
 
     :raises InvalidRequestError: there is no such model.
     """
-    from airflow_video_providers import catalogue
+    from airflow_video_providers.core.vendors import catalogue
 
     return catalogue.find(model).documentation or catalogue.vendor_of(model).documentation
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_video_providers.exceptions import (
+from airflow_video_providers.core.errors import (
     JobCancelledError,
     JobErroredError,
     JobExpiredError,
@@ -13,18 +13,18 @@ from airflow_video_providers.exceptions import (
     OutputExpiredError,
     VideoProviderError,
 )
-from airflow_video_providers.ledger.book import Ledger
-from airflow_video_providers.ledger.config import open_ledger
-from airflow_video_providers.ledger.receipts import repair
-from airflow_video_providers.ledger.records import Identity, Run
-from airflow_video_providers.ledger.storing import Nowhere
+from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.receipts import repair
+from airflow_video_providers.core.purchase.records import Identity, Run
+from airflow_video_providers.core.purchase.stores.base import Nowhere
+from airflow_video_providers.integration.ledger_config import open_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from airflow.sdk import Context
 
-    from airflow_video_providers.jobs import VideoJob
+    from airflow_video_providers.core.jobs import VideoJob
 
 
 def identity_of(context: Context) -> Identity:

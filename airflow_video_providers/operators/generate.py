@@ -7,13 +7,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.providers.common.compat.sdk import AirflowException
 
-from airflow_video_providers.exceptions import (
-    JobErroredError,
-    JobTimeoutError,
-    VideoProviderError,
-)
-from airflow_video_providers.hooks.retries import behind, failed, made_while_running, without_frames
-from airflow_video_providers.operators.arguments import BuysVideo, LandsVideo
+from airflow_video_providers.core.errors import JobErroredError, JobTimeoutError, VideoProviderError
+from airflow_video_providers.integration.retries import behind, failed, made_while_running, without_frames
+from airflow_video_providers.operators.base import BuysVideo, LandsVideo
 
 try:
     from airflow.sdk.exceptions import TaskDeferralTimeout
@@ -25,8 +21,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_video_providers.hooks.waiting import Span, Waiting
-    from airflow_video_providers.jobs import VideoJob
+    from airflow_video_providers.core.jobs import VideoJob
+    from airflow_video_providers.integration.waiting import Span, Waiting
 
 
 class GenerateVideoOperator(BuysVideo, LandsVideo):
@@ -87,9 +83,9 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         self.never_fail = never_fail
         self.resubmit_on_error = resubmit_on_error
         if not made_while_running(self):
-            from airflow_video_providers.operators import literals
+            from airflow_video_providers.operators import parse_checks
 
-            literals.check_arguments(self)
+            parse_checks.check_arguments(self)
         if synchronous:
             from airflow_video_providers.operators.synchronous import check_synchronous
 
@@ -98,10 +94,10 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy, or return to what an earlier try bought; then wait."""
         from airflow_video_providers.hooks.base import VideoHook
-        from airflow_video_providers.hooks.waiting import Waiting
-        from airflow_video_providers.operators.buying import buy, not_landed
-        from airflow_video_providers.operators.delivery import check_before_purchase, check_delivery
+        from airflow_video_providers.integration.waiting import Waiting
+        from airflow_video_providers.operators.download import check_before_purchase, check_delivery
         from airflow_video_providers.operators.kept import is_next_try, kept_job
+        from airflow_video_providers.operators.submit import buy, not_landed
 
         try:
             if self.synchronous:
@@ -132,7 +128,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Read the trigger's event, and land what is finished."""
-        from airflow_video_providers.hooks.waiting import finished_job, job_of_event
+        from airflow_video_providers.integration.waiting import finished_job, job_of_event
         from airflow_video_providers.operators.bookkeeping import repair_receipt
 
         try:
@@ -171,7 +167,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         )
 
     def _span(self, context: Context) -> Span:
-        from airflow_video_providers.hooks.waiting import span_of
+        from airflow_video_providers.integration.waiting import span_of
 
         try_began = getattr(context["ti"], "start_date", None)
         return span_of(self.timeout, execution_timeout=self.execution_timeout, try_began=try_began)
@@ -186,8 +182,8 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         )
 
     def _land(self, job: VideoJob, context: Context) -> dict[str, Any]:
-        from airflow_video_providers.hooks.waiting import tell_outcome
-        from airflow_video_providers.operators.delivery import deliver
+        from airflow_video_providers.integration.waiting import tell_outcome
+        from airflow_video_providers.operators.download import deliver
 
         tell_outcome(job, self.log)
         context["ti"].xcom_push(key="job", value=job.to_dict())
@@ -195,7 +191,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
 
     def _failed(self, error: VideoProviderError, context: Context) -> Exception:
         if isinstance(error, JobErroredError) and self.resubmit_on_error:
-            from airflow_video_providers.operators.buying import may_buy_again
+            from airflow_video_providers.operators.submit import may_buy_again
 
             error.retryable = may_buy_again(self, context, error)
         from airflow_video_providers.operators.bookkeeping import note_ending

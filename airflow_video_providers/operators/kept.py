@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_video_providers.exceptions import DownloadError, InvalidRequestError, LedgerError
-from airflow_video_providers.landing.quarantine import find_kept
-from airflow_video_providers.ledger.config import open_ledger
+from airflow_video_providers.core.errors import DownloadError, InvalidRequestError, LedgerError
+from airflow_video_providers.core.landing.quarantine import find_kept
+from airflow_video_providers.integration import object_storage  # noqa: F401 # buckets through Airflow's connections
+from airflow_video_providers.integration.ledger_config import open_ledger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow.sdk import Context
 
-    from airflow_video_providers.exceptions import VideoProviderError
-    from airflow_video_providers.jobs import VideoJob
+    from airflow_video_providers.core.errors import VideoProviderError
+    from airflow_video_providers.core.jobs import VideoJob
 
 #: Under which a landing leaves the address of a file that it has kept.
 XCOM_KEY = "kept_file"
@@ -93,7 +94,7 @@ def _left_by_landings(task: Any, context: Context, job: VideoJob) -> Iterable[st
 
 
 def _landings_behind(task: Any) -> set[str]:
-    from airflow_video_providers.operators.arguments import LandsVideo
+    from airflow_video_providers.operators.base import LandsVideo
 
     try:
         behind = task.get_flat_relatives(upstream=False)

@@ -6,9 +6,9 @@ from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.field_errors import shown
-from airflow_video_providers.pricing import money
+from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.purchase.pricing import money
+from airflow_video_providers.core.vendors.field_errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

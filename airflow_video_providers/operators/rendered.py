@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from airflow_video_providers.exceptions import InvalidRequestError
+from airflow_video_providers.core.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,9 @@ def is_nothing(rendered: object) -> bool:
 
 
 def _holds_template(content: object) -> bool:
-    from airflow_video_providers.fields import is_template  # a DAG file that only imports operators needs no pydantic
+    from airflow_video_providers.core.vendors.fields import (
+        is_template,  # a DAG file that only imports operators needs no pydantic
+    )
 
     return is_template(content)
 
@@ -71,7 +73,7 @@ def text(name: str, value: object) -> str | None:
             return text(name, str(value))
         except ValueError:  # Python writes no integer of many thousands of digits
             pass
-    from airflow_video_providers.field_errors import shown
+    from airflow_video_providers.core.vendors.field_errors import shown
 
     raise InvalidRequestError(
         f"{name} is {shown(value)}; it must be one line of text, of {_LONGEST} characters at most.",
@@ -86,7 +88,7 @@ def as_text(output_path: Any) -> Any:
     """A path object as the text that Airflow renders and stores, with its connection; anything else as it is."""
     if output_path is None or isinstance(output_path, str):
         return output_path
-    from airflow_video_providers.landing.output_path import text_of
+    from airflow_video_providers.core.storage.output_path import text_of
 
     return text_of(output_path)
 
@@ -98,7 +100,7 @@ def plain_json(name: str, value: object) -> dict[str, Any]:
     """
     from collections.abc import Mapping
 
-    from airflow_video_providers.field_errors import shown
+    from airflow_video_providers.core.vendors.field_errors import shown
 
     if is_nothing(value):
         return {}

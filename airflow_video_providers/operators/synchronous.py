@@ -6,22 +6,22 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.exceptions import InvalidRequestError, OutputMissingError
-from airflow_video_providers.hooks.waiting import tell_outcome
-from airflow_video_providers.landing.spool import private_directory
-from airflow_video_providers.ledger.records import digest
-from airflow_video_providers.models import comes_later
+from airflow_video_providers.core.errors import InvalidRequestError, OutputMissingError
+from airflow_video_providers.core.landing.spool import private_directory
+from airflow_video_providers.core.purchase.records import digest
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.base import Vendor
+from airflow_video_providers.core.vendors.models import comes_later
+from airflow_video_providers.integration.waiting import tell_outcome
 from airflow_video_providers.operators.bookkeeping import identity_of
-from airflow_video_providers.operators.buying import buy
-from airflow_video_providers.operators.delivery import check_before_purchase, deliver
+from airflow_video_providers.operators.download import check_before_purchase, deliver
 from airflow_video_providers.operators.kept import is_next_try, kept_job
-from airflow_video_providers.vendors.base import Vendor
+from airflow_video_providers.operators.submit import buy
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_video_providers.jobs import VideoJob
+    from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.operators.generate import GenerateVideoOperator
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_video_providers.exceptions import VideoProviderError
-from airflow_video_providers.hooks.retries import failed
-from airflow_video_providers.operators.arguments import BuysVideo, LandsVideo
+from airflow_video_providers.core.errors import VideoProviderError
+from airflow_video_providers.integration.retries import failed
+from airflow_video_providers.operators.base import BuysVideo, LandsVideo
 from airflow_video_providers.operators.generate import GenerateVideoOperator
 from airflow_video_providers.operators.rendered import as_text
 
@@ -34,7 +34,7 @@ class SubmitVideoOperator(BuysVideo):
 
     The intent to buy is stored before the paid call and the job right after it, so that no retry buys a second
     clip: it returns the job that an earlier try bought. XCom: ``return_value`` is the job, the fields of
-    :class:`~airflow_video_providers.jobs.VideoJob` as a plain dict; ``request_id`` is the vendor's id, also at
+    :class:`~airflow_video_providers.core.jobs.VideoJob` as a plain dict; ``request_id`` is the vendor's id, also at
     ``submit.output["request_id"]``. All arguments of ``BaseOperator`` hold too.
 
     :param model: The model's id, ``"<vendor>:<model>"``, for example ``"pixazo:mochi-v1"``. Templated.
@@ -79,7 +79,7 @@ class SubmitVideoOperator(BuysVideo):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy, or return what an earlier try bought."""
-        from airflow_video_providers.operators.buying import buy
+        from airflow_video_providers.operators.submit import buy
 
         try:
             job = buy(self, context, check=self._check_landing)
@@ -91,7 +91,7 @@ class SubmitVideoOperator(BuysVideo):
         raise failure
 
     def _check_landing(self) -> None:
-        from airflow_video_providers.landing.preflight import preflight
+        from airflow_video_providers.core.landing.preflight import preflight
 
         if self.output_path is not None:
             preflight(str(self.output_path))
@@ -163,8 +163,8 @@ class DownloadVideoOperator(LandsVideo):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Land the job; nothing is fetched where it is landed already."""
-        from airflow_video_providers.jobs import read_job
-        from airflow_video_providers.operators.delivery import deliver
+        from airflow_video_providers.core.jobs import read_job
+        from airflow_video_providers.operators.download import deliver
 
         try:
             return deliver(read_job(self.job), self, context)

@@ -14,9 +14,15 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
-from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
-from airflow_video_providers.hooks.retries import behind, failed, made_while_running, with_retry_policy, without_frames
-from airflow_video_providers.lineage import TellsLineage
+from airflow_video_providers.core.errors import InvalidRequestError, VideoProviderError
+from airflow_video_providers.integration.lineage import TellsLineage
+from airflow_video_providers.integration.retries import (
+    behind,
+    failed,
+    made_while_running,
+    with_retry_policy,
+    without_frames,
+)
 from airflow_video_providers.links.video import ModelDocumentationLink
 from airflow_video_providers.operators.rendered import ReadsTemplates, settle
 
@@ -27,8 +33,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperatorLink
     from airflow.sdk import Context
 
-    from airflow_video_providers.hooks.waiting import Span, Waiting
-    from airflow_video_providers.jobs import VideoJob
+    from airflow_video_providers.core.jobs import VideoJob
+    from airflow_video_providers.integration.waiting import Span, Waiting
 
 
 class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
@@ -38,7 +44,7 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
 
         wait = VideoJobSensor(task_id="wait", job=submit.output, timeout=timedelta(minutes=30))
 
-    XCom: the finished job, the fields of :class:`~airflow_video_providers.jobs.VideoJob` as a plain dict with
+    XCom: the finished job, the fields of :class:`~airflow_video_providers.core.jobs.VideoJob` as a plain dict with
     ``outputs``, for ``DownloadVideoOperator``.
 
     A lost answer never ends the wait, and neither does a rate limit: only the vendor's own final word does, a job
@@ -101,7 +107,7 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
         self.silent_fail = False  # it would hide a job's end until the time-out; lost answers are carried anyway
         if made_while_running(self):
             return
-        from airflow_video_providers.operators.literals import check_model
+        from airflow_video_providers.operators.parse_checks import check_model
 
         check_model(model)
         if job is None and (model is None or request_id is None):
@@ -137,7 +143,7 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Read the trigger's event, and a finished job's result from the vendor."""
-        from airflow_video_providers.hooks.waiting import finished_job
+        from airflow_video_providers.integration.waiting import finished_job
 
         try:
             return self._finish(finished_job(event, self._job(), self))
@@ -169,8 +175,8 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
     _sleep: Callable[[float], None] = staticmethod(time.sleep)
 
     def _job(self) -> VideoJob:
-        from airflow_video_providers.hooks.waiting import job_to_wait_for
-        from airflow_video_providers.jobs import read_job
+        from airflow_video_providers.core.jobs import read_job
+        from airflow_video_providers.integration.waiting import job_to_wait_for
 
         settle(self)
         if self.job is None and not self.by_id:
@@ -185,7 +191,7 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
 
     def _begin(self, context: Context) -> Waiting:
         from airflow_video_providers.hooks.base import VideoHook
-        from airflow_video_providers.hooks.waiting import Waiting, settings_for
+        from airflow_video_providers.integration.waiting import Waiting, settings_for
 
         job = self._job()
         hook = VideoHook.of_task(self, job.model, job.conn_id)
@@ -207,7 +213,7 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
         return waiting
 
     def _span(self, context: Context) -> Span:
-        from airflow_video_providers.hooks.waiting import span_of
+        from airflow_video_providers.integration.waiting import span_of
 
         return span_of(
             self.timeout,
@@ -238,7 +244,7 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
         return self._waiting.pause() if self._waiting else self.poke_interval
 
     def _finish(self, job: VideoJob) -> dict[str, Any]:
-        from airflow_video_providers.hooks.waiting import tell_outcome
+        from airflow_video_providers.integration.waiting import tell_outcome
 
         self.known_job = job
         tell_outcome(job, self.log)
@@ -252,7 +258,7 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
 
     def _late(self, late: BaseException, context: Context) -> VideoProviderError:
         """The error for a wait that Airflow has ended, by whichever of its limits."""
-        from airflow_video_providers.polling import Watch, timed_out
+        from airflow_video_providers.core.polling.decision import Watch, timed_out
 
         if isinstance(late, VideoProviderError):
             return late

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_video_providers.exceptions import VendorUnavailableError
+from airflow_video_providers.core.errors import VendorUnavailableError
 from airflow_video_providers.triggers.video import VideoJobTrigger, event_of
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_video_providers import metrics, transport
-from airflow_video_providers.exceptions import (
+from airflow_video_providers.core.client import transport
+from airflow_video_providers.core.errors import (
     JobCancelledError,
     JobErroredError,
     JobFailedError,
@@ -20,12 +20,13 @@ from airflow_video_providers.exceptions import (
     VideoProviderError,
     describe,
 )
+from airflow_video_providers.core.jobs import VideoJob, read_job
+from airflow_video_providers.core.polling.connection_cache import Opened
+from airflow_video_providers.core.polling.decision import Watch
+from airflow_video_providers.core.polling.poller import shared_poller
 from airflow_video_providers.hooks.base import VideoHook
-from airflow_video_providers.hooks.waiting import AIRFLOWS_MARGIN
-from airflow_video_providers.jobs import VideoJob, read_job
-from airflow_video_providers.polling import Watch
-from airflow_video_providers.triggers.line import Opened
-from airflow_video_providers.triggers.poller import shared_poller
+from airflow_video_providers.integration import metrics
+from airflow_video_providers.integration.waiting import AIRFLOWS_MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,7 +45,7 @@ class VideoJobTrigger(BaseTrigger):
 
     The event is ``{"status", "message", "job", "error"}``: ``status`` is ``success``, ``failed``, ``timeout``
     or ``unknown`` (the job's fate is open); ``job`` comes without its output addresses, because the triggerer
-    logs every event; ``error`` is what :func:`~airflow_video_providers.exceptions.rebuild` needs, or None.
+    logs every event; ``error`` is what :func:`~airflow_video_providers.core.errors.rebuild` needs, or None.
 
     All arguments are plain, hold no secret, and have defaults; arguments of another version of the package
     are ignored, so that a task deferred before an upgrade resumes after it.
@@ -109,7 +110,7 @@ class VideoJobTrigger(BaseTrigger):
 
         began = datetime.fromtimestamp(self.started_at, UTC)
         watch = Watch(job=job, started=began, deadline=self._deadline(began))
-        poller = shared_poller((hook.vendor_class.id, hook.conn_id), connect, hook.vendor_class)
+        poller = shared_poller((hook.vendor_class.id, hook.conn_id), connect, hook.vendor_class, listener=metrics)
         return await poller.wait(watch, interval=self.poll_interval, on_news=lambda seen: self._tell(job, seen))
 
     def _deadline(self, began: datetime) -> datetime:

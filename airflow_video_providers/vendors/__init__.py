@@ -1,1 +1,1 @@
-"""One file per vendor: its models, its requests built, its answers parsed. No input or output happens here."""
+"""Typed requests of each vendor, by the names that users import."""

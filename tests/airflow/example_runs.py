@@ -16,8 +16,8 @@ from airflow.dag_processing.dagbag import DagBag
 from airflow.models.xcom import XComModel  # noqa: TID251 # the table itself, in a process that has the database
 from airflow.utils.session import create_session
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.timing import TIMING
+from airflow_video_providers.core.polling.timing import TIMING
+from airflow_video_providers.core.vendors import catalogue
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from airflow_video_providers.operators.video import SubmitVideoOperator
 from tests.support.airflow import MemoryAirflow
 
 if TYPE_CHECKING:
-    from airflow_video_providers.simulator import SimulatorHandle
+    from airflow_video_providers.testing.simulator import SimulatorHandle
     from tests.support.airflow import Outcome
 
 V6 = "pixazo:pixverse-v6-text-to-video"

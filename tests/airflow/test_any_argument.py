@@ -8,11 +8,11 @@ from decimal import Decimal
 import pytest
 from airflow.sdk import DAG
 
-from airflow_video_providers.exceptions import InvalidRequestError, VideoProviderError
+from airflow_video_providers.core.errors import InvalidRequestError, VideoProviderError
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from tests.airflow.submitting import V6, Desk
 
-pytest_plugins = ["airflow_video_providers.simulator.pytest_plugin"]
+pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
 
 
 class Unreadable:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from airflow_video_providers.get_provider_info import get_provider_info
+from airflow_video_providers.integration.provider_info import get_provider_info
 
 pytestmark = pytest.mark.slow
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from airflow.sdk import DAG
 
-from airflow_video_providers.hooks import retries
+from airflow_video_providers.integration import retries
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 from tests.airflow.submitting import V6, Desk
 
-pytest_plugins = ["airflow_video_providers.simulator.pytest_plugin"]
+pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
 
 FOR_EVER = 10**6
 

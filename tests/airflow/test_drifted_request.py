@@ -9,7 +9,7 @@ from airflow_video_providers.operators.video import DownloadVideoOperator, Submi
 from airflow_video_providers.sensors.video import VideoJobSensor
 from tests.support.airflow import MemoryAirflow
 
-pytest_plugins = ["airflow_video_providers.simulator.pytest_plugin"]
+pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
 MODEL = "pixazo:pixverse-v6-text-to-video"
 
 

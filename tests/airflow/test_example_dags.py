@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.simulator import running
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.testing.simulator import running
 from tests.support.home import environment, new_home, run_python
 
 pytestmark = pytest.mark.slow

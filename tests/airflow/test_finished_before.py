@@ -7,7 +7,7 @@ from airflow.sdk import DAG
 
 from airflow_video_providers.operators.video import SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
-from airflow_video_providers.simulator import running
+from airflow_video_providers.testing.simulator import running
 from tests.support.airflow import MemoryAirflow
 from tests.support.versions import needs_state_store
 

@@ -10,15 +10,15 @@ from datetime import timedelta
 import pytest
 from airflow.sdk import DAG
 
-from airflow_video_providers import polling, timing
-from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.hooks import waiting
-from airflow_video_providers.landing import fetch, sources
-from airflow_video_providers.operators import delivery
+from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.landing import fetch, output_urls
+from airflow_video_providers.core.polling import decision, timing
+from airflow_video_providers.core.vendors.pixazo import Pixazo
+from airflow_video_providers.core.vendors.segmind import Segmind
+from airflow_video_providers.integration import waiting
+from airflow_video_providers.operators import download
 from airflow_video_providers.operators.video import GenerateVideoOperator
-from airflow_video_providers.simulator import running
-from airflow_video_providers.vendors.pixazo import Pixazo
-from airflow_video_providers.vendors.segmind import Segmind
+from airflow_video_providers.testing.simulator import running
 from tests.support.airflow import MemoryAirflow
 
 SEGMIND = "segmind:mochi-1"
@@ -34,7 +34,7 @@ def server():
 @pytest.fixture
 def simulator(server, monkeypatch, tmp_path):
     server.reset()
-    monkeypatch.setattr(polling, "GRACE", timedelta(0))
+    monkeypatch.setattr(decision, "GRACE", timedelta(0))
     monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.01)
     for vendor in (Pixazo, Segmind):
         monkeypatch.setattr(vendor, "poll_seconds", (0.01, 0.05))
@@ -116,11 +116,11 @@ def test_a_clear_after_a_time_out_lands_the_job_that_was_finished_meanwhile(airf
 @pytest.fixture
 def hasty(monkeypatch):
     """Looks and landings whose pauses are short."""
-    brief = {name: polling.Trouble(limit.times, timedelta(0), 0.01) for name, limit in polling.TROUBLES.items()}
-    monkeypatch.setattr(polling, "TROUBLES", brief)
+    brief = {name: decision.Trouble(limit.times, timedelta(0), 0.01) for name, limit in decision.TROUBLES.items()}
+    monkeypatch.setattr(decision, "TROUBLES", brief)
     monkeypatch.setattr(fetch, "_LONGEST_PAUSE", 0.05)
     monkeypatch.setattr(fetch, "PATIENCE", 1.0)
-    monkeypatch.setattr(sources, "SAID_FOR", 0.0)
+    monkeypatch.setattr(output_urls, "SAID_FOR", 0.0)
 
 
 @pytest.mark.parametrize("fault", ["media_late:0.4", "media_late_403:0.4"])
@@ -164,14 +164,14 @@ def test_a_clear_believes_no_stray_answer_and_keeps_the_job(airflow, simulator, 
 @pytest.mark.usefixtures("hasty")
 def test_a_clear_buys_again_where_the_vendor_itself_says_that_the_output_is_gone(airflow, simulator, tmp_path):
     task = generate(tmp_path, model=SEGMIND, prompt="[[fault:media_404*]] a fox", deferrable=False, poll_interval=0.02)
-    deliver = delivery.deliver
+    deliver = download.deliver
 
     def forgotten_meanwhile(job, *rest, **more):
         simulator.configure(ttl=0.0)
         return deliver(job.but(submitted_at=job.submitted_at - timedelta(hours=1)), *rest, **more)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(delivery, "deliver", forgotten_meanwhile)
+        patch.setattr(download, "deliver", forgotten_meanwhile)
         outcome = airflow.run(task)
     assert (type(outcome.error).__name__, simulator.ledger()["accepted"]) == ("OutputExpiredError", 1)
     airflow.run(task, try_number=2, cleared=1)

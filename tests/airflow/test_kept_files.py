@@ -9,15 +9,15 @@ from datetime import timedelta
 import pytest
 from airflow.sdk import DAG
 
-from airflow_video_providers import polling, timing
-from airflow_video_providers.jobs import VideoJob
-from airflow_video_providers.landing import fetch
+from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.landing import fetch
+from airflow_video_providers.core.polling import decision, timing
+from airflow_video_providers.core.vendors.pixazo import Pixazo
+from airflow_video_providers.core.vendors.segmind import Segmind
 from airflow_video_providers.operators.kept import _left_by_landings
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
-from airflow_video_providers.simulator import running
-from airflow_video_providers.vendors.pixazo import Pixazo
-from airflow_video_providers.vendors.segmind import Segmind
+from airflow_video_providers.testing.simulator import running
 from tests.support.airflow import MemoryAirflow
 
 SEGMIND = "segmind:mochi-1"
@@ -32,8 +32,8 @@ def server():
 @pytest.fixture
 def simulator(server, monkeypatch):
     server.reset()
-    monkeypatch.setattr(polling, "GRACE", timedelta(0))
-    monkeypatch.setitem(polling.TROUBLES, "not found", polling.Trouble(times=2, lasting=timedelta(0), pause=0.01))
+    monkeypatch.setattr(decision, "GRACE", timedelta(0))
+    monkeypatch.setitem(decision.TROUBLES, "not found", decision.Trouble(times=2, lasting=timedelta(0), pause=0.01))
     monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.01)
     monkeypatch.setattr(fetch, "_LONGEST_PAUSE", 0.01)
     for vendor in (Pixazo, Segmind):

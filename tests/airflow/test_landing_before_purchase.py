@@ -7,12 +7,12 @@ import pathlib
 import pytest
 from airflow.sdk import DAG, ObjectStoragePath
 
-from airflow_video_providers.exceptions import InvalidRequestError, LandingError
-from airflow_video_providers.landing import preflight as preflights
+from airflow_video_providers.core.errors import InvalidRequestError, LandingError
+from airflow_video_providers.core.landing import preflight as preflights
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from tests.airflow.submitting import V6, Desk
 
-pytest_plugins = ["airflow_video_providers.simulator.pytest_plugin"]
+pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
 
 BUYERS = pytest.mark.parametrize("kind", [SubmitVideoOperator, GenerateVideoOperator])
 NO_PLACE = {

@@ -7,17 +7,17 @@ import json
 import pytest
 from airflow.sdk import DAG
 
-from airflow_video_providers import polling, timing
-from airflow_video_providers.ledger import patience
-from airflow_video_providers.ledger.cli import main
-from airflow_video_providers.ledger.directory import LocalDirectory
-from airflow_video_providers.ledger.stores import TaskStateStore
+from airflow_video_providers.core.polling import decision, timing
+from airflow_video_providers.core.purchase import patience
+from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
+from airflow_video_providers.core.vendors.pixazo import Pixazo
+from airflow_video_providers.integration.ledger_cli import main
+from airflow_video_providers.integration.state_store import TaskStateStore
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
-from airflow_video_providers.vendors.pixazo import Pixazo
 from tests.support.airflow import MemoryAirflow
 
-pytest_plugins = ["airflow_video_providers.simulator.pytest_plugin"]
+pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
 
 MODEL = "pixazo:pixverse-v6-text-to-video"
 
@@ -39,7 +39,7 @@ def ledger(kind, tmp_path, monkeypatch):
 @pytest.fixture
 def airflow(ledger, video_simulator, monkeypatch):
     monkeypatch.setattr(patience, "PATIENCE", 0.0)
-    monkeypatch.setattr(polling, "GRACE", polling.GRACE * 0)
+    monkeypatch.setattr(decision, "GRACE", decision.GRACE * 0)
     monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.01)
     monkeypatch.setattr(Pixazo, "poll_seconds", (0.01, 0.05))
     video_simulator.configure(queue_seconds=(0, 0), run_seconds=(0, 0))
@@ -93,7 +93,7 @@ def test_the_one_task_repairs_its_receipt_at_its_resume_and_at_its_landing(
         outcome = airflow.run(video, retries=3)
     else:
         refusing.patch(
-            "airflow_video_providers.operators.delivery.check_delivery", side_effect=lambda *_: refusing.stopall()
+            "airflow_video_providers.operators.download.check_delivery", side_effect=lambda *_: refusing.stopall()
         )
         outcome = airflow.run(video, retries=3)
     assert outcome.state == "success"

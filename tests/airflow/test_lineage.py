@@ -17,11 +17,11 @@ from airflow.sdk.listener import get_listener_manager
 from airflow.utils.state import TaskInstanceState
 from openlineage.client.serde import Serde
 
-from airflow_video_providers.jobs import VideoJob
-from airflow_video_providers.lineage import job_uri, note_landed
-from airflow_video_providers.openlineage import FACET, lineage_of
+from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.integration.lineage import job_uri, note_landed
+from airflow_video_providers.integration.openlineage import FACET, lineage_of
 from airflow_video_providers.operators.video import SubmitVideoOperator
-from airflow_video_providers.simulator import running
+from airflow_video_providers.testing.simulator import running
 from tests.support.pipeline import MODEL, PROMPT, Pipeline
 
 

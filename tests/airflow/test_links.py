@@ -8,7 +8,7 @@ import pytest
 from airflow.providers.common.compat.sdk import BaseHook, Connection
 from airflow.sdk import DAG
 
-from airflow_video_providers import catalogue
+from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.links.video import (
     LandedVideoLink,
     ManifestLink,
@@ -18,7 +18,7 @@ from airflow_video_providers.links.video import (
 )
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
-from airflow_video_providers.simulator import running
+from airflow_video_providers.testing.simulator import running
 from tests.support.pipeline import MODEL, Pipeline
 
 DOCUMENTATION = documentation_of(MODEL)

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from airflow.sdk.observability import stats
 
-from airflow_video_providers import metrics
-from airflow_video_providers.exceptions import AuthenticationError, InvalidRequestError
-from airflow_video_providers.simulator import running
+from airflow_video_providers.core.errors import AuthenticationError, InvalidRequestError
+from airflow_video_providers.integration import metrics
+from airflow_video_providers.testing.simulator import running
 from tests.support.pipeline import Pipeline
 from tests.support.stats import Backend
 

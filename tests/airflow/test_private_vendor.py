@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from airflow.sdk import DAG
 
-from airflow_video_providers import catalogue
+from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 from tests.conformance.test_fourth_vendor import installed, simulator  # noqa: F401  the fixtures

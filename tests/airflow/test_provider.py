@@ -14,10 +14,10 @@ import pytest
 from airflow.sdk import BaseOperator
 
 import airflow_video_providers
-from airflow_video_providers import catalogue
-from airflow_video_providers.get_provider_info import get_provider_info
-from airflow_video_providers.hooks import form
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.hooks import connection_form
 from airflow_video_providers.hooks.base import VideoHook
+from airflow_video_providers.integration.provider_info import get_provider_info
 
 INFO = get_provider_info()
 PACKAGE = Path(airflow_video_providers.__file__).parent
@@ -99,22 +99,22 @@ def test_every_module_with_operators_sensors_hooks_triggers_and_links_is_listed(
 
 def test_reading_it_imports_no_models_and_no_http_client():
     code = (
-        "import sys; from airflow_video_providers.get_provider_info import get_provider_info as f; f();"
+        "import sys; from airflow_video_providers.integration.provider_info import get_provider_info as f; f();"
         "print(sorted({m.partition('.')[0] for m in sys.modules} & {'pydantic', 'httpx', 'airflow', 'attrs'}))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
 def test_the_options_are_those_that_are_read():
-    from airflow_video_providers.ledger import config
+    from airflow_video_providers.integration import ledger_config
 
     read = {
         call.args[0].value
-        for call in ast.walk(ast.parse(Path(config.__file__).read_text()))
+        for call in ast.walk(ast.parse(Path(ledger_config.__file__).read_text()))
         if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "_option"
     }
-    assert set(INFO["config"]) == {config.SECTION}
-    assert set(INFO["config"][config.SECTION]["options"]) == read
+    assert set(INFO["config"]) == {ledger_config.SECTION}
+    assert set(INFO["config"][ledger_config.SECTION]["options"]) == read
 
 
 # The connection form.
@@ -161,12 +161,12 @@ def test_airflow_3_1_builds_one_widget_per_field(monkeypatch):
 
 
 def test_a_private_vendor_describes_its_connection_in_one_call():
-    entry = form.connection_type("acme", "Acme", "https://api.acme.example", "acme.AcmeHook")
+    entry = connection_form.connection_type("acme", "Acme", "https://api.acme.example", "acme.AcmeHook")
     jsonschema.validate(
         {**INFO, "connection-types": [entry]},
         json.loads(resources.files("airflow").joinpath("provider_info.schema.json").read_text()),
     )
-    assert set(entry["conn-fields"]) == set(form.FIELDS)
+    assert set(entry["conn-fields"]) == set(connection_form.FIELDS)
 
 
 # Conventions.

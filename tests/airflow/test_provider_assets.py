@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_video_providers.simulator import running
+from airflow_video_providers.testing.simulator import running
 
 ROOT = Path(__file__).resolve().parents[2]
 

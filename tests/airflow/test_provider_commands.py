@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from airflow_video_providers.get_provider_info import get_provider_info
+from airflow_video_providers.integration.provider_info import get_provider_info
 
 pytestmark = pytest.mark.slow
 

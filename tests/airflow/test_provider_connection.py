@@ -11,11 +11,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from airflow.models.connection import Connection  # noqa: TID251 # the class that tests a connection
 
-from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.hooks.form import FIELDS
-from airflow_video_providers.pricing import Limits, estimate
-from airflow_video_providers.settings import read_settings
-from airflow_video_providers.simulator import running
+from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.purchase.pricing import Limits, estimate
+from airflow_video_providers.core.settings import read_settings
+from airflow_video_providers.hooks.connection_form import FIELDS
+from airflow_video_providers.testing.simulator import running
 
 VENDORS = ["pixazo", "appypie", "segmind"]
 MODEL = "segmind:mochi-1"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_video_providers.simulator import running
+from airflow_video_providers.testing.simulator import running
 from tests.support.cluster import airflow_cluster
 from tests.support.home import new_home
 from tests.support.versions import needs_state_store

@@ -8,14 +8,15 @@ from airflow.sdk import DAG
 from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowFailException
 
-from airflow_video_providers import client, exceptions
-from airflow_video_providers.hooks import retries
-from airflow_video_providers.hooks.retry_policy import VideoRetryPolicy
+from airflow_video_providers.core import errors
+from airflow_video_providers.core.client import client
+from airflow_video_providers.integration import retries
+from airflow_video_providers.integration.retry_policy import VideoRetryPolicy
 from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 from tests.airflow.submitting import V6, Desk
 
-pytest_plugins = ["airflow_video_providers.simulator.pytest_plugin"]
+pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
 
 
 class Always(RetryPolicy):
@@ -64,7 +65,7 @@ def test_an_error_that_a_retry_cannot_help_burns_none(desk, fault):
 
 
 def test_any_other_exception_is_airflows_business(desk, monkeypatch):
-    monkeypatch.setattr("airflow_video_providers.operators.buying.open_ledger", lambda _: 1 / 0)
+    monkeypatch.setattr("airflow_video_providers.operators.submit.open_ledger", lambda _: 1 / 0)
     outcome = desk.run(desk.submit(), retries=5)
     assert (outcome.state, type(outcome.error)) == ("up_for_retry", ZeroDivisionError)
 
@@ -148,7 +149,7 @@ def test_before_33_an_error_that_a_retry_cannot_help_is_airflows_own_with_ours_b
     desk.simulator.fault("error_401", on="submit")
     outcome = desk.run(desk.submit(), retries=5)
     assert (outcome.state, type(outcome.error)) == ("failed", AirflowFailException)
-    assert isinstance(outcome.error.__cause__, exceptions.AuthenticationError)
+    assert isinstance(outcome.error.__cause__, errors.AuthenticationError)
     assert str(outcome.error) == str(outcome.error.__cause__)
 
 
@@ -156,7 +157,7 @@ def test_before_33_an_error_that_a_retry_cannot_help_is_airflows_own_with_ours_b
 def test_before_33_a_passing_error_is_retried_as_the_task_says(desk):
     desk.simulator.fault("rate_limited_retry_after:600", on="submit")
     outcome = desk.run(desk.submit(), retries=5)
-    assert (outcome.state, type(outcome.error)) == ("up_for_retry", exceptions.RateLimitedError)
+    assert (outcome.state, type(outcome.error)) == ("up_for_retry", errors.RateLimitedError)
 
 
 @pytest.mark.usefixtures("before_33")

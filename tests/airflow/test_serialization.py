@@ -10,10 +10,10 @@ import sys
 import pytest
 from airflow.sdk import DAG, task_group
 
+from airflow_video_providers.core.vendors.pixazo import PixverseV6TextToVideo
 from airflow_video_providers.links.video import LandedVideoLink, ManifestLink, ModelDocumentationLink
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
-from airflow_video_providers.vendors.pixazo import PixverseV6TextToVideo
 from tests.support.versions import DagSerialization
 
 MODEL = "pixazo:pixverse-v6-text-to-video"

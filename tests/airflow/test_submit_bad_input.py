@@ -7,12 +7,12 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from airflow_video_providers import client
-from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.vendors.pixazo import MochiV1
+from airflow_video_providers.core.client import client
+from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.vendors.pixazo import MochiV1
 from tests.airflow.submitting import KEY, ONE_OF_EACH, V6, Desk
 
-pytest_plugins = ["airflow_video_providers.simulator.pytest_plugin"]
+pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
 
 IMAGE = "pixazo:pixverse-v6-image-to-video"
 

@@ -7,11 +7,11 @@ from datetime import timedelta
 
 import pytest
 
-from airflow_video_providers import environment
-from airflow_video_providers.exceptions import VendorUnavailableError
+from airflow_video_providers.core.client import environment
+from airflow_video_providers.core.errors import VendorUnavailableError
 from tests.airflow.submitting import Desk
 
-pytest_plugins = ["airflow_video_providers.simulator.pytest_plugin"]
+pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
 
 
 @pytest.fixture(params=["state store", "directory"])
@@ -82,8 +82,8 @@ def test_what_is_not_in_the_way_is_not_looked_at(desk, monkeypatch, variables):
 
 @pytest.mark.parametrize("variables", [{"http_proxy": "127.0.0.1:1"}, {"ALL_PROXY": "http://me:s3cret@127.0.0.1:1"}])
 def test_a_proxy_that_is_not_there_costs_nothing_and_is_named(desk, monkeypatch, variables):
-    monkeypatch.setattr("airflow_video_providers.client.time.sleep", lambda _: None)
-    monkeypatch.setattr("airflow_video_providers.vendors.base.SUBMIT_PATIENCE", timedelta(0))
+    monkeypatch.setattr("airflow_video_providers.core.client.client.time.sleep", lambda _: None)
+    monkeypatch.setattr("airflow_video_providers.core.vendors.base.SUBMIT_PATIENCE", timedelta(0))
     task = desk.submit()
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from airflow_video_providers import client
+from airflow_video_providers.core.client import client
 from tests.airflow.submitting import V6, Desk
 
-pytest_plugins = ["airflow_video_providers.simulator.pytest_plugin"]
+pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
 
 UNPRICED = "segmind:mochi-1"
 I2V = "pixazo:pixverse-v6-image-to-video"
@@ -115,7 +115,7 @@ def test_what_was_refused_may_be_bought_by_the_next_try(desk, fault):
 
 def test_the_second_try_without_any_ledger_sends_nothing_and_names_the_option(desk, monkeypatch):
     monkeypatch.delenv("AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH", raising=False)
-    monkeypatch.setattr("airflow_video_providers.operators.buying.open_ledger", lambda _: None)  # Airflow 3.1, 3.2
+    monkeypatch.setattr("airflow_video_providers.operators.submit.open_ledger", lambda _: None)  # Airflow 3.1, 3.2
     assert desk.run(desk.submit(), retries=1).state == "success"
     outcome = desk.run(desk.submit(), try_number=2, retries=1)
     assert name(outcome) == "SubmissionOutcomeUnknownError"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from airflow.sdk import DAG
 
+from airflow_video_providers.core.vendors.pixazo import MochiV1, PixverseV6TextToVideo
 from airflow_video_providers.operators.video import SubmitVideoOperator
-from airflow_video_providers.vendors.pixazo import MochiV1, PixverseV6TextToVideo
 from tests.airflow.submitting import V6, Desk
 
-pytest_plugins = ["airflow_video_providers.simulator.pytest_plugin"]
+pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
 
 
 @pytest.fixture

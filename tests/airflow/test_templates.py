@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from airflow.sdk import DAG
 
+from airflow_video_providers.core.vendors.pixazo import PixverseV6ImageToVideo, PixverseV6TextToVideo
 from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
-from airflow_video_providers.vendors.pixazo import PixverseV6ImageToVideo, PixverseV6TextToVideo
 from tests.airflow.submitting import V6, Desk
 
-pytest_plugins = ["airflow_video_providers.simulator.pytest_plugin"]
+pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
 
 NOTHING = [
     "{{ none }}",

@@ -10,13 +10,12 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_video_providers import polling, timing
+from airflow_video_providers.core.polling import decision, poller, timing
+from airflow_video_providers.core.vendors.pixazo import Pixazo
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.operators.video import GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
-from airflow_video_providers.simulator import running
-from airflow_video_providers.triggers import poller
-from airflow_video_providers.vendors.pixazo import Pixazo
+from airflow_video_providers.testing.simulator import running
 from tests.support.airflow import MemoryAirflow, Outcome
 
 pytestmark = pytest.mark.slow
@@ -69,10 +68,10 @@ def simulator():
 def _impatient(monkeypatch, simulator):
     """The same decisions in milliseconds."""
     simulator.reset()
-    monkeypatch.setattr(polling, "GRACE", timedelta(0))
-    brief = {name: polling.Trouble(limit.times if limit.times < 5 else 3, timedelta(0), 0.01)
-             for name, limit in polling.TROUBLES.items()}  # fmt: skip
-    monkeypatch.setattr(polling, "TROUBLES", brief)
+    monkeypatch.setattr(decision, "GRACE", timedelta(0))
+    brief = {name: decision.Trouble(limit.times if limit.times < 5 else 3, timedelta(0), 0.01)
+             for name, limit in decision.TROUBLES.items()}  # fmt: skip
+    monkeypatch.setattr(decision, "TROUBLES", brief)
     monkeypatch.setattr(Pixazo, "poll_seconds", (0.01, 0.05))
     monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.01)
     monkeypatch.setattr(poller, "LONGEST_SILENCE", 0.02)

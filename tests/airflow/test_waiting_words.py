@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from airflow.sdk import DAG
 
-from airflow_video_providers.exceptions import LandingError
+from airflow_video_providers.core.errors import LandingError
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 from tests.airflow.submitting import ONE_OF_EACH, V6, Desk
 
-pytest_plugins = ["airflow_video_providers.simulator.pytest_plugin"]
+pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
 
 
 @pytest.fixture

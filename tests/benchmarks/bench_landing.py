@@ -65,7 +65,7 @@ def bare(url: str, target: str) -> None:
 
 
 def landing(url: str, where: str, count: int = 1, threads: int = 8) -> None:
-    from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
+    from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
     from airflow_video_providers.landing import land
 
     outputs = tuple(VideoOutput(url=url) for _ in range(count))

@@ -11,11 +11,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_video_providers.exceptions import RateLimitedError
-from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.timing import Timing
-from airflow_video_providers.triggers.line import Opened
-from airflow_video_providers.triggers.poller import Poller
+from airflow_video_providers.core.errors import RateLimitedError
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.core.polling.connection_cache import Opened
+from airflow_video_providers.core.polling.poller import Poller
+from airflow_video_providers.core.polling.timing import Timing
 from tests.unit.triggers.virtual import Pixel, new_job, run_virtually, wall_clock, watch
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ from statistics import median
 
 import psutil
 
-from airflow_video_providers import timing
-from airflow_video_providers.client import AsyncVideoClient
-from airflow_video_providers.jobs import VideoJob
-from airflow_video_providers.polling import Watch
-from airflow_video_providers.timing import JITTER
-from airflow_video_providers.triggers.line import Opened
-from airflow_video_providers.triggers.poller import Poller
-from airflow_video_providers.vendors.segmind import Segmind
+from airflow_video_providers.core.client.client import AsyncVideoClient
+from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.polling import timing
+from airflow_video_providers.core.polling.connection_cache import Opened
+from airflow_video_providers.core.polling.decision import Watch
+from airflow_video_providers.core.polling.poller import Poller
+from airflow_video_providers.core.polling.timing import JITTER
+from airflow_video_providers.core.vendors.segmind import Segmind
 from tests.benchmarks.bench_polling_cpu import CONTENDERS, Contender, _connections
 from tests.benchmarks.speed import Meter
 from tests.benchmarks.status_server import Counts, status_server

@@ -17,8 +17,8 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from airflow_video_providers.simulator import SimulatorHandle, running
-from airflow_video_providers.simulator.handle import KEYS
+from airflow_video_providers.testing.simulator import SimulatorHandle, running
+from airflow_video_providers.testing.simulator.handle import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

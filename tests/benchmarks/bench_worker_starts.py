@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from airflow_video_providers.simulator import SimulatorHandle, running
+from airflow_video_providers.testing.simulator import SimulatorHandle, running
 from tests.support.cluster import Cluster, airflow_cluster
 from tests.support.home import copy_of, original
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from airflow_video_providers.simulator import SimulatorHandle
+from airflow_video_providers.testing.simulator import SimulatorHandle
 from tests.chaos.servers import create_database, free_ports, postgres_command, redis_command
 from tests.chaos.supervisor import Component, Supervisor
 from tests.support.home import environment, run_python
@@ -116,7 +116,7 @@ class Cluster:
         add(Component("s3", [*python, "moto.server", "-H", "127.0.0.1", "-p", str(self._s3)], self.env))
         vendor = ["--port", str(self._vendor_port), "--state", str(self.home / "vendor.state"), "--credits", "1000000"]
         vendor += ["--queue-seconds", "1", "--run-seconds", "4-8"]
-        add(Component("vendor", [*python, "airflow_video_providers.simulator", *vendor], self.env))
+        add(Component("vendor", [*python, "airflow_video_providers.testing.simulator", *vendor], self.env))
         self.wait_for("PostgreSQL", lambda: self.rows("SELECT 1"))
         run_python(self.env, "-m", "airflow", "db", "migrate")
         airflow = [*python, "airflow"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
-from airflow_video_providers.jobs import JobStatus, VideoJob
-from airflow_video_providers.models import Price, Text, VideoModel, optional, required
-from airflow_video_providers.vendors.base import Flow, Vendor
+from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.vendors.base import Flow, Vendor
+from airflow_video_providers.core.vendors.models import Price, Text, VideoModel, optional, required
 
 if TYPE_CHECKING:
     import httpx

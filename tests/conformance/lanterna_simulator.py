@@ -7,14 +7,14 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_video_providers.simulator.clip import ClipSpec
-from airflow_video_providers.simulator.gateway import Gateway, Route
-from airflow_video_providers.simulator.schema import Field, Model
-from airflow_video_providers.simulator.wire import Answer, Call
+from airflow_video_providers.testing.simulator.clip import ClipSpec
+from airflow_video_providers.testing.simulator.gateway import Gateway, Route
+from airflow_video_providers.testing.simulator.schema import Field, Model
+from airflow_video_providers.testing.simulator.wire import Answer, Call
 
 if TYPE_CHECKING:
-    from airflow_video_providers.simulator.faults import Fault
-    from airflow_video_providers.simulator.jobs import Job
+    from airflow_video_providers.testing.simulator.faults import Fault
+    from airflow_video_providers.testing.simulator.jobs import Job
 
 MAGICA = Model(
     id="magica",

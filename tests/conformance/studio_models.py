@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from airflow_video_providers.models import HttpUrl, optional, required
-from airflow_video_providers.vendors.pixazo import PixazoModel
+from airflow_video_providers.core.vendors.models import HttpUrl, optional, required
+from airflow_video_providers.core.vendors.pixazo import PixazoModel
 
 
 class PaperFilm(PixazoModel):

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.conformance import CHECKS, Check, Subject
-from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.jobs import JobStatus
-from airflow_video_providers.models import VideoModel
-from airflow_video_providers.simulator import SimulatorHandle, running
+from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.jobs import JobStatus
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.models import VideoModel
+from airflow_video_providers.testing.conformance import CHECKS, Check, Subject
+from airflow_video_providers.testing.simulator import SimulatorHandle, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_video_providers.conformance import CHECKS
+from airflow_video_providers.testing.conformance import CHECKS
 from tests.conformance.test_fourth_vendor import installed  # noqa: F401  the fixture
 
 ROOT = Path(__file__).parent.parent.parent

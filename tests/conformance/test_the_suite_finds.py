@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.conformance import CHECKS, ConformanceError, Subject
-from airflow_video_providers.exceptions import AuthenticationError, RequestRejectedError, VendorError
-from airflow_video_providers.jobs import JobStatus, VideoJob
-from airflow_video_providers.models import Price, VideoModel
-from airflow_video_providers.simulator.pytest_plugin import video_simulator, video_simulator_server  # noqa: F401
-from airflow_video_providers.vendors.pixazo import MochiV1, Pixazo
+from airflow_video_providers.core.errors import AuthenticationError, RequestRejectedError, VendorError
+from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.models import Price, VideoModel
+from airflow_video_providers.core.vendors.pixazo import MochiV1, Pixazo
+from airflow_video_providers.testing.conformance import CHECKS, ConformanceError, Subject
+from airflow_video_providers.testing.pytest_plugin import video_simulator, video_simulator_server  # noqa: F401
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_video_providers.simulator import SimulatorHandle
+    from airflow_video_providers.testing.simulator import SimulatorHandle
 
 BY_NAME = {check.__name__: check for check in CHECKS}
 

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.conformance import CHECKS, Check, Subject
-from airflow_video_providers.jobs import JobStatus
-from airflow_video_providers.simulator.pytest_plugin import video_simulator, video_simulator_server  # noqa: F401
+from airflow_video_providers.core.jobs import JobStatus
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.testing.conformance import CHECKS, Check, Subject
+from airflow_video_providers.testing.pytest_plugin import video_simulator, video_simulator_server  # noqa: F401
 
 if TYPE_CHECKING:
-    from airflow_video_providers.simulator import SimulatorHandle
+    from airflow_video_providers.testing.simulator import SimulatorHandle
 
 GATEWAY_WORDS = {
     "QUEUED": JobStatus.QUEUED,

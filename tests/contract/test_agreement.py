@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.simulator.handle import KEYS
+from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.testing.simulator.handle import KEYS
 from tests.support.vendors import IMAGE, SMALLEST
 
 if TYPE_CHECKING:

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.client import VideoClient
-from airflow_video_providers.exceptions import VideoProviderError
-from airflow_video_providers.jobs import VideoJob
-from airflow_video_providers.simulator.handle import KEYS
+from airflow_video_providers.core.client.client import VideoClient
+from airflow_video_providers.core.errors import VideoProviderError
+from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.testing.simulator.handle import KEYS
 from tests.support.vendors import answer, job, request, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from airflow_video_providers.simulator import SimulatorHandle
+    from airflow_video_providers.testing.simulator import SimulatorHandle
 
 FACTS = Path(__file__).parent / "documents"
 

@@ -23,18 +23,18 @@ from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import DAG, Connection
 from airflow.serialization.serialized_objects import DagSerialization
 
-from airflow_video_providers.catalogue import vendors
-from airflow_video_providers.get_provider_info import get_provider_info
+from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.records import Attempt, AttemptState
+from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory, ObjectDirectory
+from airflow_video_providers.core.settings import read_settings
+from airflow_video_providers.core.vendors.catalogue import vendors
 from airflow_video_providers.hooks.pixazo import PixazoHook
-from airflow_video_providers.ledger.book import Ledger
-from airflow_video_providers.ledger.cli import main as ledger_command
-from airflow_video_providers.ledger.directory import LocalDirectory, ObjectDirectory
-from airflow_video_providers.ledger.records import Attempt, AttemptState
-from airflow_video_providers.settings import read_settings
+from airflow_video_providers.integration.ledger_cli import main as ledger_command
+from airflow_video_providers.integration.provider_info import get_provider_info
 from tests.support.airflow import MemoryAirflow
 from tests.support.pages import PAGES, ROOT, Block, Page, blocks
 
-pytest_plugins = ["airflow_video_providers.simulator.pytest_plugin"]
+pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 OPTIONS = get_provider_info()["config"]["video_providers"]["options"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from airflow_video_providers.get_provider_info import get_provider_info
+from airflow_video_providers.integration.provider_info import get_provider_info
 from tests.support.pages import PAGES, README, ROOT, Page
 
 #: Of these pages the site takes another file's text.

@@ -31,8 +31,8 @@ print("TOLD " + json.dumps(told))
 """
 #: Modules that the others import only where it is there.
 NEEDS = {
-    "airflow_video_providers.hooks.retry_policy": "airflow.sdk.definitions.retry_policy",  # Airflow 3.3
-    "airflow_video_providers.openlineage": "airflow.providers.openlineage",
+    "airflow_video_providers.integration.retry_policy": "airflow.sdk.definitions.retry_policy",  # Airflow 3.3
+    "airflow_video_providers.integration.openlineage": "airflow.providers.openlineage",
 }
 
 

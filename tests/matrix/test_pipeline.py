@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_video_providers.hooks.retries import HAS_POLICIES
-from airflow_video_providers.simulator import running
+from airflow_video_providers.integration.retries import HAS_POLICIES
+from airflow_video_providers.testing.simulator import running
 
 HERE = Path(__file__).parent
 #: Airflow 3.3 brought the task state store and retry policies together.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_video_providers.landing import fetch
+from airflow_video_providers.core.landing import fetch
 from tests.faults.landing.server import FaultServer
 from tests.storage.emulators import BACKENDS, Backend, Unavailable, open_backend
 

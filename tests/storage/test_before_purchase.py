@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_video_providers.exceptions import InvalidRequestError, LandingError
-from airflow_video_providers.landing.preflight import preflight
+from airflow_video_providers.core.errors import InvalidRequestError, LandingError
+from airflow_video_providers.core.landing.preflight import preflight
 from tests.storage.filters import Answer, Asked, s3_error
 from tests.storage.test_rights import s3_behind
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 import pytest
 
-from airflow_video_providers.exceptions import DownloadError, OutputRejectedError
-from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.landing import address, land
+from airflow_video_providers.core.errors import DownloadError, OutputRejectedError
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.core.landing import address
+from airflow_video_providers.landing import land
 from tests.faults.landing.cases import FAULTS, HASTE, Fault, serve, vendor_of
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
 from airflow_video_providers.landing import land
 from tests.faults.landing.clips import mp4
 from tests.storage import victim
@@ -43,7 +43,7 @@ def process_of() -> Any:
     """Makes processes from one that has imported everything, so that a kill hits the landing and not an import."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["s3fs", "gcsfs", "adlfs", "airflow_video_providers.landing.landing", "tests.storage.victim"]
+        ["s3fs", "gcsfs", "adlfs", "airflow_video_providers.core.landing.land", "tests.storage.victim"]
     )
     multiprocessing.util.get_temp_dir()  # it outlives the directory of the first test
     return context.Process

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_video_providers.exceptions import DownloadError, LandingError
-from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.landing import land, placing, store
+from airflow_video_providers.core.errors import DownloadError, LandingError
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.core.landing import commit
+from airflow_video_providers.integration.object_storage import AirflowFilesystems
+from airflow_video_providers.landing import land
 from tests.faults.landing.clips import mp4, webm
 from tests.storage.emulators import Backend, free_port
 
@@ -113,7 +115,7 @@ def test_one_who_lands_between_our_look_and_our_write_is_not_overwritten(
     backend: Backend, prefix: str, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[str] = []
-    look = placing.is_there
+    look = commit.is_there
 
     def late(store: Any, parcel: Any, key: str) -> bool:
         looks.append(key)
@@ -122,7 +124,7 @@ def test_one_who_lands_between_our_look_and_our_write_is_not_overwritten(
             backend.store(f"{prefix}/{key}", b"theirs")
         return found
 
-    monkeypatch.setattr(placing, "is_there", late)
+    monkeypatch.setattr(commit, "is_there", late)
     with pytest.raises(LandingError) as raised:
         put(job_for(server.serve(prefix, whole(SMALL))), f"{backend.root}/{prefix}")
     assert raised.value.reason == "conflict"
@@ -160,8 +162,10 @@ def test_an_upload_that_arrives_spoilt_is_removed_and_the_retry_lands(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
 ) -> None:  # fmt: skip
     done: list[str] = []
-    real = store._filesystem
-    monkeypatch.setattr(store, "_filesystem", lambda *where: Spoiling(real(*where), spoil, done, tmp_path / "spoilt"))
+    real = AirflowFilesystems().open
+    monkeypatch.setattr(
+        AirflowFilesystems, "open", lambda self, where: Spoiling(real(where), spoil, done, tmp_path / "spoilt")
+    )
     job, where = job_for(server.serve(prefix, whole(SMALL))), f"{backend.root}/{prefix}"
     with pytest.raises(LandingError, match="does not hold what was sent") as raised:
         put(job, where)

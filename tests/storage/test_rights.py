@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_video_providers.exceptions import InvalidRequestError, LandingError
-from airflow_video_providers.jobs import VideoJob
+from airflow_video_providers.core.errors import InvalidRequestError, LandingError
+from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.storage.object_store import ObjectStore
+from airflow_video_providers.core.storage.open import open_store
+from airflow_video_providers.core.storage.output_path import read_output_path
 from airflow_video_providers.landing import land
-from airflow_video_providers.landing.object_store import ObjectStore
-from airflow_video_providers.landing.output_path import read_output_path
-from airflow_video_providers.landing.store import open_store
 from tests.faults.landing.clips import mp4
 from tests.faults.landing.guarded import may_not_list
 from tests.storage.emulators import AZURE_KEY, BUCKET, Backend

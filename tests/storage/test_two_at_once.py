@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_video_providers.exceptions import LandingError
+from airflow_video_providers.core.errors import LandingError
 from tests.storage.test_landing import KEY, SMALL, job_for, put, whole
 
 if TYPE_CHECKING:

@@ -17,30 +17,31 @@ def run(environment: dict[str, str], job: dict[str, Any], where: str, moment: st
     """Land, and die at ``moment`` (``"download"``, ``"upload"``, ``"manifest"``), or whenever somebody kills us."""
     os.environ.update(environment)
     tempfile.tempdir = environment["TMPDIR"]
-    from airflow_video_providers.jobs import VideoJob
-    from airflow_video_providers.landing import landing, placing, received
+    from airflow_video_providers.core.jobs import VideoJob
+    from airflow_video_providers.core.landing import commit, partial_download
+    from airflow_video_providers.core.landing import land as landing
 
     def die(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     if moment == "download":
-        add = received.Received.add
+        add = partial_download.Received.add
 
-        def halfway(self: received.Received, chunk: bytes) -> None:
+        def halfway(self: partial_download.Received, chunk: bytes) -> None:
             add(self, chunk)
             if self.total and self.size > self.total / 2:
                 die()
 
-        received.Received.add = halfway  # type: ignore[method-assign]
+        partial_download.Received.add = halfway  # type: ignore[method-assign]
     elif moment == "upload":
-        place = placing.place
+        place = commit.place
 
         def soon(*arguments: Any) -> None:
             threading.Timer(0.02, die).start()
             place(*arguments)
             threading.Event().wait()  # it was quicker than the timer
 
-        placing.place = soon
+        commit.place = soon
     elif moment == "manifest":
-        placing.put = die
+        commit.put = die
     landing.land(VideoJob.from_dict(job), where, allow_private_hosts=["127.0.0.1"])

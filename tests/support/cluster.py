@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from airflow_video_providers.simulator import SimulatorHandle
+    from airflow_video_providers.testing.simulator import SimulatorHandle
 
 FINAL = {"success", "failed"}
 #: Seconds after which the scheduler has heard of what a worker did.

@@ -15,7 +15,7 @@ from tests.support.airflow import MemoryAirflow, Outcome
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from airflow_video_providers.simulator import SimulatorHandle
+    from airflow_video_providers.testing.simulator import SimulatorHandle
 
 MODEL = "pixazo:pixverse-v6-image-to-video"
 PROMPT = "A fox in the snow"

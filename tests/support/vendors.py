@@ -9,9 +9,9 @@ from typing import Any
 
 import httpx
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.client import VideoClient
-from airflow_video_providers.jobs import VideoJob
+from airflow_video_providers.core.client.client import VideoClient
+from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.vendors import catalogue
 
 KEY = "sk_test_0123456789abcdef"
 NOW = datetime(2026, 5, 22, 13, 0, tzinfo=UTC)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_video_providers.hooks.retries import HAS_POLICIES
+from airflow_video_providers.integration.retries import HAS_POLICIES
 
 try:
     from airflow.sdk._shared.module_loading import import_string

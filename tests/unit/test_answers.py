@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.jobs import JobStatus, public_text, read_job
-from airflow_video_providers.vendors.answers import Answer, cut, reason_in, timestamp
-from airflow_video_providers.vendors.shapes import (
+from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.jobs import JobStatus, public_text, read_job
+from airflow_video_providers.core.vendors.answers import Answer, cut, reason_in, timestamp
+from airflow_video_providers.core.vendors.output_shapes import (
     find_ids,
     find_status,
     find_urls,

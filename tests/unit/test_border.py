@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_video_providers import border
+from airflow_video_providers.core import border
 
 
 def taken(body: bytes, coding: str = "", *, limit: int = border.MOST_JSON, step: int = 1 << 16) -> bytes:

@@ -4,11 +4,11 @@ from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.models import VideoModel
-from airflow_video_providers.vendors.base import Vendor
-from airflow_video_providers.vendors.pixazo import Pixazo, PixazoModel
+from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.base import Vendor
+from airflow_video_providers.core.vendors.models import VideoModel
+from airflow_video_providers.core.vendors.pixazo import Pixazo, PixazoModel
 from tests.support.vendors import SMALLEST
 
 

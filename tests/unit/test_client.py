@@ -10,9 +10,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.client import AsyncVideoClient, VideoClient
-from airflow_video_providers.exceptions import (
+from airflow_video_providers.core.client.base import Session
+from airflow_video_providers.core.client.client import AsyncVideoClient, VideoClient
+from airflow_video_providers.core.errors import (
     AuthenticationError,
     InvalidRequestError,
     RequestRejectedError,
@@ -20,8 +20,8 @@ from airflow_video_providers.exceptions import (
     VendorUnavailableError,
     VideoProviderError,
 )
-from airflow_video_providers.jobs import JobStatus
-from airflow_video_providers.session import Session
+from airflow_video_providers.core.jobs import JobStatus
+from airflow_video_providers.core.vendors import catalogue
 from tests.support.vendors import KEY, MODELS, NOW, answer, job, request, scripted
 
 VENDORS = sorted(MODELS)
@@ -402,7 +402,7 @@ def test_a_full_disk_after_the_purchase_is_told_as_what_it_is(tmp_path, monkeypa
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("airflow_video_providers.client.os.replace", full)
+    monkeypatch.setattr("airflow_video_providers.core.client.client.os.replace", full)
     with pytest.raises(SubmissionOutcomeUnknownError, match="No space left on device") as caught:
         generated(scripted(answer(200, b"a video", content_type="video/mp4")), tmp_path / "fox.mp4")
     assert caught.value.charged == "yes"

@@ -8,9 +8,9 @@ import certifi
 import httpx
 import pytest
 
-from airflow_video_providers import environment
-from airflow_video_providers.environment import route_to, trusted
-from airflow_video_providers.exceptions import VendorUnavailableError
+from airflow_video_providers.core.client import environment
+from airflow_video_providers.core.client.environment import route_to, trusted
+from airflow_video_providers.core.errors import VendorUnavailableError
 
 HOST = "https://gw.example.com/v2"
 

@@ -8,8 +8,8 @@ import re
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorTimeout
 
-from airflow_video_providers import exceptions
-from airflow_video_providers.exceptions import (
+from airflow_video_providers.core import errors
+from airflow_video_providers.core.errors import (
     DownloadError,
     InvalidRequestError,
     JobError,
@@ -19,9 +19,9 @@ from airflow_video_providers.exceptions import (
     describe,
     rebuild,
 )
-from airflow_video_providers.jobs import VideoJob
+from airflow_video_providers.core.jobs import VideoJob
 
-ALL = [kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, VideoProviderError)]
+ALL = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, VideoProviderError)]
 JOB = VideoJob(model="pixazo:mochi-v1", request_id="r-7", charged="yes")
 
 
@@ -29,7 +29,7 @@ def drawn_tree() -> dict[str, str | None]:
     """Class -> parent, as the docstring draws it."""
     found: dict[str, str | None] = {}
     path: list[str] = []
-    for line in (exceptions.__doc__ or "").splitlines():
+    for line in (errors.__doc__ or "").splitlines():
         names = re.findall(r"\b[A-Z]\w+Error\b", line)
         if not names or not line.startswith("    "):
             continue
@@ -60,8 +60,8 @@ def test_airflow_catches_all_of_them_and_a_timeout_counts_as_its_own():
 def test_every_error_says_what_happened_what_it_costs_and_what_to_do(kind):
     text = str(kind("It broke.", model="pixazo:mochi-v1", request_id="r-7"))
     assert text.startswith("It broke. ")
-    assert any(sentence in text for sentence in exceptions._MONEY.values())
-    assert kind is VideoProviderError or kind in (JobError, exceptions.VendorError) or kind.default_remedy in text
+    assert any(sentence in text for sentence in errors._MONEY.values())
+    assert kind is VideoProviderError or kind in (JobError, errors.VendorError) or kind.default_remedy in text
     assert text.endswith("[vendor=pixazo, model=pixazo:mochi-v1, request_id=r-7]")
 
 
@@ -111,5 +111,5 @@ def test_only_what_passes_by_itself_is_retried():
 
 def test_what_was_refused_before_sending_costs_nothing_and_what_was_made_is_paid():
     assert InvalidRequestError("x").charged == "no"
-    assert exceptions.SubmissionOutcomeUnknownError("x").charged == "unknown"
+    assert errors.SubmissionOutcomeUnknownError("x").charged == "unknown"
     assert DownloadError("x").charged == "yes"

@@ -9,11 +9,11 @@ from importlib.util import find_spec
 
 import pytest
 
-from airflow_video_providers.exceptions import LandingError, LedgerError
-from airflow_video_providers.held_connection import held
-from airflow_video_providers.landing.output_path import read_output_path
-from airflow_video_providers.landing.store import _filesystem
-from airflow_video_providers.ledger.config import open_directory
+from airflow_video_providers.core.errors import LandingError, LedgerError
+from airflow_video_providers.core.storage.output_path import read_output_path
+from airflow_video_providers.integration.held_connection import held
+from airflow_video_providers.integration.ledger_config import open_directory
+from airflow_video_providers.integration.object_storage import AirflowFilesystems
 
 EXTRA = {
     "endpoint_url": "http://127.0.0.1:9",
@@ -64,14 +64,14 @@ def test_one_answer_is_enough_for_a_ledger_in_an_object_store(database):
 @needs_s3
 def test_one_answer_is_enough_for_a_landing(database):
     database.append(1)
-    assert made_of(_filesystem(read_output_path("s3://lab_one@bucket/videos"))) == "http://127.0.0.1:9"
+    assert made_of(AirflowFilesystems().open(read_output_path("s3://lab_one@bucket/videos"))) == "http://127.0.0.1:9"
 
 
 def test_no_answer_is_an_error_and_not_another_account(database):
     with pytest.raises(LedgerError, match="no connection 'lab_one'"):
         open_directory("s3://lab_one@bucket/ledger")
     with pytest.raises(LandingError, match="no connection"):
-        _filesystem(read_output_path("s3://lab_one@bucket/videos"))
+        AirflowFilesystems().open(read_output_path("s3://lab_one@bucket/videos"))
 
 
 @pytest.mark.parametrize("before", [None, "aws://"])

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowNotFoundException
 
-from airflow_video_providers.exceptions import (
+from airflow_video_providers.core.errors import (
     AuthenticationError,
     InvalidRequestError,
     JobTimeoutError,
@@ -16,12 +16,12 @@ from airflow_video_providers.exceptions import (
     SubmissionOutcomeUnknownError,
     VendorUnavailableError,
 )
-from airflow_video_providers.hooks import retries
 from airflow_video_providers.hooks.appypie import AppyPieHook
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.hooks.pixazo import PixazoHook
-from airflow_video_providers.hooks.retries import failed, for_airflow, with_retry_policy
 from airflow_video_providers.hooks.segmind import SegmindHook
+from airflow_video_providers.integration import retries
+from airflow_video_providers.integration.retries import failed, for_airflow, with_retry_policy
 from tests.support.vendors import KEY, MODELS, SMALLEST, answer, job, request, scripted
 from tests.support.versions import needs_retry_policies
 
@@ -254,7 +254,7 @@ def test_the_synchronous_route_is_a_method_of_the_hook(hook_with, tmp_path):
 
 
 def default_policy():
-    from airflow_video_providers.hooks.retry_policy import VideoRetryPolicy
+    from airflow_video_providers.integration.retry_policy import VideoRetryPolicy
 
     return VideoRetryPolicy
 

@@ -14,10 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.client import VideoClient
-from airflow_video_providers.exceptions import VideoProviderError
-from airflow_video_providers.jobs import VideoJob
+from airflow_video_providers.core.client.client import VideoClient
+from airflow_video_providers.core.errors import VideoProviderError
+from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.vendors import catalogue
 from tests.support.vendors import MODELS, job, request
 
 KEY = "sk-9f/=c0ffee+KEY"

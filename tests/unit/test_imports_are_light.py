@@ -11,8 +11,8 @@ import pytest
 
 PARSED = ["airflow_video_providers.operators.video", "airflow_video_providers.sensors.video"]
 HEAVY = (
-    "airflow_video_providers.landing", "airflow_video_providers.simulator", "airflow_video_providers.ledger",
-    "airflow_video_providers.client", "httpcore", "aiohttp", "av", "boto3", "botocore", "starlette", "uvicorn",
+    "airflow_video_providers.landing", "airflow_video_providers.testing.simulator", "airflow_video_providers.ledger",
+    "airflow_video_providers.core.client.client", "httpcore", "aiohttp", "av", "boto3", "botocore", "starlette", "uvicorn",
     "google.cloud", "azure", "fsspec", "s3fs", "sqlalchemy",
 )  # fmt: skip
 
@@ -63,7 +63,7 @@ def test_making_an_operator_loads_the_one_vendor_it_asks_for(tmp_path):
     first = "from airflow_video_providers.operators.video import SubmitVideoOperator"
     names = [name for name in loaded(made, tmp_path, first) if ".vendors." in name]
     assert {name.rpartition(".")[2] for name in names} == {
-        "base", "answers", "refusals", "shapes", "words", "segmind",
+        "base", "answers", "refusals", "output_shapes", "status_words", "segmind", "models", "fields", "field_errors", "catalogue",
     }  # fmt: skip
 
 
@@ -74,9 +74,9 @@ def test_the_version_costs_nothing(tmp_path):
 @pytest.mark.parametrize(
     "lines",
     [
-        "from airflow_video_providers.client import VideoClient",
+        "from airflow_video_providers.core.client.client import VideoClient",
         "from airflow_video_providers import catalogue; catalogue.models()",
-        "from airflow_video_providers.polling import after",
+        "from airflow_video_providers.core.polling.decision import after",
     ],
 )
 def test_the_client_works_where_there_is_no_airflow(tmp_path, lines):
@@ -86,8 +86,8 @@ def test_the_client_works_where_there_is_no_airflow(tmp_path, lines):
 
 def test_errors_have_stand_ins_for_their_bases_where_there_is_no_airflow(tmp_path):
     check = (
-        "from airflow_video_providers.exceptions import JobTimeoutError as E\n"
-        "assert E.__mro__[-4].__module__ == 'airflow_video_providers._compat', E.__mro__\n"
+        "from airflow_video_providers.core.errors import JobTimeoutError as E\n"
+        "assert E.__mro__[-4].__module__ == 'airflow_video_providers.core.airflow_errors', E.__mro__\n"
         "assert 'may still be charged' in str(E('x', money='may still be charged'))"
     )
     loaded(check, tmp_path, first="import sys; sys.modules['airflow'] = None")

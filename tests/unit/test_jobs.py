@@ -7,8 +7,8 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput, read_job
+from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput, read_job
 
 FULL = VideoJob(
     model="segmind:mochi-1",

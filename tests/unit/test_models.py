@@ -6,10 +6,10 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.models import Price, Text, optional, required, rule_of
-from airflow_video_providers.vendors.pixazo import (
+from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.models import Price, Text, optional, required, rule_of
+from airflow_video_providers.core.vendors.pixazo import (
     MochiV1,
     PixazoModel,
     PixverseV6ImageToVideo,
@@ -17,7 +17,7 @@ from airflow_video_providers.vendors.pixazo import (
     PixverseV56ImageToVideo,
     PixverseV56TextToVideo,
 )
-from airflow_video_providers.vendors.segmind import Mochi1 as SegmindMochi
+from airflow_video_providers.core.vendors.segmind import Mochi1 as SegmindMochi
 from tests.support.vendors import IMAGE, SMALLEST, request
 
 

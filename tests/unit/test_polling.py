@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_video_providers.exceptions import (
+from airflow_video_providers.core.errors import (
     AuthenticationError,
     InsufficientCreditsError,
     InvalidRequestError,
@@ -21,8 +21,8 @@ from airflow_video_providers.exceptions import (
     RequestRejectedError,
     VendorUnavailableError,
 )
-from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.polling import GRACE, TROUBLES, Watch, after, believed, lost, timed_out
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.core.polling.decision import GRACE, TROUBLES, Watch, after, believed, lost, timed_out
 
 START = datetime(2026, 5, 22, 13, 0, tzinfo=UTC)
 BOUGHT = VideoJob(model="pixazo:mochi-v1", request_id="r-1", submitted_at=START)

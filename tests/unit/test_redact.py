@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_video_providers.redact import Redactor, public_text, public_url
+from airflow_video_providers.core.redact import Redactor, public_text, public_url
 
 KEY = "sk=ab/c+d\"e'f&0123"
 RED = Redactor(KEY)

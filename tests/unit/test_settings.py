@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.settings import Settings, read_settings
+from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.settings import Settings, read_settings
 from tests.support.vendors import KEY
 
 

@@ -8,8 +8,8 @@ import random
 
 import pytest
 
-from airflow_video_providers.catalogue import models
-from airflow_video_providers.timing import JITTER, TIMING, WINDOW, Timing
+from airflow_video_providers.core.polling.timing import JITTER, TIMING, WINDOW, Timing
+from airflow_video_providers.core.vendors.catalogue import models
 
 BOUNDS = (5.0, 30.0)
 

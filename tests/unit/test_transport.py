@@ -15,14 +15,15 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from airflow_video_providers import catalogue, client, environment
-from airflow_video_providers.client import AsyncVideoClient, VideoClient
-from airflow_video_providers.exceptions import (
+from airflow_video_providers.core.client import client, environment
+from airflow_video_providers.core.client.client import AsyncVideoClient, VideoClient
+from airflow_video_providers.core.errors import (
     RequestRejectedError,
     SubmissionOutcomeUnknownError,
     VendorUnavailableError,
     VideoProviderError,
 )
+from airflow_video_providers.core.vendors import catalogue
 from tests.support.raw_server import RawServer, http, trickle
 from tests.support.vendors import KEY, MODELS, job, request
 

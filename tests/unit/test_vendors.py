@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.border import TooLong
-from airflow_video_providers.exceptions import (
+from airflow_video_providers.core.border import TooLong
+from airflow_video_providers.core.errors import (
     AuthenticationError,
     InsufficientCreditsError,
     InvalidRequestError,
@@ -19,7 +18,8 @@ from airflow_video_providers.exceptions import (
     VendorUnavailableError,
     VideoProviderError,
 )
-from airflow_video_providers.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.vendors import catalogue
 from tests.support.vendors import KEY, MODELS, NOW, SMALLEST, answer, job, request, scripted
 
 VENDORS = sorted(MODELS)

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from airflow.sdk import dag
 
-from airflow_video_providers.operators.video import (
-    DownloadVideoOperator,
-    GenerateVideoOperator,
-    SubmitVideoOperator,
-)
+from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 
 MODEL = "pixazo:pixverse-v6-text-to-video"

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from airflow_video_providers.simulator.handle import KEYS
-from airflow_video_providers.simulator.pytest_plugin import video_simulator, video_simulator_server  # noqa: F401
+from airflow_video_providers.testing.pytest_plugin import video_simulator, video_simulator_server  # noqa: F401
+from airflow_video_providers.testing.simulator.handle import KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from airflow_video_providers.simulator import SimulatorHandle
+    from airflow_video_providers.testing.simulator import SimulatorHandle
 
 HEADERS = {"pixazo": "Ocp-Apim-Subscription-Key", "appypie": "Ocp-Apim-Subscription-Key", "segmind": "x-api-key"}
 SUBMIT = {

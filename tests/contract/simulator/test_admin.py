@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_video_providers.simulator import Options, SimulatorHandle, running
-from airflow_video_providers.simulator.handle import KEYS
+from airflow_video_providers.testing.simulator import Options, SimulatorHandle, running
+from airflow_video_providers.testing.simulator.handle import KEYS
 
 if TYPE_CHECKING:
     from .conftest import Desk

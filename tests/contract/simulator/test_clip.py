@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_video_providers.simulator.clip import ClipSpec, clip, colour_of, stream_head
+from airflow_video_providers.testing.simulator.clip import ClipSpec, clip, colour_of, stream_head
 
 if TYPE_CHECKING:
     from .conftest import Desk

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_video_providers.simulator import SimulatorHandle
-from airflow_video_providers.simulator.__main__ import main
-from airflow_video_providers.simulator.faults import KINDS
+from airflow_video_providers.testing.simulator import SimulatorHandle
+from airflow_video_providers.testing.simulator.__main__ import main
+from airflow_video_providers.testing.simulator.faults import KINDS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-PROGRAM = [sys.executable, "-m", "airflow_video_providers.simulator"]
+PROGRAM = [sys.executable, "-m", "airflow_video_providers.testing.simulator"]
 
 
 def test_it_says_where_it_listens_serves_with_its_settings_and_stops_on_interrupt() -> None:
@@ -68,7 +68,7 @@ def test_a_busy_port_and_a_wrong_setting_are_said_in_one_line(capsys: pytest.Cap
 
 
 def test_any_project_can_use_the_fixture(tmp_path: Path) -> None:
-    (tmp_path / "conftest.py").write_text('pytest_plugins = ["airflow_video_providers.simulator.pytest_plugin"]\n')
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]\n')
     (tmp_path / "test_pipeline.py").write_text(
         "def test_one(video_simulator):\n"
         "    video_simulator.fault('http_503')\n"
@@ -89,9 +89,9 @@ def test_any_project_can_use_the_fixture(tmp_path: Path) -> None:
 
 def test_the_simulator_needs_neither_airflow_nor_the_rest_of_the_package() -> None:
     script = (
-        "import sys, airflow_video_providers.simulator.__main__\n"
+        "import sys, airflow_video_providers.testing.simulator.__main__\n"
         "own = [name for name in sys.modules if name.startswith('airflow')]\n"
-        "print([name for name in own if not name.startswith('airflow_video_providers.simulator')])"
+        "print([name for name in own if not name.startswith('airflow_video_providers.testing.simulator')])"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert run.stdout.strip() == "['airflow_video_providers']"
+    assert run.stdout.strip() == "['airflow_video_providers', 'airflow_video_providers.testing']"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from airflow_video_providers.simulator import faults
-from airflow_video_providers.simulator.handle import KEYS
+from airflow_video_providers.testing.simulator import faults
+from airflow_video_providers.testing.simulator.handle import KEYS
 
 if TYPE_CHECKING:
     from .conftest import Desk

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_video_providers.simulator.bounded import History, Newest, shortened
-from airflow_video_providers.simulator.faults import from_prompt
-from airflow_video_providers.simulator.hosts import OwnHosts
+from airflow_video_providers.testing.simulator.bounded import History, Newest, shortened
+from airflow_video_providers.testing.simulator.faults import from_prompt
+from airflow_video_providers.testing.simulator.hosts import OwnHosts
 
 from .conftest import SUBMIT
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from airflow_video_providers.simulator import Options, SimulatorHandle, running
-from airflow_video_providers.simulator.clock import Clock
-from airflow_video_providers.simulator.jobs import Store
+from airflow_video_providers.testing.simulator import Options, SimulatorHandle, running
+from airflow_video_providers.testing.simulator.clock import Clock
+from airflow_video_providers.testing.simulator.jobs import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from airflow_video_providers.simulator import SimulatorHandle, running
-from airflow_video_providers.simulator.__main__ import main
-from airflow_video_providers.simulator.handle import KEYS
+from airflow_video_providers.testing.simulator import SimulatorHandle, running
+from airflow_video_providers.testing.simulator.__main__ import main
+from airflow_video_providers.testing.simulator.handle import KEYS
 
 from .conftest import Desk
 
@@ -83,7 +83,7 @@ def test_a_reset_empties_the_file_too(tmp_path: Path, http: httpx.Client) -> Non
 def test_a_killed_one_has_lost_nothing_that_it_answered(
     tmp_path: Path, http: httpx.Client, eventually: Callable[[Callable[[], Any]], Any]
 ) -> None:
-    program = [sys.executable, "-m", "airflow_video_providers.simulator", "--port", "0"]
+    program = [sys.executable, "-m", "airflow_video_providers.testing.simulator", "--port", "0"]
     program += ["--state", str(tmp_path / "vendor.state"), "--queue-seconds", "0.1", "--run-seconds", "0.1"]
     bought: list[str] = []
     for _ in range(2):

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_video_providers.simulator import Options
-from airflow_video_providers.simulator.clip import ClipSpec
-from airflow_video_providers.simulator.jobs import Job
-from airflow_video_providers.simulator.webhooks import Subscription, Webhooks
-from airflow_video_providers.simulator.world import World
+from airflow_video_providers.testing.simulator import Options
+from airflow_video_providers.testing.simulator.clip import ClipSpec
+from airflow_video_providers.testing.simulator.jobs import Job
+from airflow_video_providers.testing.simulator.webhooks import Subscription, Webhooks
+from airflow_video_providers.testing.simulator.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

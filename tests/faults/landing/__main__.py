@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from airflow_video_providers.exceptions import DownloadError
-from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.core.errors import DownloadError
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
 from airflow_video_providers.landing import land
 from tests.faults.landing import peers
 from tests.faults.landing.cases import CLIP, FAULTS, HASTE, OTHER, Fault, serve, to, vendor_of

@@ -9,9 +9,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_video_providers.exceptions import DownloadError, OutputExpiredError, OutputRejectedError
-from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.landing import fetch, sources
+from airflow_video_providers.core.errors import DownloadError, OutputExpiredError, OutputRejectedError
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.core.landing import fetch, output_urls
 from tests.faults.landing.clips import HTML, mp4
 from tests.support import films
 
@@ -215,7 +215,7 @@ def to(location: str) -> Callable[[Exchange], None]:
 
 
 #: What makes the faults pass in seconds: module, name and value.
-HASTE = [(fetch, "_LONGEST_PAUSE", 0.0), (fetch, "HEAD", 1.0), (fetch, "QUIET", 1.0), (sources, "SAID_FOR", 0.0)]
+HASTE = [(fetch, "_LONGEST_PAUSE", 0.0), (fetch, "HEAD", 1.0), (fetch, "QUIET", 1.0), (output_urls, "SAID_FOR", 0.0)]
 REJECTED = OutputRejectedError
 FAULTS = [
     Fault("drop at 40 % three times", drop_three_times, lands=CLIP, requests=4),

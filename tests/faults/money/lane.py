@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-from airflow_video_providers import catalogue
-from airflow_video_providers.simulator import running
-from airflow_video_providers.simulator.handle import KEYS
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.testing.simulator import running
+from airflow_video_providers.testing.simulator.handle import KEYS
 from tests.faults.money.execution_api import LoopbackAirflow
 from tests.faults.money.rewrites import bomb, with_stray
 from tests.faults.money.wire import Wire

@@ -9,7 +9,7 @@ import struct
 import threading
 from typing import TYPE_CHECKING
 
-from airflow_video_providers import catalogue
+from airflow_video_providers.core.vendors import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,9 +15,6 @@ from airflow.executors.workloads.base import BundleInfo
 from airflow.sdk.api.datamodels._generated import TaskInstance
 from airflow.sdk.execution_time import supervisor
 
-import airflow_video_providers.operators.buying
-import airflow_video_providers.operators.delivery  # noqa: F401
-
 #: How often the supervisor looks whether its task is still there, and how late it notices the end; seconds.
 supervisor.MIN_HEARTBEAT_INTERVAL = 0.1
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpcore
 import pytest
 
-from airflow_video_providers.exceptions import OutputRejectedError
-from airflow_video_providers.landing.address import (
+from airflow_video_providers.core.errors import OutputRejectedError
+from airflow_video_providers.core.landing.address import (
     GuardedBackend,
     checked_url,
     host_names,

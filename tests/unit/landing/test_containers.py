@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_video_providers.exceptions import InvalidRequestError, OutputRejectedError
-from airflow_video_providers.landing.container import EXTENSIONS, MediaInfo
-from airflow_video_providers.landing.inspector import Inspector, checked_media_types
+from airflow_video_providers.core.errors import InvalidRequestError, OutputRejectedError
+from airflow_video_providers.core.landing.media_info import EXTENSIONS, MediaInfo
+from airflow_video_providers.core.landing.verify import Inspector, checked_media_types
 from tests.faults.landing.clips import HTML, box, element, full, mp4, webm
 
 ALL = tuple(EXTENSIONS)

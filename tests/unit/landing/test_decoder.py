@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import av
 import pytest
 
-from airflow_video_providers.exceptions import InvalidRequestError, OutputRejectedError
-from airflow_video_providers.landing import media
-from airflow_video_providers.landing.container import EXTENSIONS, MediaInfo
-from airflow_video_providers.landing.inspector import Inspector
+from airflow_video_providers.core.errors import InvalidRequestError, OutputRejectedError
+from airflow_video_providers.core.landing import decode as media
+from airflow_video_providers.core.landing.media_info import EXTENSIONS, MediaInfo
+from airflow_video_providers.core.landing.verify import Inspector
 from tests.support.films import HEIGHT, WIDTH, at_box, film, open_ended, rotated
 
 if TYPE_CHECKING:

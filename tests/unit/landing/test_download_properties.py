@@ -18,15 +18,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_video_providers.exceptions import DownloadError, LandingError, VideoProviderError
-from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.landing import fetch, manifest, quarantine
-from airflow_video_providers.landing.address import tls
-from airflow_video_providers.landing.fetch import Fetcher
-from airflow_video_providers.landing.keys import Keys
-from airflow_video_providers.landing.representation import Decoding, read_headers, retry_after
-from airflow_video_providers.landing.sources import Sources
-from airflow_video_providers.landing.spool import Spool
+from airflow_video_providers.core.errors import DownloadError, LandingError, VideoProviderError
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.core.landing import fetch, manifest, quarantine
+from airflow_video_providers.core.landing.address import tls
+from airflow_video_providers.core.landing.fetch import Fetcher
+from airflow_video_providers.core.landing.keys import Keys
+from airflow_video_providers.core.landing.output_urls import Sources
+from airflow_video_providers.core.landing.response_metadata import Decoding, read_headers, retry_after
+from airflow_video_providers.core.landing.spool import Spool
 from tests.faults.landing.clips import HTML, mp4, webm
 
 if TYPE_CHECKING:

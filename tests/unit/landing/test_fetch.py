@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any
 import httpcore
 import pytest
 
-from airflow_video_providers.exceptions import DownloadError, OutputRejectedError
-from airflow_video_providers.jobs import VideoJob, VideoOutput
-from airflow_video_providers.landing.address import GuardedBackend
-from airflow_video_providers.landing.fetch import Fetched, Fetcher
-from airflow_video_providers.landing.pacing import Pace
-from airflow_video_providers.landing.representation import read_headers
-from airflow_video_providers.landing.sources import Source, Sources
-from airflow_video_providers.landing.spool import Spool
+from airflow_video_providers.core.errors import DownloadError, OutputRejectedError
+from airflow_video_providers.core.jobs import VideoJob, VideoOutput
+from airflow_video_providers.core.landing.address import GuardedBackend
+from airflow_video_providers.core.landing.fetch import Fetched, Fetcher
+from airflow_video_providers.core.landing.output_urls import Source, Sources
+from airflow_video_providers.core.landing.pacing import Pace
+from airflow_video_providers.core.landing.response_metadata import read_headers
+from airflow_video_providers.core.landing.spool import Spool
 from tests.faults.landing import cases
 from tests.faults.landing.cases import CLIP, CUT_AT, TAG
 from tests.faults.landing.clips import HTML, mp4

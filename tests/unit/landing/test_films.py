@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from airflow_video_providers.exceptions import OutputRejectedError
-from airflow_video_providers.landing.container import EXTENSIONS, MediaInfo
-from airflow_video_providers.landing.inspector import Inspector
+from airflow_video_providers.core.errors import OutputRejectedError
+from airflow_video_providers.core.landing.media_info import EXTENSIONS, MediaInfo
+from airflow_video_providers.core.landing.verify import Inspector
 from tests.faults.landing.clips import box, element, full
 from tests.support.films import C2PA, HEIGHT, WIDTH, at_box, film, moved, open_ended, patched, rotated, size_of
 

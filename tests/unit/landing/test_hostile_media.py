@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_video_providers.exceptions import OutputRejectedError
-from airflow_video_providers.landing.container import EXTENSIONS, MediaInfo
-from airflow_video_providers.landing.inspector import Inspector
-from airflow_video_providers.landing.manifest import encode, output_entry
+from airflow_video_providers.core.errors import OutputRejectedError
+from airflow_video_providers.core.landing.manifest import encode, output_entry
+from airflow_video_providers.core.landing.media_info import EXTENSIONS, MediaInfo
+from airflow_video_providers.core.landing.verify import Inspector
 from tests.faults.landing.clips import box, element, full, mp4, webm
 from tests.support.films import film
 

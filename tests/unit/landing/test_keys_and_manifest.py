@@ -10,11 +10,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from airflow_video_providers.exceptions import InvalidRequestError, LandingError
-from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.landing import manifest as manifests
-from airflow_video_providers.landing.container import MediaInfo
-from airflow_video_providers.landing.keys import Keys, check_key_template, safe_part
+from airflow_video_providers.core.errors import InvalidRequestError, LandingError
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.core.landing import manifest as manifests
+from airflow_video_providers.core.landing.keys import Keys, check_key_template, safe_part
+from airflow_video_providers.core.landing.media_info import MediaInfo
 
 JOB = VideoJob(
     model="pixazo:mochi-v1",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
-from airflow_video_providers.exceptions import (
+from airflow_video_providers.core.errors import (
     DownloadError,
     InvalidRequestError,
     JobCancelledError,
@@ -29,9 +29,10 @@ from airflow_video_providers.exceptions import (
     OutputRejectedError,
     VendorUnavailableError,
 )
-from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.landing import Landing, fetch, land, manifest_schema, sources
-from airflow_video_providers.landing.spool import Spool
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.core.landing import fetch, output_urls
+from airflow_video_providers.core.landing.spool import Spool
+from airflow_video_providers.landing import Landing, land, manifest_schema
 from tests.faults.landing.clips import mp4, webm
 from tests.support import films
 
@@ -49,7 +50,7 @@ GIVEN_UP = (JobExpiredError, JobFailedError, JobErroredError, JobCancelledError)
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "_LONGEST_PAUSE", 0.0)
-    monkeypatch.setattr(sources, "SAID_FOR", 0.0)
+    monkeypatch.setattr(output_urls, "SAID_FOR", 0.0)
 
 
 def job_for(*urls: str, **changes: Any) -> VideoJob:
@@ -120,7 +121,7 @@ def test_a_prompt_with_what_only_looks_like_an_address_does_not_stop_the_manifes
 
 
 def test_the_manifest_is_written_last(tmp_path: Path, server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow_video_providers.landing.local import LocalStore
+    from airflow_video_providers.core.storage.local import LocalStore
 
     order: list[str] = []
     store_it = LocalStore.put
@@ -306,7 +307,7 @@ def test_one_stray_word_that_the_job_is_gone_loses_nothing(said: int, tmp_path: 
     assert (tmp_path / KEY / "0.mp4").read_bytes() == CLIP
 
 
-def ask(source: sources.Source, times: int) -> None:
+def ask(source: output_urls.Source, times: int) -> None:
     for _ in range(times):
         source.renew("answered 404")
 
@@ -317,13 +318,13 @@ NOON = datetime(2026, 11, 26, 12, tzinfo=UTC)
 def test_a_vendor_that_does_not_know_the_job_is_believed_only_after_a_while_and_past_its_grace(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sources, "SAID_FOR", 20.0)
+    monkeypatch.setattr(output_urls, "SAID_FOR", 20.0)
     clock, now = [0.0], [NOON]
     job = job_for("https://cdn.example.com/a.mp4", submitted_at=NOON)
 
-    def watched() -> sources.Source:
+    def watched() -> output_urls.Source:
         forgets = lambda stale: job.but(status=JobStatus.EXPIRED, outputs=())
-        return sources.Sources(job, forgets, clock=lambda: clock[0], now=lambda: now[0]).output(0)
+        return output_urls.Sources(job, forgets, clock=lambda: clock[0], now=lambda: now[0]).output(0)
 
     ask(watched(), 30)  # at once: nothing is lost
     asked = watched()
@@ -339,7 +340,7 @@ def test_a_vendor_that_does_not_know_the_job_is_believed_only_after_a_while_and_
 def test_twice_its_documented_retention_loses_an_output_and_time_alone_does_not(hours: float, lost: bool) -> None:
     job = job_for("https://cdn.example.com/a.mp4", submitted_at=NOON, expires_at=NOON + timedelta(hours=1))
     for known, expected in ((job, lost), (job.but(expires_at=None), False)):
-        watched = sources.Sources(known, lambda stale: stale, now=lambda: NOON + timedelta(hours=hours)).output(0)
+        watched = output_urls.Sources(known, lambda stale: stale, now=lambda: NOON + timedelta(hours=hours)).output(0)
         if expected:
             with pytest.raises(OutputExpiredError, match="long ago"):
                 ask(watched, 1)

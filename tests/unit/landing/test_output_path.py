@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from airflow_video_providers.exceptions import InvalidRequestError
-from airflow_video_providers.landing.output_path import OutputPath, read_output_path, text_of
-from airflow_video_providers.landing.store import check_output_path, open_store
+from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.storage.open import check_output_path, open_store
+from airflow_video_providers.core.storage.output_path import OutputPath, read_output_path, text_of
 
 ARN = "arn:aws:s3:eu-west-1:123456789012:accesspoint"
 

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_video_providers.exceptions import (
+from airflow_video_providers.core.errors import (
     DownloadError,
     InvalidRequestError,
     LandingError,
     OutputMissingError,
     OutputRejectedError,
 )
-from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.landing import bringing, fetch, land, quarantine
-from airflow_video_providers.landing.local import LocalStore
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.core.landing import bring, fetch, quarantine
+from airflow_video_providers.core.storage.local import LocalStore
+from airflow_video_providers.landing import land
 from tests.faults.landing.clips import HTML, mp4, webm
 from tests.unit.landing.test_landing import film
 
@@ -269,4 +270,4 @@ def test_an_address_finds_what_it_names_from_the_id_alone(tmp_path: Path, server
         assert kept is not None
         assert (kept.job.status, kept.job.outputs, kept.reason, kept.whole) == ("succeeded", (), "truncated", True)
     assert quarantine.find_kept(str(tmp_path), by_id.but(request_id="req-2")) is None
-    assert bringing._REMEDY in str(error)
+    assert bring._REMEDY in str(error)

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_video_providers.exceptions import DownloadError, InvalidRequestError, LandingError
-from airflow_video_providers.landing import object_store
-from airflow_video_providers.landing.local import LocalStore
-from airflow_video_providers.landing.object_store import ObjectStore
-from airflow_video_providers.landing.output_path import OutputPath
-from airflow_video_providers.landing.spool import Spool, private_directory, sweep
-from airflow_video_providers.landing.store import Parcel, open_store
+from airflow_video_providers.core.errors import DownloadError, InvalidRequestError, LandingError
+from airflow_video_providers.core.landing.spool import Spool, private_directory, sweep
+from airflow_video_providers.core.storage import object_store
+from airflow_video_providers.core.storage.base import Parcel
+from airflow_video_providers.core.storage.local import LocalStore
+from airflow_video_providers.core.storage.object_store import ObjectStore
+from airflow_video_providers.core.storage.open import open_store
+from airflow_video_providers.core.storage.output_path import OutputPath
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 DATA = b"twelve bytes"
 LEFT_BEHIND = """
 import os, sys
-from airflow_video_providers.landing.output_path import OutputPath
-from airflow_video_providers.landing.spool import Spool
+from airflow_video_providers.core.storage.output_path import OutputPath
+from airflow_video_providers.core.landing.spool import Spool
 spool = Spool(sys.argv[1])
 spool.write(b"half a film")
 print(spool.path, flush=True)

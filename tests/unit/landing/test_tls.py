@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpcore
 import pytest
 
-from airflow_video_providers.landing.address import guarded_pool, tls
+from airflow_video_providers.core.landing.address import guarded_pool, tls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def test_a_certificate_for_the_name_passes_one_for_another_name_or_from_nobody_d
     certificate: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "airflow_video_providers.landing.address.resolve", lambda host, port: ["127.0.0.1"]
+        "airflow_video_providers.core.landing.address.resolve", lambda host, port: ["127.0.0.1"]
     )  # both names lead to the same, allowed place
     allowed = frozenset({"cdn.test", "other.test"})
     with guarded_pool(allowed, 1) as pool, pytest.raises(httpcore.ConnectError, match="self-signed"):

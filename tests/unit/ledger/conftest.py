@@ -6,13 +6,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_video_providers.exceptions import SubmissionOutcomeUnknownError
-from airflow_video_providers.jobs import JobStatus, VideoJob
-from airflow_video_providers.ledger.book import Ledger
-from airflow_video_providers.ledger.directory import LocalDirectory
-from airflow_video_providers.ledger.purchase import buy_once
-from airflow_video_providers.ledger.records import Identity, Intent
-from airflow_video_providers.ledger.stores import TaskStateStore
+from airflow_video_providers.core.errors import SubmissionOutcomeUnknownError
+from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.records import Identity, Intent
+from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
+from airflow_video_providers.core.purchase.submit_once import buy_once
+from airflow_video_providers.integration.state_store import TaskStateStore
 from tests.support.versions import needs_state_store
 
 MODEL = "pixazo:mochi-v1"

@@ -17,11 +17,11 @@ from datetime import UTC, datetime
 
 from airflow.sdk import DAG, BaseOperator
 
-from airflow_video_providers.exceptions import SubmissionOutcomeUnknownError
-from airflow_video_providers.jobs import VideoJob
-from airflow_video_providers.ledger.config import open_ledger
-from airflow_video_providers.ledger.purchase import buy_once
-from airflow_video_providers.ledger.records import Identity, Intent
+from airflow_video_providers.core.errors import SubmissionOutcomeUnknownError
+from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.integration.ledger_config import open_ledger
+from airflow_video_providers.core.purchase.submit_once import buy_once
+from airflow_video_providers.core.purchase.records import Identity, Intent
 
 
 class Submit(BaseOperator):
@@ -93,7 +93,7 @@ DagBundlesManager().sync_bundles_to_db()
 sys.path.insert(0, sys.argv[1])
 from videos import dag
 run = dag.test()
-from airflow_video_providers.ledger.cli import main
+from airflow_video_providers.integration.ledger_cli import main
 print("RUN", run.run_id)
 print("LIST"); main(["list"])
 assert main(["attach", "videos", run.run_id, "mapped", "--map-index", "1", "found"]) == 0
@@ -101,9 +101,9 @@ print("AGAIN"); main(["list"])
 
 from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
-from airflow_video_providers.ledger.book import Ledger
-from airflow_video_providers.ledger.metadata import MetadataStore
-from airflow_video_providers.ledger.records import AttemptState, Identity
+from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.integration.state_store_admin import MetadataStore
+from airflow_video_providers.core.purchase.records import AttemptState, Identity
 
 ledger, identity = Ledger(MetadataStore()), Identity("videos", run.run_id, "single")
 (attempt,) = ledger.attempts(identity)

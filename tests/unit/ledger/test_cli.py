@@ -12,14 +12,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_video_providers.exceptions import RequestRejectedError, SubmissionOutcomeUnknownError
-from airflow_video_providers.jobs import JobStatus, VideoJob
-from airflow_video_providers.ledger import listing
-from airflow_video_providers.ledger.airflow_view import AirflowView, TaskView
-from airflow_video_providers.ledger.book import Ledger
-from airflow_video_providers.ledger.cli import get_commands, main
-from airflow_video_providers.ledger.directory import LocalDirectory
-from airflow_video_providers.ledger.records import AttemptState
+from airflow_video_providers.core.errors import RequestRejectedError, SubmissionOutcomeUnknownError
+from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.records import AttemptState
+from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
+from airflow_video_providers.integration import ledger_listing
+from airflow_video_providers.integration.airflow_view import AirflowView, TaskView
+from airflow_video_providers.integration.ledger_cli import get_commands, main
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_the_ledgers_connection_is_looked_up_in_the_database_as_airflows_own_com
         seen.append((where, os.environ.get("_AIRFLOW_PROCESS_CONTEXT")))
         return LocalDirectory(path)
 
-    monkeypatch.setattr("airflow_video_providers.ledger.cli.open_directory", opened)
+    monkeypatch.setattr("airflow_video_providers.integration.ledger_cli.open_directory", opened)
     main(command)
     assert seen == [(str(path), "server")]
 
@@ -151,8 +151,8 @@ def airflow(mocker):
             return AirflowView(trouble="OperationalError: no such table")
         return AirflowView({one: TaskView(*known[one.map_index]) for one in wanted if one.map_index in known})
 
-    mocker.patch("airflow_video_providers.ledger.cli.ask_airflow", ask)
-    mocker.patch.object(listing.rows, "__kwdefaults__", listing.rows.__kwdefaults__ | {"ask": ask})
+    mocker.patch("airflow_video_providers.integration.ledger_cli.ask_airflow", ask)
+    mocker.patch.object(ledger_listing.rows, "__kwdefaults__", ledger_listing.rows.__kwdefaults__ | {"ask": ask})
     known["asked"] = asked
     return known
 
@@ -290,7 +290,7 @@ def test_what_a_task_pushed_is_a_receipt_and_what_a_task_landed_is_left_out(task
         },
         frozenset({("pixazo:mochi-v1", "landed")}),
     )
-    mocker.patch.object(listing.rows, "__kwdefaults__", {"everything": False, "ask": lambda _: view})
+    mocker.patch.object(ledger_listing.rows, "__kwdefaults__", {"everything": False, "ask": lambda _: view})
     (row,) = listed(capsys).values()
     assert (row["state"], row["request_id"], row["task_state"]) == ("bought", "pushed", "success")
 
@@ -414,7 +414,7 @@ def test_json_stands_alone_on_standard_output_and_forty_answers_cost_less_than_t
         "def noisy(path):\n"
         "    print('printed'); logging.getLogger('any').warning('logged'); return real(path)\n"
         "local._read = noisy\n"
-        "from airflow_video_providers.ledger.cli import main\n"
+        "from airflow_video_providers.integration.ledger_cli import main\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -7,10 +7,10 @@ import traceback
 
 import pytest
 
-from airflow_video_providers.exceptions import InvalidRequestError, LedgerError
-from airflow_video_providers.ledger.config import default_on_clear, open_directory, open_ledger
-from airflow_video_providers.ledger.directory import LocalDirectory
-from airflow_video_providers.ledger.stores import TaskStateStore
+from airflow_video_providers.core.errors import InvalidRequestError, LedgerError
+from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
+from airflow_video_providers.integration.ledger_config import default_on_clear, open_directory, open_ledger
+from airflow_video_providers.integration.state_store import TaskStateStore
 
 PATH = "AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH"
 ON_CLEAR = "AIRFLOW__VIDEO_PROVIDERS__ON_CLEAR"

@@ -10,13 +10,13 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_video_providers.exceptions import InvalidRequestError, LedgerError
-from airflow_video_providers.jobs import VideoJob
-from airflow_video_providers.ledger.book import Ledger
-from airflow_video_providers.ledger.budget import RunBudget
-from airflow_video_providers.ledger.directory import LocalDirectory
-from airflow_video_providers.ledger.gestures import attach, forget
-from airflow_video_providers.ledger.records import AttemptState
+from airflow_video_providers.core.errors import InvalidRequestError, LedgerError
+from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.records import AttemptState
+from airflow_video_providers.core.purchase.resolve import attach, forget
+from airflow_video_providers.core.purchase.run_budget import RunBudget
+from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
 from tests.unit.ledger.conftest import MODEL
 from tests.unit.ledger.test_spend import reserve
 
@@ -116,7 +116,7 @@ def test_a_record_that_goes_between_listing_and_reading_is_not_there(task, recor
             raise FileNotFoundError(errno.ENOENT, "gone", str(path))
         return real(path, *rest)
 
-    mocker.patch("airflow_video_providers.ledger.local.os.lstat", lstat)
+    mocker.patch("airflow_video_providers.core.purchase.stores.local_directory.os.lstat", lstat)
     assert (task.ledger.overview().attempts, task.ledger.overview().flaws) == ([], [])
 
 

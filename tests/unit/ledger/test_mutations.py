@@ -12,8 +12,19 @@ import pytest
 
 import airflow_video_providers
 
-PURCHASE, DECISION, KEEPING, RECORDS = "purchase.py", "decision.py", "keeping.py", "records.py"
-STORES, LOCAL, BOOK, PATIENCE, VIEW = "stores.py", "local.py", "book.py", "patience.py", "airflow_view.py"
+PURCHASE, DECISION, KEEPING, RECORDS = (
+    "core/purchase/submit_once.py",
+    "core/purchase/decision.py",
+    "core/purchase/keeping.py",
+    "core/purchase/records.py",
+)
+STORES, LOCAL, BOOK, PATIENCE, VIEW = (
+    "integration/state_store.py",
+    "core/purchase/stores/local_directory.py",
+    "core/purchase/ledger.py",
+    "core/purchase/patience.py",
+    "integration/airflow_view.py",
+)
 
 MUTATIONS = {
     "the intent is stored after the paid call": (
@@ -56,8 +67,8 @@ MUTATIONS = {
     "what was stored and reported as failed stays open": (PURCHASE, [("if book.holds(attempt):", "if False:")]),
     "another process's intent is closed": (PURCHASE, [("if book.holds(attempt):", "if True:")]),
     "the job forgets where its receipt is due": (PURCHASE, [("job if stored else job.but(receipt_due=attempt.key)", "job")]),
-    "a repair writes over a person's answer": ("receipts.py", [("attempt.open and ", "")]),
-    "a repair reaches into other rows": ("receipts.py", [("not (ledger.store.shared or identity == own)", "False")]),
+    "a repair writes over a person's answer": ("core/purchase/receipts.py", [("attempt.open and ", "")]),
+    "a repair reaches into other rows": ("core/purchase/receipts.py", [("not (ledger.store.shared or identity == own)", "False")]),
     "the loser of a race does not wait": (KEEPING, [("or waited >= _WINNERS_TIME", "or True")]),
     "a retry waits for a dead try": (PURCHASE, [(" and other.try_number == try_number", "")]),
     "a run made anew is the old one": (DECISION, [("if attempts[-1].of_earlier_run(run, try_number):", "if False:")]),
@@ -67,25 +78,25 @@ MUTATIONS = {
     "a hole is the end of the log": (BOOK, [("if number > known and self.store.shared:", "if self.store.shared:")]),
     "a hole in the state store is the end of the log": (BOOK, [("not self._beyond(identity, number)", "True")]),
     "a damaged record is no attempt": (BOOK, [("why = str(damage)", "return attempts, flaws")]),
-    "a hole in the budget is its end": ("budget.py", [("if entry is None and number <= highest:", "if False:")]),
+    "a hole in the budget is its end": ("core/purchase/run_budget.py", [("if entry is None and number <= highest:", "if False:")]),
     "links are followed": (LOCAL, [("if not stat.S_ISREG(kind):", "if False:"), (" | os.O_NOFOLLOW", "")]),
     "a file system that cannot sync is refused": (LOCAL, [("        if error.errno not in _NO_SYNC:", "        if True:")]),
-    "the id alone names a job": ("settlements.py", [("request_id if model is None else [model, request_id]", "request_id")]),
-    "a kept file is lost": ("settlements.py", [("known.ending not in (Ending.LANDED, Ending.REJECTED)", "True")]),
+    "the id alone names a job": ("core/purchase/settlements.py", [("request_id if model is None else [model, request_id]", "request_id")]),
+    "a kept file is lost": ("core/purchase/settlements.py", [("known.ending not in (Ending.LANDED, Ending.REJECTED)", "True")]),
     "a Clear ignores a kept file": (PURCHASE, [("stands is not None and stands(job)", "False")]),
-    "what is in flight is answered": ("answers.py", [("if not view.in_flight(attempt, now):", "if True:")]),
+    "what is in flight is answered": ("integration/ledger_bulk.py", [("if not view.in_flight(attempt, now):", "if True:")]),
     "an earlier try is in flight": (VIEW, [("return own and task.state", "return task.state")]),
     "an unknown outcome is in flight": (VIEW, [("if attempt.state is not AttemptState.INTENT:", "if not attempt.open:")]),
-    "a connection of any type opens a ledger": ("config.py", [("is not None:\n            raise ValueError(wrong)", "is None and False:\n            raise ValueError(wrong)")]),
+    "a connection of any type opens a ledger": ("integration/ledger_config.py", [("is not None:\n            raise ValueError(wrong)", "is None and False:\n            raise ValueError(wrong)")]),
     "a splitter that begins again takes the door": (STORES, [('if _claim(registers.get(gate)) == value["claim"]:', "if registers.get(gate) is False:")]),
 }  # fmt: skip
 
 
 #: Which tests have to notice; where nothing is named, those of the purchase.
 NOTICED_BY = {
-    PATIENCE: "receipts", "receipts.py": "receipts", RECORDS: "purchase runs", DECISION: "purchase runs", BOOK: "purchase damage",
+    PATIENCE: "receipts", "core/purchase/receipts.py": "receipts", RECORDS: "purchase runs", DECISION: "purchase runs", BOOK: "purchase damage",
     KEEPING: "purchase receipts", PURCHASE: "purchase receipts settlements", STORES: "stores", LOCAL: "stores damage",
-    "budget.py": "damage", "settlements.py": "settlements", "answers.py": "cli", VIEW: "cli", "config.py": "config",
+    "core/purchase/run_budget.py": "damage", "core/purchase/settlements.py": "settlements", "integration/ledger_bulk.py": "cli", VIEW: "cli", "integration/ledger_config.py": "config",
 }  # fmt: skip
 
 
@@ -112,7 +123,7 @@ def run_tests_on_a_copy(tmp_path, file, changes, noticed_by):
     for folder in ("support", "unit/ledger"):
         shutil.copytree(tests / folder, tmp_path / "tests" / folder, ignore=ignore)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow: -\n")
-    path = tmp_path / package.name / "ledger" / file
+    path = tmp_path / package.name / file
     text = path.read_text()
     for old, new in changes:
         assert text.count(old) == 1, f"this mutation no longer fits {file}: {old}"

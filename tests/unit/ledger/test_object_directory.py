@@ -10,11 +10,11 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_video_providers.exceptions import LedgerError
-from airflow_video_providers.ledger.book import Ledger
-from airflow_video_providers.ledger.budget import RunBudget
-from airflow_video_providers.ledger.config import open_directory
-from airflow_video_providers.ledger.directory import ObjectDirectory
+from airflow_video_providers.core.errors import LedgerError
+from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.run_budget import RunBudget
+from airflow_video_providers.core.purchase.stores.object_directory import ObjectDirectory
+from airflow_video_providers.integration.ledger_config import open_directory
 
 KEY = ("submits", "dag", "scheduled__2026-01-01T00:00:00+00:00", "task", "-1", "1")
 

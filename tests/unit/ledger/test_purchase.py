@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import airflow_video_providers
-from airflow_video_providers.exceptions import (
+from airflow_video_providers.core.errors import (
     AuthenticationError,
     InvalidRequestError,
     LedgerError,
@@ -17,9 +17,9 @@ from airflow_video_providers.exceptions import (
     SubmissionOutcomeUnknownError,
     VendorUnavailableError,
 )
-from airflow_video_providers.jobs import JobStatus, VideoOutput
-from airflow_video_providers.ledger.gestures import attach, forget, void_after_error
-from airflow_video_providers.ledger.records import AttemptState
+from airflow_video_providers.core.jobs import JobStatus, VideoOutput
+from airflow_video_providers.core.purchase.records import AttemptState
+from airflow_video_providers.core.purchase.resolve import attach, forget, void_after_error
 
 
 class KilledError(BaseException):

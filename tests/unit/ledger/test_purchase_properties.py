@@ -14,20 +14,20 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from airflow_video_providers.exceptions import (
+from airflow_video_providers.core.errors import (
     InvalidRequestError,
     RateLimitedError,
     SubmissionOutcomeUnknownError,
     VendorUnavailableError,
     VideoProviderError,
 )
-from airflow_video_providers.jobs import JobStatus, VideoJob
-from airflow_video_providers.ledger.book import Ledger
-from airflow_video_providers.ledger.gestures import attach, forget, void_after_error
-from airflow_video_providers.ledger.purchase import buy_once
-from airflow_video_providers.ledger.receipts import repair
-from airflow_video_providers.ledger.records import AttemptState, Identity, Intent, Run
-from airflow_video_providers.ledger.stores import TaskStateStore
+from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.receipts import repair
+from airflow_video_providers.core.purchase.records import AttemptState, Identity, Intent, Run
+from airflow_video_providers.core.purchase.resolve import attach, forget, void_after_error
+from airflow_video_providers.core.purchase.submit_once import buy_once
+from airflow_video_providers.integration.state_store import TaskStateStore
 from tests.support.versions import needs_state_store
 
 ME = Identity("d", "r", "t")

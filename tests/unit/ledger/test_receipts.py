@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from airflow_video_providers.exceptions import InvalidRequestError, LedgerError, RequestRejectedError
-from airflow_video_providers.ledger.gestures import forget
-from airflow_video_providers.ledger.patience import refused_for_good
-from airflow_video_providers.ledger.receipts import repair
-from airflow_video_providers.ledger.records import AttemptState, Identity
+from airflow_video_providers.core.errors import InvalidRequestError, LedgerError, RequestRejectedError
+from airflow_video_providers.core.purchase.patience import refused_for_good
+from airflow_video_providers.core.purchase.receipts import repair
+from airflow_video_providers.core.purchase.records import AttemptState, Identity
+from airflow_video_providers.core.purchase.resolve import forget
 from tests.unit.ledger.conftest import EndedByAirflowError
 
 LOG = logging.getLogger("ledger-test")

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from airflow_video_providers.jobs import JobStatus
-from airflow_video_providers.ledger.gestures import attach
-from airflow_video_providers.ledger.records import Run
+from airflow_video_providers.core.jobs import JobStatus
+from airflow_video_providers.core.purchase.records import Run
+from airflow_video_providers.core.purchase.resolve import attach
 
 DUE = datetime(2026, 1, 1, tzinfo=UTC)
 FIRST = Run(DUE, DUE + timedelta(hours=1, microseconds=7), 0)

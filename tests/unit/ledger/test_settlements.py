@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_video_providers.exceptions import LedgerError
-from airflow_video_providers.jobs import JobStatus, VideoJob
-from airflow_video_providers.ledger.records import digest
-from airflow_video_providers.ledger.settlements import KIND, Ending
+from airflow_video_providers.core.errors import LedgerError
+from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.purchase.records import digest
+from airflow_video_providers.core.purchase.settlements import KIND, Ending
 
 JOB = VideoJob(model="pixazo:mochi-v1", request_id="r-1")
 SAME_ID = VideoJob(model="segmind:mochi-1", request_id="r-1")

@@ -10,12 +10,12 @@ from multiprocessing import get_context
 
 import pytest
 
-from airflow_video_providers.exceptions import InvalidRequestError, LedgerError, RateLimitedError
-from airflow_video_providers.ledger.budget import RunBudget
-from airflow_video_providers.ledger.directory import LocalDirectory
-from airflow_video_providers.ledger.gestures import forget
-from airflow_video_providers.ledger.spend import Guard
-from airflow_video_providers.pricing import Estimate, Limits, estimate
+from airflow_video_providers.core.errors import InvalidRequestError, LedgerError, RateLimitedError
+from airflow_video_providers.core.purchase.limits import Guard
+from airflow_video_providers.core.purchase.pricing import Estimate, Limits, estimate
+from airflow_video_providers.core.purchase.resolve import forget
+from airflow_video_providers.core.purchase.run_budget import RunBudget
+from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
 
 MODEL = "pixazo:mochi-v1"
 KNOWN = Estimate(Decimal("0.4"), "documented")

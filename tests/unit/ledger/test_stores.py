@@ -10,14 +10,14 @@ from multiprocessing import get_context
 
 import pytest
 
-from airflow_video_providers.exceptions import LedgerError
-from airflow_video_providers.jobs import VideoJob
-from airflow_video_providers.ledger.book import Ledger
-from airflow_video_providers.ledger.directory import LocalDirectory
-from airflow_video_providers.ledger.naming import decode, encode
-from airflow_video_providers.ledger.records import Attempt, AttemptState, Identity
-from airflow_video_providers.ledger.stores import TaskStateStore, create_once
-from airflow_video_providers.ledger.storing import DamagedRecordError
+from airflow_video_providers.core.errors import LedgerError
+from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Identity
+from airflow_video_providers.core.purchase.stores.base import DamagedRecordError
+from airflow_video_providers.core.purchase.stores.naming import decode, encode
+from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
+from airflow_video_providers.integration.state_store import TaskStateStore, create_once
 from tests.support.versions import needs_state_store
 
 KEY = ("submits", "dag", "run 1/ä", "task", "-1", "1")

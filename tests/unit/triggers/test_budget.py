@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_video_providers.triggers.budget import LONGEST_PAUSE, LOWEST_SHARE, PAUSE, Budget
+from airflow_video_providers.core.polling.rate_limiter import LONGEST_PAUSE, LOWEST_SHARE, PAUSE, Budget
 
 
 def sent(budget: Budget, begin: float, end: float) -> list[float]:

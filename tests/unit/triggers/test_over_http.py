@@ -18,13 +18,14 @@ import psutil
 import pytest
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 
-from airflow_video_providers import metrics, transport
+from airflow_video_providers.core.client import transport
+from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.polling import connection_cache
+from airflow_video_providers.core.polling.poller import _pollers
+from airflow_video_providers.core.vendors.segmind import Segmind
 from airflow_video_providers.hooks.segmind import SegmindHook
-from airflow_video_providers.jobs import VideoJob
-from airflow_video_providers.triggers import line
-from airflow_video_providers.triggers.poller import _pollers
+from airflow_video_providers.integration import metrics
 from airflow_video_providers.triggers.video import VideoJobTrigger
-from airflow_video_providers.vendors.segmind import Segmind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -190,13 +191,13 @@ def test_a_missing_connection_is_an_event_once_it_is_believed(monkeypatch: pytes
 
     monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", missing)
     monkeypatch.setattr(SegmindHook, "get_connection", staticmethod(missing_too))
-    monkeypatch.setattr(line, "PATIENCE", (0.01, 0.01))
+    monkeypatch.setattr(connection_cache, "PATIENCE", (0.01, 0.01))
     monkeypatch.setattr(Segmind, "poll_seconds", (0.02, 0.02))
     payload = asyncio.run(event(trigger("a")))
     assert payload["status"] == "unknown"
     assert payload["error"]["type"] == "InvalidRequestError"
     assert "no connection" in payload["message"]
-    assert len(look_ups) == line.BELIEVED_MISSING
+    assert len(look_ups) == connection_cache.BELIEVED_MISSING
 
 
 def test_what_a_first_look_loads_is_loaded_in_a_thread(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_video_providers.exceptions import (
+from airflow_video_providers.core.errors import (
     AuthenticationError,
     InvalidRequestError,
     JobErroredError,
@@ -24,9 +24,9 @@ from airflow_video_providers.exceptions import (
     VendorUnavailableError,
     VideoProviderError,
 )
-from airflow_video_providers.jobs import JobStatus, VideoJob
-from airflow_video_providers.triggers.line import Opened
-from airflow_video_providers.triggers.poller import LAST_CALL, Poller, _pollers, shared_poller
+from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.polling.connection_cache import Opened
+from airflow_video_providers.core.polling.poller import LAST_CALL, Poller, _pollers, shared_poller
 from tests.unit.triggers.virtual import (
     FakeClient,
     Pixel,
@@ -575,7 +575,7 @@ def test_pollers_are_shared_per_loop_and_key_and_end_with_their_last_job() -> No
     opened: list[FakeClient] = []
 
     async def connect() -> Any:
-        from airflow_video_providers.triggers.line import Opened
+        from airflow_video_providers.core.polling.connection_cache import Opened
 
         opened.append(FakeClient({"a": [S.SUCCEEDED], "b": [S.SUCCEEDED]}))
         return Opened(opened[-1], 600.0)

@@ -6,8 +6,8 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, cast
 
-from airflow_video_providers.triggers.budget import Budget
-from airflow_video_providers.triggers.turns import BATCH, Turns
+from airflow_video_providers.core.polling.rate_limiter import Budget
+from airflow_video_providers.core.polling.scheduler import BATCH, Turns
 from tests.unit.triggers.virtual import VirtualLoop, run_virtually
 
 if TYPE_CHECKING:

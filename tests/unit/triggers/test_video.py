@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from airflow_video_providers.exceptions import (
+from airflow_video_providers.core.errors import (
     AuthenticationError,
     InvalidRequestError,
     JobCancelledError,
@@ -26,7 +26,7 @@ from airflow_video_providers.exceptions import (
     VideoProviderError,
     rebuild,
 )
-from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput, read_job
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput, read_job
 from airflow_video_providers.triggers import video
 from airflow_video_providers.triggers.video import VideoJobTrigger
 from tests.support.versions import calls_on_kill, deserialize, import_string, serialize

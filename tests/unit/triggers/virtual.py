@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from airflow_video_providers.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.polling import Watch
-from airflow_video_providers.timing import Timing
-from airflow_video_providers.triggers.line import Opened
-from airflow_video_providers.triggers.poller import Poller
-from airflow_video_providers.vendors.base import Vendor
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.core.polling.connection_cache import Opened
+from airflow_video_providers.core.polling.decision import Watch
+from airflow_video_providers.core.polling.poller import Poller
+from airflow_video_providers.core.polling.timing import Timing
+from airflow_video_providers.core.vendors.base import Vendor
 
 T = TypeVar("T")
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -14,8 +14,8 @@ from datetime import timedelta
 import httpx
 from airflow.sdk import DAG
 
-from airflow_video_providers import client
-from airflow_video_providers.hooks import waiting
+from airflow_video_providers.core.client import client
+from airflow_video_providers.integration import waiting
 from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 

@@ -53,8 +53,8 @@ def replicate(url: str) -> None:
 def this_package(url: str) -> None:
     import httpx
 
-    from airflow_video_providers import client
-    from airflow_video_providers.vendors.segmind import Mochi1, Segmind
+    from airflow_video_providers.core.client import client
+    from airflow_video_providers.core.vendors.segmind import Mochi1, Segmind
 
     client._SUBMIT_TIMEOUT = httpx.Timeout(TIMEOUT)
     client.VideoClient(Segmind(url), "SG_0123456789abcdef", sleep=lambda _: None).submit(Mochi1(prompt=PROMPT))

@@ -1,0 +1,1 @@
+"""What needs no Airflow: jobs, errors, vendors, clients, polling, purchase, landing, storage."""

@@ -1,0 +1,1 @@
+"""The drivers that run a vendor's flow over HTTP."""

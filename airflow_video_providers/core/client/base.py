@@ -1,0 +1,167 @@
+"""What both clients share: one vendor, its key, and the one place where the key meets a request.
+
+The API key is added to requests for the vendor's own base URL and to nothing else; a key that a vendor echoes is
+taken out of the answer, its headers and the texts of exceptions before anybody reads them.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from airflow_video_providers import __version__
+from airflow_video_providers.core.border import Intake, body_text, plain_id, printable
+from airflow_video_providers.core.client.transport import call_of
+from airflow_video_providers.core.errors import InvalidRequestError, VendorUnavailableError, VideoProviderError
+from airflow_video_providers.core.redact import Redactor
+from airflow_video_providers.core.vendors.refusals import unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow_video_providers.core.jobs import VideoJob
+    from airflow_video_providers.core.vendors.base import Vendor
+
+_USER_AGENT = f"airflow-video-providers/{__version__}"
+#: How long a call may take in all, whatever trickles: so many times what it may be silent.
+_IN_ALL = 2.0
+#: What is no text is not read where JSON is awaited: its type says enough, and it may be a video of gigabytes.
+_NO_TEXT = ("video/", "image/", "audio/", "application/octet-stream")
+_EXCERPT = 64 * 1024
+#: No longer true of a body that was taken in.
+_OF_THE_WIRE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+_ID = re.compile(r'"(?:request_id|requestId|task_id|prediction_id|id)"\s*:\s*"([^"\\]{1,256})"')
+
+
+class Session:
+    """What both clients share: the vendor, the key, and the one place where the two meet."""
+
+    def __init__(self, vendor: Vendor, api_key: str, transport: Any = None) -> None:
+        key = (api_key or "").strip()
+        if not key or not key.isascii() or not key.isprintable():
+            raise InvalidRequestError(
+                f"The API key for {vendor.title} is {'empty' if not key else 'not plain printable text'}.",
+                remedy="Set the connection's password to the API key.",
+                vendor=vendor.id,
+                field="password",
+            )
+        self.vendor = vendor
+        self._key = key
+        self._transport = transport
+        self._redactor = Redactor(key)
+        self._home = _address(vendor)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.vendor.id!r}, {self.vendor.url!r})"
+
+    def _sign(self, call: httpx.Request, timeout: httpx.Timeout) -> httpx.Request:
+        """Add the key: the one place where it meets a request."""
+        if (call.url.scheme, call.url.host, call.url.port) != (self._home.scheme, self._home.host, self._home.port):
+            raise AssertionError("a request for another host than the connection's must never be signed")
+        call.headers[self.vendor.key_header] = self.vendor.key_prefix + self._key
+        call.headers["User-Agent"] = _USER_AGENT
+        call.headers["Accept-Encoding"] = "identity"
+        call.extensions["timeout"] = timeout.as_dict()
+        call_of(call, _IN_ALL * (timeout.read or 30.0))
+        return call
+
+    def _serves(self, model: str) -> None:
+        if model.partition(":")[0] != self.vendor.id:
+            raise InvalidRequestError(
+                f"{self.vendor.title} does not serve {model}.",
+                remedy="Use the client, or the connection, of the vendor that does.",
+                model=model,
+                field="model",
+                value=model,
+                allowed=f"{self.vendor.id}:...",
+            )
+
+    def _broken(self, error: httpx.HTTPError, known: str = "") -> httpx.HTTPError:
+        """A transport's exception as it may be seen: an answer's own bytes may stand in its text."""
+        return type(error)(self._redactor.text(f"{error}{known}"))
+
+    def _clean(self, response: httpx.Response, body: bytes) -> httpx.Response:
+        """An answer whose body was taken in, without the key."""
+        headers = [
+            (name, self._redactor.text(value))
+            for name, value in response.headers.multi_items()
+            if name not in _OF_THE_WIRE
+        ]
+        text = body_text(body, response.headers.get("content-type"))
+        clean = self._redactor.text(text)
+        if clean != text:
+            body = clean.encode("utf-8", "replace")
+            headers = [(name, value) for name, value in headers if name != "content-type"]
+            headers.append(("content-type", "application/json; charset=utf-8"))
+        return httpx.Response(response.status_code, headers=headers, content=body)
+
+    @contextmanager
+    def _unreadable(self, job: VideoJob | None) -> Iterator[None]:
+        """A read: what is no error of ours is an answer that could not be read."""
+        try:
+            yield
+        except VendorUnavailableError as error:
+            raise error if job is None or error.request_id else error.about(job) from error.__cause__
+        except (VideoProviderError, AssertionError):
+            raise
+        except Exception as error:  # a vendor's file, a private one too, met what it did not expect
+            why = self._redactor.text(printable(f"{type(error).__name__}: {error}"))
+            raise unavailable(self.vendor, job, f"{self.vendor.title} gave no usable answer ({why}).") from error
+
+
+class Body:
+    """A body on its way in.
+
+    :param response: The answer it belongs to.
+    """
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self._intake = Intake(response.headers)
+        self._pieces: list[bytes] = []
+        kind = response.headers.get("content-type", "").strip().lower()
+        self._left = _EXCERPT if kind.startswith(_NO_TEXT) else None
+
+    def take(self, piece: bytes) -> bool:
+        """Take a piece; False where the rest is not wanted."""
+        for decoded in self._intake.take(piece):
+            self._pieces.append(decoded)
+            if self._left is not None:
+                self._left -= len(decoded)
+                if self._left <= 0:
+                    return False
+        return True
+
+    def finish(self) -> bytes:
+        """All of it."""
+        self._intake.finish()
+        return self.so_far()
+
+    def so_far(self) -> bytes:
+        """What has come."""
+        return b"".join(self._pieces)[: _EXCERPT if self._left is not None else None]
+
+    def known(self) -> str:
+        """What a broken answer to a paid call still tells, for the text of its error."""
+        found = _ID.search(body_text(self.so_far(), self._response.headers.get("content-type")))
+        if not self._response.is_success or found is None or not plain_id(found[1]):
+            return ""
+        return f"; what came of the answer (HTTP {self._response.status_code}) names the id {found[1]}"
+
+
+def _address(vendor: Vendor) -> httpx.URL:
+    try:
+        url = httpx.URL(vendor.url)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise InvalidRequestError(
+            f"The address {vendor.url!r} for {vendor.title} is not one that can be called.",
+            remedy="Write it as https://host, or leave it empty for the vendor's own.",
+            vendor=vendor.id,
+            field="host",
+        )
+    return url

@@ -1,0 +1,1 @@
+"""When to poll, what an answer means, and one poller for all jobs of a connection."""

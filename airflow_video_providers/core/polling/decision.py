@@ -1,0 +1,244 @@
+"""The decision after each look at a job: go on, or an outcome. Pure: state and answer in, state and verdict out.
+
+Synchronous, rescheduled and deferred waiting all ask :func:`after`, and are therefore equal in every case.
+Only the vendor's own final word ends a wait early. A lost answer and a word that nobody knows are carried to the
+wait's own end; a refusal, a 404 and a missing output have to be repeated for a while before they count.
+
+Whether a job is gone for good is decided here alone (:func:`lost`): by the wait, by a Clear that would buy again,
+and by a landing whose address does not answer.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from airflow_video_providers.core.errors import (
+    AuthenticationError,
+    InsufficientCreditsError,
+    InvalidRequestError,
+    JobCancelledError,
+    JobError,
+    JobErroredError,
+    JobExpiredError,
+    JobFailedError,
+    JobTimeoutError,
+    JobUnknownError,
+    OutputMissingError,
+    RequestRejectedError,
+    VideoProviderError,
+)
+from airflow_video_providers.core.jobs import JobStatus, VideoJob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+#: A vendor's status store may lag behind its submit: until then a 404 means nothing.
+GRACE = timedelta(seconds=120)
+_ENDINGS: Mapping[JobStatus, type[JobError]] = {
+    JobStatus.FAILED: JobFailedError,
+    JobStatus.ERROR: JobErroredError,
+    JobStatus.CANCELLED: JobCancelledError,
+}
+
+
+class Trouble(NamedTuple):
+    """An odd answer that is carried for a while.
+
+    :param times: How often in a row it must come before it counts.
+    :param lasting: How long it must have lasted.
+    :param pause: Seconds until the next look.
+    """
+
+    times: int
+    lasting: timedelta
+    pause: float
+
+
+TROUBLES = {
+    "not found": Trouble(times=3, lasting=timedelta(minutes=1), pause=30.0),
+    "no output": Trouble(times=3, lasting=timedelta(seconds=30), pause=15.0),
+    "refused": Trouble(times=3, lasting=timedelta(seconds=30), pause=15.0),
+    "no connection": Trouble(times=3, lasting=timedelta(minutes=1), pause=10.0),
+    "key refused": Trouble(times=3, lasting=timedelta(seconds=10), pause=5.0),
+}
+
+
+class Watch(NamedTuple):
+    """What is remembered of one job between two looks.
+
+    :param job: The job as it was last seen.
+    :param started: When the watch began (UTC).
+    :param deadline: When it ends in any case (UTC).
+    """
+
+    job: VideoJob
+    started: datetime
+    deadline: datetime
+    trouble: str | None = None
+    trouble_since: datetime | None = None
+    trouble_times: int = 0
+
+
+class Verdict(NamedTuple):
+    """What to do now.
+
+    :param done: The finished job: stop, it succeeded.
+    :param error: Stop, with this error.
+    :param pause: Look again after so many seconds; None leaves it to the caller's own timing.
+    :param reconnect: Read the connection again before the next look: its key may have been changed.
+    """
+
+    done: VideoJob | None = None
+    error: VideoProviderError | None = None
+    pause: float | None = None
+    reconnect: bool = False
+
+
+def after(watch: Watch, seen: VideoJob | VideoProviderError, now: datetime) -> tuple[Watch, Verdict]:
+    """What to do after a look at the job has brought ``seen``."""
+    job = seen if isinstance(seen, VideoJob) else watch.job
+    watch, verdict = _judge(watch._replace(job=job if job.status is not JobStatus.EXPIRED else watch.job), seen, now)
+    if verdict.done is None and verdict.error is None and now >= watch.deadline:
+        verdict = Verdict(error=timed_out(watch))
+    return watch, verdict
+
+
+def _judge(watch: Watch, seen: VideoJob | VideoProviderError, now: datetime) -> tuple[Watch, Verdict]:
+    if isinstance(seen, AuthenticationError):
+        watch, over = _troubled(watch, "key refused", now)
+        return watch, Verdict(error=seen) if over else Verdict(pause=TROUBLES["key refused"].pause, reconnect=True)
+    if isinstance(seen, InvalidRequestError):  # the connection is wrong or away, and the job was bought before
+        if seen.retryable:
+            watch, over = _troubled(watch, "no connection", now)
+            if not over:
+                return watch, Verdict(pause=TROUBLES["no connection"].pause, reconnect=True)
+        return watch, Verdict(error=seen.met_by(watch.job))
+    if isinstance(seen, RequestRejectedError | InsufficientCreditsError):
+        watch, over = _troubled(watch, "refused", now)
+        return watch, Verdict(error=seen) if over else Verdict(pause=TROUBLES["refused"].pause)
+    if isinstance(seen, VideoProviderError):  # no answer: the row of odd answers neither grows nor breaks
+        return watch, Verdict(pause=None if seen.retry_after is None else max(seen.retry_after, 1.0))
+    if seen.status is JobStatus.SUCCEEDED and seen.outputs:
+        return watch, Verdict(done=seen)
+    if seen.status in _ENDINGS:
+        return watch, Verdict(error=_ended(seen))
+    if seen.status is JobStatus.EXPIRED and not lost(seen.but(submitted_at=seen.submitted_at or watch.started), now):
+        return _calm(watch), Verdict()
+    trouble = {JobStatus.EXPIRED: "not found", JobStatus.SUCCEEDED: "no output"}.get(seen.status)
+    if trouble is None:
+        return _calm(watch), Verdict()
+    watch, over = _troubled(watch, trouble, now)
+    return watch, Verdict(error=_given_up(seen, watch)) if over else Verdict(pause=TROUBLES[trouble].pause)
+
+
+def _calm(watch: Watch) -> Watch:
+    return watch._replace(trouble=None, trouble_since=None, trouble_times=0)
+
+
+def _troubled(watch: Watch, trouble: str, now: datetime) -> tuple[Watch, bool]:
+    if watch.trouble != trouble:
+        watch = watch._replace(trouble=trouble, trouble_since=now, trouble_times=0)
+    watch = watch._replace(trouble_times=watch.trouble_times + 1)
+    limit = TROUBLES[trouble]
+    lasted = now - (watch.trouble_since or now)
+    return watch, watch.trouble_times >= limit.times and lasted >= limit.lasting
+
+
+def _ended(job: VideoJob) -> JobError:
+    word = job.vendor_status or job.status
+    reason = (job.error or "the vendor gives no reason").rstrip(".")
+    return _ENDINGS[job.status](f"The job ended with {word}: {reason}.", job=job)
+
+
+def _given_up(job: VideoJob, watch: Watch) -> JobError:
+    if job.status is JobStatus.SUCCEEDED:
+        return OutputMissingError(
+            f"The job is finished, but {watch.trouble_times} looks found no output address; the answer holds "
+            f"{job.instead_of_outputs or 'nothing'}.",
+            job=job,
+        )
+    hint = ""
+    if job.model == "pixazo:mochi-v1" and job.status_route == "default":
+        hint = (
+            " If the id came from Pixazo's older status call, attach it with request_id and a connection whose extra says "
+            "status_route=legacy."
+        )
+    return JobExpiredError(
+        f"The vendor does not know the job ({job.vendor_status}, {watch.trouble_times} times in a row).",
+        job=job,
+        remedy=f"{JobExpiredError.default_remedy}{hint}",
+    )
+
+
+def timed_out(watch: Watch) -> JobTimeoutError | JobUnknownError:
+    """The error for a watch whose deadline has come."""
+    waited = int((watch.deadline - watch.started).total_seconds())
+    if watch.job.status is JobStatus.UNKNOWN:
+        return JobUnknownError(
+            f"The job was not finished after {waited} s of waiting; the vendor still reports the status "
+            f"{watch.job.vendor_status!r}, which nobody knows.",
+            money="It may still be running at the vendor and may still be charged.",
+            job=watch.job,
+        )
+    running = not watch.job.status.terminal  # else it is finished, and its output was still to come
+    return JobTimeoutError(
+        f"The job was not finished after {waited} s of waiting; it was last seen {watch.job.status}.",
+        money="It is still running at the vendor and may still be charged." if running else None,
+        job=watch.job,
+    )
+
+
+def lost(job: VideoJob, now: datetime) -> bool:
+    """Is what was bought gone for good? Only then may it be bought again.
+
+    It is where the vendor itself says that it does not know the job, unless it was submitted a moment ago; and where
+    twice the retention that the vendor documents has passed. Without a documented retention time alone says nothing.
+
+    :param job: As the vendor has just described it.
+    """
+    if job.status is JobStatus.EXPIRED:
+        return job.submitted_at is None or now >= job.submitted_at + GRACE
+    if job.submitted_at is None or job.expires_at is None:
+        return False
+    return now >= job.submitted_at + 2 * (job.expires_at - job.submitted_at)
+
+
+def believed(
+    job: VideoJob,
+    look: Callable[[VideoJob], VideoJob],
+    *,
+    now: Callable[[], datetime],
+    sleep: Callable[[float], None],
+    reconnect: Callable[[], None] = lambda: None,
+) -> VideoJob:
+    """How a job stands, outside of a wait: what a wait would not believe at once is asked again, as patiently.
+
+    A job that the vendor does not know a moment after its submit comes back as it was known.
+
+    :param look: Asks the vendor once.
+    :param reconnect: Reads the connection again: its key may have been changed.
+    :raises VideoProviderError: what the vendor said instead. Nothing is known of the job then.
+    """
+    watch = Watch(job, started=job.submitted_at or now() - GRACE, deadline=now() + timedelta(hours=1))
+    while True:
+        seen: VideoJob | VideoProviderError
+        try:
+            seen = look(job)
+        except VideoProviderError as error:
+            if error.retryable:
+                raise
+            seen = error
+        else:
+            if seen.status is not JobStatus.EXPIRED:
+                return seen
+            if not lost(seen, now()):
+                return job
+        watch, verdict = after(watch, seen, now())
+        if verdict.error is not None:
+            if isinstance(seen, VideoJob):
+                return seen
+            raise verdict.error
+        if verdict.reconnect:
+            reconnect()
+        sleep(verdict.pause or 0.0)

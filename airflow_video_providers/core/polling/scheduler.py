@@ -1,0 +1,161 @@
+"""Whose turn it is: jobs come due, and the next request goes to the one that is most likely done.
+
+One timer serves all jobs. Nothing here is a task: a turn is taken and given back by the coroutine that looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_video_providers.core.polling.rate_limiter import Budget
+
+#: Looks at the same time. Waiters stay out here, because an HTTP pool walks its waiters on each request.
+PLACES = 16
+#: How many jobs are handled before the event loop gets to do something else.
+BATCH = 500
+#: While requests are short, the order is computed anew after a second; with many jobs less often.
+RANKED_FOR = 1.0
+RANKED_FOR_EACH = 0.001
+
+
+class Turns:
+    """Hands out turns to look, as the budget allows.
+
+    :param budget: What the connection may send.
+    :param places: How many looks may be under way at the same time.
+    """
+
+    def __init__(self, budget: Budget, places: int = PLACES) -> None:
+        self._budget = budget
+        self._places = self._free = places
+        self._loop = asyncio.get_running_loop()
+        self._numbers = count()
+        self._later: list[tuple[float, int, _Waiter]] = []
+        self._due: list[tuple[float, int, _Waiter]] = []
+        self._unranked: list[tuple[float, int, _Waiter]] = []
+        self._ranked_at = 0.0
+        self._gone = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def take(self, due: float, chance: Callable[[], float]) -> None:
+        """Wait for a turn; give it back with :meth:`give_back`.
+
+        :param due: Not before this time of the event loop's clock.
+        :param chance: How likely it is that the job is done; asked while requests are short.
+        """
+        waiter = _Waiter(self._loop.create_future(), chance)
+        heappush(self._later, (due, next(self._numbers), waiter))
+        if self._timer is None or due < self._timer.when():
+            self._wake_at(due)
+        try:
+            await waiter.turn
+        except asyncio.CancelledError:
+            if waiter.turn.cancelled():
+                self._gone += 1
+                self._sweep()
+            else:
+                self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        """The look is over: somebody else may look."""
+        self._free += 1
+        if self._due:
+            self._hand_out(self._loop.time())
+
+    def widen(self, places: int) -> None:
+        """From now on so many looks may be under way at the same time."""
+        more, self._places = places - self._places, places
+        self._free += more
+        if more > 0 and self._due:
+            self._hand_out(self._loop.time())
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _wake_at(self, when: float) -> None:
+        self.close()
+        self._timer = self._loop.call_at(when, self._wake)
+
+    def _wake(self) -> None:
+        """Put in order who has come due, and hand out turns. Nothing else puts in order: once in a round of the loop."""
+        self._timer = None
+        now = self._loop.time()
+        self._collect(now)
+        self._rank(now)
+        self._hand_out(now)
+
+    def _hand_out(self, now: float) -> None:
+        while self._due and self._free > 0 and not self._unranked and self._budget.next_at() <= now:
+            waiter = heappop(self._due)[2]
+            if waiter.turn.done():
+                self._gone -= 1
+                continue
+            self._grant(waiter, now)
+        wakes = [self._later[0][0]] if self._later else []
+        if self._unranked:
+            wakes.append(now)
+        elif self._due:
+            wakes.append(self._next_ranking())
+            if self._free > 0:  # without a free place, giving one back wakes the next
+                wakes.append(self._budget.next_at())
+        if wakes and (self._timer is None or min(wakes) < self._timer.when()):
+            self._wake_at(min(wakes))
+
+    def _grant(self, waiter: _Waiter, now: float) -> None:
+        self._budget.spend(now)
+        self._free -= 1
+        waiter.turn.set_result(None)
+
+    def _collect(self, now: float) -> None:
+        """Move those that have come due: a batch, the rest after the event loop had its turn."""
+        for _ in range(BATCH):
+            if not self._later or self._later[0][0] > now:
+                return
+            _, number, waiter = heappop(self._later)
+            if waiter.turn.done():
+                self._gone -= 1
+            elif self._free > 0 and not self._due and not self._unranked and self._budget.next_at() <= now:
+                self._grant(waiter, now)
+            else:
+                heappush(self._due, (-waiter.chance(), number, waiter))
+
+    def _rank(self, now: float) -> None:
+        """Ask all that are due for their chance anew, from time to time: a batch, then the event loop has its turn."""
+        if not self._unranked and now >= self._next_ranking():
+            self._ranked_at = now
+            self._unranked, self._due = self._due, []
+        for _ in range(min(BATCH, len(self._unranked))):
+            _, number, waiter = self._unranked.pop()
+            if waiter.turn.done():
+                self._gone -= 1
+            else:
+                heappush(self._due, (-waiter.chance(), number, waiter))
+
+    def _next_ranking(self) -> float:
+        return self._ranked_at + RANKED_FOR + RANKED_FOR_EACH * len(self._due)
+
+    def _sweep(self) -> None:
+        if self._gone < 64 or 2 * self._gone < len(self._later) + len(self._due) + len(self._unranked):
+            return
+        for entries in (self._later, self._due, self._unranked):
+            entries[:] = [entry for entry in entries if not entry[2].turn.done()]
+            heapify(entries)
+        self._gone = 0
+
+
+class _Waiter:
+    __slots__ = ("chance", "turn")
+
+    def __init__(self, turn: asyncio.Future[None], chance: Callable[[], float]) -> None:
+        self.turn = turn
+        self.chance = chance

@@ -1,0 +1,1 @@
+"""The paid call, once, and the ledger of what was bought."""

@@ -1,0 +1,1 @@
+"""Where the ledger keeps its records."""

@@ -1,0 +1,1 @@
+"""Where records and videos are stored."""

@@ -1,0 +1,335 @@
+"""What all vendors share. A verb is a generator that yields requests and receives responses.
+
+A flow yields an ``httpx.Request`` and receives its ``httpx.Response``, or has the transport's exception
+thrown into it; it yields a number to pause that many seconds; what it returns is the verb's answer. One
+definition therefore serves the synchronous and the asynchronous client, and tests need neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from airflow_video_providers.core.border import MOST_OUTPUTS
+from airflow_video_providers.core.errors import (
+    Charged,
+    InvalidRequestError,
+    RateLimitedError,
+    VendorError,
+    VendorUnavailableError,
+)
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.core.vendors.answers import Answer, cut, reason_in, timestamp
+from airflow_video_providers.core.vendors.output_shapes import (
+    find_ids,
+    find_status,
+    find_urls,
+    hints,
+    id_at,
+    names_in,
+    search_urls,
+)
+from airflow_video_providers.core.vendors.refusals import (
+    not_accepted,
+    outcome_unknown,
+    refused_by_page,
+    status_refused,
+    submit_refused,
+    unavailable,
+)
+
+if TYPE_CHECKING:
+    from airflow_video_providers.core.vendors.models import VideoModel
+
+T = TypeVar("T")
+Flow = Generator[httpx.Request | float, httpx.Response, T]
+
+#: The connection was never made, so the vendor cannot have seen the request.
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
+#: How long a submit pauses in all while the vendor has certainly not accepted it. The tries take their own time.
+SUBMIT_PATIENCE = timedelta(seconds=120)
+_HEADERS = httpx.Headers({"Accept": "application/json", "Cache-Control": "no-cache"})
+
+
+def utcnow() -> datetime:
+    """The current time, aware."""
+    return datetime.now(UTC)
+
+
+class Vendor:
+    """Base of the vendors: subclass it in a file of its own and add a line to the catalogue.
+
+    :cvar id: Connection type and first half of the model ids.
+    :cvar base_url: The vendor's own address; a connection's host replaces it.
+    :cvar key_header: The header that carries the API key, and ``key_prefix`` what stands before it there.
+    :cvar id_paths: Where in a body the job's own id stands, in the answer to a submit and in a status; the first that
+        holds one counts. Empty: a submit takes what can be nothing else, and a status may be about any job.
+    :cvar words: What its own status words mean, where the words of the field do not hold them or mean something else.
+    :cvar output_paths: Where in a body the output addresses stand; the first that holds any counts.
+    :cvar charged: What a final state means for the bill; a state that is not named is ``"unknown"``.
+    :cvar no_credits: HTTP codes that mean an empty account.
+    :cvar failure_codes: HTTP codes other than 2xx whose body describes a job.
+    :cvar retention: How long the vendor keeps a job after the submit, where its documents say so.
+    :cvar poll_seconds: Shortest and longest useful time between two polls of one job.
+    :cvar documented_poll_seconds: Shortest time between two polls of one job that the vendor's documents ask for.
+    :cvar requests_per_minute: Default request budget of a connection.
+    :cvar status_routes: The status calls the documents describe; the first is the default.
+
+    :param base_url: The address to use instead of the vendor's own.
+    :param status_route: ``"legacy"`` for an older status call, where the vendor has one.
+    :param paths: Other paths of submit calls than the models' own, by model id.
+    :param now: The clock.
+    """
+
+    id: ClassVar[str]
+    title: ClassVar[str]
+    base_url: ClassVar[str]
+    documentation: ClassVar[str] = ""
+    key_header: ClassVar[str]
+    key_prefix: ClassVar[str] = ""
+    id_paths: ClassVar[tuple[str, ...]] = ()
+    words: ClassVar[Mapping[str, JobStatus]] = {}
+    output_paths: ClassVar[tuple[str, ...]] = ()
+    charged: ClassVar[Mapping[JobStatus, Charged]] = {}
+    no_credits: ClassVar[frozenset[int]] = frozenset({402})
+    failure_codes: ClassVar[frozenset[int]] = frozenset()
+    retention: ClassVar[timedelta | None] = None
+    poll_seconds: ClassVar[tuple[float, float]] = (5.0, 30.0)
+    documented_poll_seconds: ClassVar[float | None] = None
+    requests_per_minute: ClassVar[float] = 60.0
+    status_routes: ClassVar[tuple[str, ...]] = ("default",)
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        *,
+        status_route: str = "default",
+        paths: Mapping[str, str] | None = None,
+        now: Callable[[], datetime] = utcnow,
+    ) -> None:
+        if status_route not in self.status_routes:
+            allowed = ", ".join(self.status_routes)
+            raise InvalidRequestError(
+                f"{self.title} has no status route {status_route!r}; it has {allowed}.",
+                vendor=self.id,
+                field="status_route",
+                value=status_route,
+                allowed=allowed,
+            )
+        self.url = (base_url or self.base_url).rstrip("/")
+        self.status_route = status_route
+        self.paths = paths or {}
+        self.now = now
+
+    # What a vendor's file says.
+
+    def status_call(self, job: VideoJob) -> httpx.Request:
+        """The request that asks how a job stands."""
+        raise NotImplementedError
+
+    def check(self) -> Flow[str]:
+        """Is the connection good? Spends nothing; returns a sentence, raises a VendorError."""
+        raise NotImplementedError
+
+    def credits_left(self, answer: Answer) -> str | None:  # noqa: ARG002 # most vendors do not say
+        """What the account has left, where an answer tells."""
+        return None
+
+    # The verbs.
+
+    def submit(self, request: VideoModel, extra_fields: Mapping[str, Any] | None = None) -> Flow[VideoJob]:
+        """Buy one video: the paid call. Only what certainly did not reach the vendor is repeated.
+
+        :param extra_fields: Fields that the catalogue does not know; sent beside the request's own, as they are.
+        :raises SubmissionOutcomeUnknownError: the call may have been accepted; it must not be repeated.
+        :raises VendorError: the vendor refused, or was not reached in several tries with two minutes of pauses
+            between them; nothing was charged.
+        """
+        call = self.call("POST", self.path_of(request), json={**request.body(), **(extra_fields or {})})
+        return (yield from self.pay(request, call, self._bought))
+
+    def generate(
+        self,
+        request: VideoModel,
+        extra_fields: Mapping[str, Any] | None = None,  # noqa: ARG002 # for the vendors that have such a route
+    ) -> Flow[VideoJob]:
+        """Buy one video on a route that answers with the video itself, where the vendor has one.
+
+        :param extra_fields: As in :meth:`submit`.
+        :raises InvalidRequestError: it has none. Nothing was sent.
+        :raises SubmissionOutcomeUnknownError: the call was interrupted after it was sent; it may be charged, and
+            there is no ``request_id`` to come back to. It must not be repeated.
+        :raises VendorError: as in :meth:`submit`; nothing was charged.
+        """
+        raise InvalidRequestError(
+            f"{self.title} has no route that answers with the video itself.",
+            remedy="Submit the request and wait for it.",
+            model=request.id,
+        )
+        yield  # a flow, like its siblings
+
+    def status(self, job: VideoJob) -> Flow[VideoJob]:
+        """How a job stands now. A job the vendor does not know comes back as ``expired``: the caller decides.
+
+        :raises AuthenticationError: the key was refused.
+        :raises RateLimitedError: asked too often.
+        :raises InsufficientCreditsError: it answers no questions while the account's balance is used up.
+        :raises RequestRejectedError: it refuses the question itself; where it does so again, it means it.
+        :raises VendorUnavailableError: no usable answer; the job is not affected.
+        """
+        return self.read_job(job, (yield from self.ask(self.status_call(job), job)))
+
+    # Building blocks for the vendors' files.
+
+    def call(self, method: str, path: str, *, json: Any = None) -> httpx.Request:
+        """A request below the base URL. The client adds the key; no address from an answer gets here."""
+        return httpx.Request(method, f"{self.url}{path}", headers=_HEADERS, json=json)
+
+    def path_of(self, request: VideoModel) -> str:
+        """Where a model is bought: the connection's own path for it, or what its documents say."""
+        return self.paths.get(request.id, request.path)
+
+    @staticmethod
+    def in_path(request_id: str) -> str:
+        """An id as one segment of a path, whatever characters it holds."""
+        quoted = quote(request_id, safe="")
+        return quoted if quoted.strip(".") else quoted.replace(".", "%2E")  # "." and ".." would climb
+
+    def pay(
+        self,
+        request: VideoModel,
+        call: httpx.Request,
+        bought: Callable[[VideoModel, datetime, Answer], VideoJob | None],
+    ) -> Flow[VideoJob]:
+        """Send a paid call until it may have arrived, once, and read the job from a 2xx.
+
+        It is sent again only while the vendor has certainly not accepted it, after pauses of
+        :data:`SUBMIT_PATIENCE` in all: what the tries themselves take is not counted.
+        """
+        left = SUBMIT_PATIENCE.total_seconds()
+        pause = 1.0
+        while True:
+            sent_at = self.now()
+            try:
+                answer = _answer((yield call))
+            except _NEVER_SENT as error:
+                why = f"{self.title} could not be reached ({_name(error)}); the request was not sent."
+                refusal: VendorError = not_accepted(request, why)
+            except httpx.HTTPError as error:
+                why = f"the connection broke after sending ({_name(error)})"
+                raise outcome_unknown(self, request, why) from error
+            else:
+                if answer.ok and (job := bought(request, sent_at, answer)):
+                    return job
+                refusal = submit_refused(self, request, answer)
+                if not isinstance(refusal, RateLimitedError | VendorUnavailableError) or refused_by_page(refusal):
+                    raise refusal
+            # Never sooner than the vendor asks, and never at its pace: "retry after 1" for ever was 121 POSTs a try.
+            wait = max(pause, refusal.retry_after or 0.0)
+            if wait > left:
+                raise refusal
+            yield wait
+            left -= wait
+            pause = min(2 * pause, 30.0)
+
+    def ask(self, call: httpx.Request, job: VideoJob | None = None) -> Flow[Answer]:
+        """Send a read; a broken connection becomes an error that is safe to repeat."""
+        try:
+            return _answer((yield call))
+        except httpx.HTTPError as error:
+            raise unavailable(self, job, f"{self.title} did not answer ({_name(error)}).") from error
+
+    def read_job(self, job: VideoJob, answer: Answer) -> VideoJob:
+        """The job as the answer describes it."""
+        # A gateway's own 5xx may hold {"status": "error"}: that is no news of the job.
+        told = answer.ok or answer.status in self.failure_codes
+        if told or answer.status == 404:
+            self._refuse_another(job, answer)
+        status, word = (find_status(answer.body, self.words) if told else None) or self.unlabelled(answer, job)
+        body = answer.body or {}
+        done = status is JobStatus.SUCCEEDED
+        urls = (find_urls(body, self.output_paths) or search_urls(body)) if done else []
+        instead = names_in(body) if done and not urls else None
+        if len(urls) > MOST_OUTPUTS:
+            urls, instead = [], f"{len(urls)} addresses, of which {MOST_OUTPUTS} would be read"
+        output = body.get("output")
+        media_types = hints(output.get("media_type") if isinstance(output, dict) else None, len(urls))
+        submitted_at = job.submitted_at or timestamp(body.get("created_at"))
+        return job.but(
+            status=status,
+            vendor_status=word,
+            submitted_at=submitted_at,
+            expires_at=job.expires_at or self._forgotten_at(submitted_at),
+            completed_at=timestamp(body.get("completed_at")) or job.completed_at,
+            charged=self.charged.get(status, "unknown") if status.terminal else job.charged,
+            error=reason_in(body) if status.terminal and not done else None,
+            outputs=tuple(VideoOutput(url=url, media_type=kind) for url, kind in zip(urls, media_types, strict=True)),
+            instead_of_outputs=instead,
+            remaining_credits=self.credits_left(answer) or job.remaining_credits,
+        )
+
+    def _refuse_another(self, job: VideoJob, answer: Answer) -> None:
+        named = id_at(answer.body, self.id_paths)
+        if named is not None and named.casefold() != job.request_id.strip().casefold():
+            raise unavailable(self, job, f"{self.title} answered about another job ({cut(named)}).", answer.status)
+
+    def _forgotten_at(self, submitted_at: datetime | None) -> datetime | None:
+        try:
+            return submitted_at + self.retention if submitted_at and self.retention else None
+        except OverflowError:  # a vendor's own time, in the year 9999
+            return None
+
+    def unlabelled(self, answer: Answer, job: VideoJob) -> tuple[JobStatus, str]:
+        """What an answer without a status word means for the job.
+
+        :raises VendorError: it says nothing about the job.
+        """
+        if answer.status == 404:
+            return JobStatus.EXPIRED, "HTTP 404"
+        if answer.ok and answer.body is not None:
+            found = find_urls(answer.body, self.output_paths)
+            return (JobStatus.SUCCEEDED if found else JobStatus.UNKNOWN), "no status"
+        raise status_refused(self, job, answer)
+
+    @staticmethod
+    def impossible_job(model: str) -> VideoJob:
+        """A job that cannot exist: asked for it, a vendor answers about the job to a good key, not to a bad one."""
+        return VideoJob(model=model, request_id="connection-test-00000000-0000-0000-0000-000000000000")
+
+    def read_check(self, answer: Answer) -> str:
+        """The sentence for a connection test.
+
+        :raises VendorError: the key was refused, or the vendor gave no usable answer.
+        """
+        if answer.status in (401, 403, 429) or answer.status >= 500:
+            raise status_refused(self, None, answer)
+        return f"{self.title} answered and did not refuse the key. Nothing was spent."
+
+    def _bought(self, request: VideoModel, sent_at: datetime, answer: Answer) -> VideoJob | None:
+        ids = find_ids(answer.body, self.id_paths)
+        if len(ids) != 1:
+            return None
+        (request_id,) = ids
+        status, word = find_status(answer.body, self.words) or (JobStatus.QUEUED, None)
+        return VideoJob(
+            model=request.id,
+            request_id=request_id,
+            status=status,
+            vendor_status=word,
+            submitted_at=sent_at,
+            expires_at=self._forgotten_at(sent_at),
+            status_route=self.status_route,
+            remaining_credits=self.credits_left(answer),
+        )
+
+
+def _answer(response: httpx.Response) -> Answer:
+    return Answer(response.status_code, response.headers, response.content)
+
+
+def _name(error: httpx.HTTPError) -> str:
+    return cut(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)  # it may name a proxy

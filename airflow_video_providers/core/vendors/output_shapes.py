@@ -1,0 +1,178 @@
+"""Where in an answer's JSON the id, the status, the outputs and their hints stand, in any shape that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_video_providers.core.border import json_value, plain_id, printable
+from airflow_video_providers.core.vendors.answers import cut
+from airflow_video_providers.core.vendors.status_words import meaning
+
+if TYPE_CHECKING:
+    from airflow_video_providers.core.jobs import JobStatus
+
+#: Names under which a job's id may stand where the vendor's class does not say, without case and separators ...
+_ID_NAMES = ("requestid", "id", "taskid", "predictionid", "jobid", "generationid")
+#: ... at the top, or in one of these.
+_WRAPPERS = ("data", "output", "result", "task", "job")
+_STATUS_NAMES = ("status", "task_status")
+#: Where else the outputs of a finished job may stand: under these names at any depth ...
+_VIDEO_NAMES = (
+    "media_url",
+    "media_urls",
+    "video_url",
+    "video_urls",
+    "videos",
+    "video",
+    "output_url",
+    "video.url",
+    "output.video.url",
+)
+#: ... inside of these, where "url" alone is enough, too.
+_OUTPUT_WRAPPERS = ("output", "outputs", "result", "results", "data", "response", "task_result", "files")
+_ADDRESS_NAMES = ("url", "urls", "uri")
+#: No answer is followed deeper.
+_DEEPEST = 8
+_LONGEST_ADDRESS = 8192
+_MOST_NAMES = 24
+_LONGEST_NAME = 40
+_LONGEST_HINT = 100
+
+
+def at(body: Any, path: str) -> Any:
+    """What stands at a dotted path; a name that holds dots itself counts, too."""
+    if isinstance(body, Mapping) and path in body:
+        return body[path]
+    for key in path.split("."):
+        body = body.get(key) if isinstance(body, Mapping) else None
+    return body
+
+
+def id_at(body: Any, paths: Iterable[str]) -> str | None:
+    """The id at the first of these paths that holds one."""
+    return next((found for path in paths if (found := _id(at(body, path)))), None)
+
+
+def find_ids(body: Mapping[str, Any] | None, declared: Iterable[str]) -> dict[str, str]:
+    """Every id that may be the job's, and where it stands. Several: nobody can tell which is.
+
+    :param declared: Where the vendor's documents say that it stands; the first that holds one is the job's.
+    """
+    body = body or {}
+    for path in declared:
+        if found := _id(at(body, path)):
+            return {found: path}
+    places: dict[str, str] = {}
+    for path, value in _id_places(body):
+        if found := _id(value):
+            places.setdefault(found, path)
+    return places
+
+
+def _id_places(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for where, inner in [("", body), *((f"{name}.", body.get(name)) for name in _WRAPPERS)]:
+        if isinstance(inner, list) and len(inner) == 1:
+            inner = inner[0]
+        for name, value in inner.items() if isinstance(inner, Mapping) else ():
+            if name.replace("_", "").replace("-", "").casefold() in _ID_NAMES:
+                yield f"{where}{name}", value
+
+
+def _id(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    if isinstance(value, int) and value.bit_length() > 256:  # Python itself refuses to write out much longer ones
+        return None
+    text = str(value).strip()
+    return text if plain_id(text) else None
+
+
+def find_status(
+    body: Mapping[str, Any] | None, own: Mapping[str, JobStatus] | None = None
+) -> tuple[JobStatus, str] | None:
+    """Our status and the vendor's own word; None where the body names no status at all."""
+    for name in _STATUS_NAMES:
+        word = (body or {}).get(name)
+        if isinstance(word, str) and word.strip():
+            return meaning(word, own or {}), cut(word)
+    return None
+
+
+def find_urls(body: Mapping[str, Any] | None, paths: Iterable[str]) -> list[str]:
+    """The output addresses at the first dotted path that holds any, in order and without repeats."""
+    for path in paths:
+        if urls := list(dict.fromkeys(_urls(at(body, path), _DEEPEST))):
+            return urls
+    return []
+
+
+def search_urls(body: Mapping[str, Any] | None) -> list[str]:
+    """The output addresses of a finished job in whatever shape they are known to come."""
+    return list(dict.fromkeys(_searched(body or {}, _DEEPEST, top=True)))
+
+
+def _searched(value: Any, depth: int, *, top: bool = False) -> list[str]:
+    if depth <= 0 or not isinstance(value, Mapping):
+        return _urls(value, depth)
+    names = (*_VIDEO_NAMES, *(() if top else _ADDRESS_NAMES), *_OUTPUT_WRAPPERS)
+    for name in names:
+        inner = at(value, name)
+        found = (
+            [url for item in inner for url in _searched(item, depth - 1)]
+            if isinstance(inner, list)
+            else _searched(inner, depth - 1)
+        )
+        if found:
+            return found
+    return []
+
+
+def _urls(value: Any, depth: int) -> list[str]:
+    if depth <= 0:
+        return []
+    if isinstance(value, str):
+        if value.lstrip()[:1] in ("[", "{"):  # Segmind's "output" may be JSON inside a string
+            try:
+                return _urls(json_value(value), depth - 1)
+            except ValueError:
+                return []
+        return [value.strip()] if _is_address(value.strip()) else []
+    if isinstance(value, Mapping):
+        return _urls(value.get("url"), depth - 1)
+    return [url for item in value for url in _urls(item, depth - 1)] if isinstance(value, list) else []
+
+
+def _is_address(text: str) -> bool:
+    if len(text) > _LONGEST_ADDRESS or not text.isprintable():
+        return False
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # no address at all, such as "http://["
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.netloc)
+
+
+def hints(value: Any, count: int) -> list[str | None]:
+    """What a vendor says that each of so many outputs is: one text for all of them, or a list with one for each."""
+    each = value if isinstance(value, list) else [value] * count
+    return [_hint(each[index]) if index < len(each) else None for index in range(count)]
+
+
+def _hint(value: Any) -> str | None:
+    fits = isinstance(value, str) and 0 < len(value) <= _LONGEST_HINT and value.isprintable()
+    return value if fits else None
+
+
+def names_in(body: Mapping[str, Any] | None) -> str:
+    """The names that an answer holds, and one level below; no value, and no more than fits a line."""
+    names: list[str] = []
+    for name, value in (body or {}).items():
+        inner = value if isinstance(value, Mapping) else {}
+        names += [
+            f"{printable(name, _LONGEST_NAME)}.{printable(below, _LONGEST_NAME)}" for below in list(inner)[:_MOST_NAMES]
+        ] or [printable(name, _LONGEST_NAME)]
+        if len(names) > _MOST_NAMES:
+            return ", ".join(names[:_MOST_NAMES]) + ", ..."
+    return ", ".join(names) or "nothing"

@@ -1,0 +1,1 @@
+"""What joins core and Airflow: adapters, metrics, lineage, retries."""

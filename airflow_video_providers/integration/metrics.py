@@ -1,0 +1,129 @@
+"""Counters and timers, through Airflow's own stats: every name, its tags and its meaning stand here.
+
+Cheap where no metrics are configured, and never the reason why a task fails: a job may just have been bought.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow_video_providers.core.errors import VideoProviderError
+    from airflow_video_providers.core.jobs import VideoJob
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One metric.
+
+    :param name: Its full name; Airflow puts its own prefix before it.
+    :param kind: A counter, or a timer in the unit of the backend (milliseconds in StatsD).
+    :param meaning: What is counted.
+    :param tags: Its tags.
+    """
+
+    name: str
+    kind: Literal["counter", "timer"]
+    meaning: str
+    tags: tuple[str, ...] = ("vendor", "model")
+
+
+SUBMITTED = Metric("video_provider.submitted", "counter", "jobs bought; a retry that finds its job is not counted")
+ESTIMATED_COST = Metric(
+    "video_provider.estimated_cost_microusd",
+    "counter",
+    "their estimated price in millionths of a US dollar; a job whose price is not known adds nothing",
+)
+SUCCEEDED = Metric("video_provider.succeeded", "counter", "waits that ended with a finished job")
+WAITED = Metric(
+    "video_provider.wait_duration", "timer", "from the submit to the job's end, or to when its end was seen"
+)
+FAILED = Metric(
+    "video_provider.failed",
+    "counter",
+    "tries of a task that ended with an error of this package, by its class; a skipped one counts too",
+    ("vendor", "model", "error"),
+)
+POLLS = Metric("video_provider.polls", "counter", "looks at a job")
+THROTTLED = Metric("video_provider.throttled", "counter", "looks that the vendor answered with 429")
+BYTES_LANDED = Metric("video_provider.bytes_landed", "counter", "bytes stored; what was landed before adds nothing")
+
+METRICS = (SUBMITTED, ESTIMATED_COST, SUCCEEDED, WAITED, FAILED, POLLS, THROTTLED, BYTES_LANDED)
+
+
+def prepare() -> None:
+    """Load what a first metric needs, from a thread: Airflow then reads its list of metrics, a tenth of a second of CPU."""
+    _count(POLLS, 0, {})
+
+
+def submitted(job: VideoJob) -> None:
+    """A job was bought."""
+    tags = _tags(job.model)
+    _count(SUBMITTED, 1, tags)
+    if job.estimated_cost_usd is not None:
+        _count(ESTIMATED_COST, round(job.estimated_cost_usd * 1_000_000), tags)
+
+
+def succeeded(job: VideoJob) -> None:
+    """A wait ended with a finished job."""
+    tags = _tags(job.model)
+    _count(SUCCEEDED, 1, tags)
+    if job.submitted_at is not None:
+        waited = (job.completed_at or datetime.now(UTC)) - job.submitted_at
+        _send(WAITED, lambda stats: stats.timing(WAITED.name, max(waited, timedelta(0)), tags=tags))
+
+
+def failed(error: VideoProviderError) -> None:
+    """A try ended with this error. Counted once, however often the error passes by."""
+    if getattr(error, "counted", False):
+        return
+    error.counted = True  # type: ignore[attr-defined] # a mark of this function's own
+    model = error.model or f"{error.vendor or 'none'}:none"
+    _count(FAILED, 1, {**_tags(model), "error": type(error).__name__})
+
+
+def polled(model: str) -> None:
+    """A job of this model was looked at."""
+    _count(POLLS, 1, _tags(model))
+
+
+def throttled(model: str) -> None:
+    """A look at a job of this model was answered with 429."""
+    _count(THROTTLED, 1, _tags(model))
+
+
+def landed(manifest: Mapping[str, Any]) -> None:
+    """A job was landed, as its manifest says."""
+    if not manifest["skipped"]:
+        _count(BYTES_LANDED, sum(output["bytes"] for output in manifest["outputs"]), _tags(manifest["model"]))
+
+
+def _tags(model: str) -> dict[str, str]:
+    vendor, _, name = model.partition(":")
+    return {"vendor": vendor, "model": name}
+
+
+def _count(metric: Metric, count: int, tags: dict[str, str]) -> None:
+    _send(metric, lambda stats: stats.incr(metric.name, count, tags=tags))
+
+
+def _send(metric: Metric, send: Callable[[Any], object]) -> None:
+    try:
+        send(_stats())
+    except Exception:  # whatever is wrong with the backend, the task is worth more
+        log.debug("The metric %s could not be sent.", metric.name, exc_info=True)
+
+
+@cache  # the import alone takes longer than a count
+def _stats() -> Any:
+    from airflow.providers.common.compat.sdk import Stats
+
+    return Stats

@@ -1,0 +1,124 @@
+"""The arguments that operators share."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
+
+from airflow_video_providers.integration.lineage import TellsLineage
+from airflow_video_providers.integration.retries import made_while_running, with_retry_policy
+from airflow_video_providers.links.video import LandedVideoLink, ManifestLink, ModelDocumentationLink
+from airflow_video_providers.operators.rendered import ReadsTemplates, as_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from decimal import Decimal
+    from os import PathLike
+
+    from airflow.sdk import ObjectStoragePath
+
+    from airflow_video_providers.core.vendors.models import VideoModel
+
+
+class BuysVideo(ReadsTemplates, TellsLineage, BaseOperator):
+    """Base of the operators that buy a video: what to buy, for how much, and what is already bought."""
+
+    template_fields: Sequence[str] = ("model", "request", "request_id", "conn_id", "extra_fields")
+    template_fields_renderers = {"request": "json", "extra_fields": "json"}
+    operator_extra_links: Collection[BaseOperatorLink] = (ModelDocumentationLink(),)
+    ui_color = "#fdeac6"
+    #: How the task waits between two tries of the same, in seconds.
+    _sleep: Callable[[float], None] = staticmethod(time.sleep)
+
+    def __init__(
+        self,
+        *,
+        model: str,
+        request: Mapping[str, Any] | VideoModel | None = None,
+        request_id: str | None = None,
+        conn_id: str | None = None,
+        extra_fields: Mapping[str, Any] | None = None,
+        on_clear: Literal["resubmit", "reattach"] | None = None,
+        on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
+        max_cost_usd: float | Decimal | str | None = None,
+        max_run_cost_usd: float | Decimal | str | None = None,
+        allow_unknown_price: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**with_retry_policy(kwargs))
+        self.model = model
+        self.request = request
+        self.request_id = request_id
+        self.conn_id = conn_id
+        self.extra_fields = extra_fields
+        self.on_clear = on_clear
+        self.on_unknown_outcome = on_unknown_outcome
+        self.max_cost_usd = max_cost_usd
+        self.max_run_cost_usd = max_run_cost_usd
+        self.allow_unknown_price = allow_unknown_price
+        # Whose typed request it is shows only here: rendering makes a dict of it.
+        from airflow_video_providers.operators import parse_checks
+
+        if parse_checks.is_typed(request) or not made_while_running(self):
+            parse_checks.check_literals(model, request, request_id)
+        if not made_while_running(self):
+            parse_checks.check_arguments(self)
+
+    def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
+        """Render a typed request field by field, into a dict: the object may be shared by several tasks."""
+        from airflow_video_providers.operators import parse_checks
+
+        if parse_checks.is_typed(content):
+            content = content.serialize()
+        return super().render_template(content, *args, **kwargs)
+
+
+class LandsVideo(ReadsTemplates, TellsLineage, BaseOperator):
+    """Base of the operators that land a video: where, under which name, and what is checked."""
+
+    template_fields: Sequence[str] = ("output_path", "key_template", "extra_manifest", "encryption")
+    template_fields_renderers = {"extra_manifest": "json"}
+    operator_extra_links: Collection[BaseOperatorLink] = (LandedVideoLink(), ManifestLink(), ModelDocumentationLink())
+    #: How the task waits between two tries of the same, in seconds.
+    _sleep: Callable[[float], None] = staticmethod(time.sleep)
+
+    def __init__(
+        self,
+        *,
+        output_path: str | PathLike[str] | ObjectStoragePath,
+        overwrite: bool = False,
+        verify: Literal["container", "decode"] = "container",
+        media_types: Sequence[str] | None = None,
+        key_template: str | None = None,
+        poster: bool = False,
+        max_bytes: int | None = None,
+        download_timeout: float = 3600.0,
+        extra_manifest: Mapping[str, Any] | None = None,
+        download_user_agent: str | None = None,
+        source_paths: bool = False,
+        encryption: Mapping[str, Any] | None = None,
+        keep_rejected: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**with_retry_policy(kwargs))
+        output_path = as_text(output_path)
+        self.output_path = output_path
+        self.overwrite = overwrite
+        self.verify = verify
+        self.media_types = media_types
+        self.key_template = key_template
+        self.poster = poster
+        self.max_bytes = max_bytes
+        self.download_timeout = download_timeout
+        self.extra_manifest = extra_manifest
+        self.download_user_agent = download_user_agent
+        self.source_paths = source_paths
+        self.encryption = encryption
+        self.keep_rejected = keep_rejected
+        if not made_while_running(self):
+            from airflow_video_providers.operators import parse_checks
+
+            parse_checks.check_arguments(self)
+            parse_checks.check_landing(key_template, verify, media_types, encryption)

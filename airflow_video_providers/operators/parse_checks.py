@@ -1,0 +1,98 @@
+"""What of an operator's arguments can be checked when a DAG is parsed.
+
+Imported when an operator is made: a DAG file that only imports the operators does not pay for the catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.field_errors import shown
+from airflow_video_providers.core.vendors.models import VideoModel, comes_later
+from airflow_video_providers.operators.options import check_options
+from airflow_video_providers.operators.rendered import TEXTS, text
+
+
+def is_typed(request: object) -> bool:
+    """Is it a model's own request object?"""
+    return isinstance(request, VideoModel)
+
+
+def check_model(model: Any) -> None:
+    """Is there such a model?
+
+    :raises InvalidRequestError: there is none; the message names the nearest.
+    """
+    if model is not None and not comes_later(model):
+        catalogue.find(model)
+
+
+def check_literals(model: Any, request: Any, request_id: Any) -> None:
+    """What can be checked of a purchase.
+
+    :raises InvalidRequestError: the model, or a literal in the request, is wrong.
+    """
+    if comes_later(model):
+        return
+    known = catalogue.find(model)
+    if isinstance(request, VideoModel) and not isinstance(request, known):
+        raise InvalidRequestError(
+            f"The request is one for {request.id}, and model is {model!r}.",
+            remedy="Name the same model in both.",
+            model=model,
+            field="request",
+            allowed=known.__name__,
+        )
+    if isinstance(request, Mapping):
+        known.parse(request, rendered=False)
+    elif not isinstance(request, VideoModel | None) and not comes_later(request):
+        raise InvalidRequestError(
+            f"The request is {shown(request)}.",
+            remedy="Give a dict of the model's fields, or the typed request.",
+            model=model,
+            field="request",
+            value=request,
+            allowed=f"a dict or {known.__name__}",
+        )
+    attaches = comes_later(request_id) or text("request_id", request_id)
+    if request is None and not attaches:
+        raise InvalidRequestError(
+            "There is neither a request to buy nor a request_id to attach to.", model=model, field="request"
+        )
+
+
+def check_arguments(task: Any) -> None:
+    """What can be checked of the rest: options, texts, and where to land.
+
+    :raises InvalidRequestError: one of them is wrong.
+    """
+    check_options(task)
+    for name in TEXTS:
+        value = getattr(task, name, None)
+        if not comes_later(value):
+            text(name, value)
+    path = getattr(task, "output_path", None)
+    if hasattr(task, "output_path") and not comes_later(path) and not (path is None and task.path_is_optional):
+        from airflow_video_providers.core.storage.open import check_output_path
+        from airflow_video_providers.integration import object_storage  # noqa: F401 # asks Airflow about a scheme
+
+        check_output_path(path)
+
+
+def check_landing(key_template: Any, verify: Any, media_types: Any, encryption: Any) -> None:
+    """What can be checked of a landing.
+
+    :raises InvalidRequestError: the layout names a part that there is not, or could put two clips in one place; there
+        is no such way to verify, or no such type.
+    """
+    if not comes_later(key_template):
+        key_template = text("key_template", key_template)
+    given = {"key_template": key_template, "verify": verify, "media_types": media_types, "encryption": encryption}
+    options = {name: value for name, value in given.items() if value is not None and not comes_later(value)}
+    if options != {"verify": "container"}:
+        from airflow_video_providers.landing import Landing
+
+        Landing(output_path="", **options)

@@ -1,0 +1,1 @@
+"""What helps people test: the simulator, the conformance suite, a pytest plugin."""

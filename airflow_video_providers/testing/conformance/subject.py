@@ -1,0 +1,101 @@
+"""What a check looks at, and how it says that something is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airflow_video_providers.core.client.client import AsyncVideoClient, VideoClient
+from airflow_video_providers.core.errors import VideoProviderError
+from airflow_video_providers.core.jobs import JobStatus, VideoJob
+
+if TYPE_CHECKING:
+    from airflow_video_providers.core.vendors.base import Vendor
+    from airflow_video_providers.core.vendors.models import VideoModel
+
+#: What a call came to: its result, or the package's own error.
+Outcome = VideoJob | VideoProviderError
+
+
+class ConformanceError(AssertionError):
+    """The vendor does not do what every vendor must."""
+
+
+def expect(condition: object, message: str) -> None:
+    """Go on only if ``condition`` holds."""
+    if not condition:
+        raise ConformanceError(message)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A vendor, and a running stand-in for its gateway.
+
+    :param vendor: The vendor's class.
+    :param request: A request that the stand-in accepts.
+    :param url: Where the stand-in runs, as a connection's host would name it. It must be on loopback.
+    :param words: Every status word that the vendor documents, and what it means.
+    :param finish: Called with no arguments; afterwards every job that the stand-in accepted has succeeded.
+    :param key: An API key that the stand-in accepts.
+    :param bad_key: One that it refuses.
+    :param outputs: How many files the stand-in makes of ``request``.
+    """
+
+    vendor: type[Vendor]
+    request: VideoModel
+    url: str
+    words: Mapping[str, JobStatus]
+    finish: Callable[[], None]
+    key: str = "conformance-0123456789abcdef"
+    bad_key: str = "bad-0123456789abcdef"
+    outputs: int = 1
+
+    def submit(self, url: str, key: str | None = None) -> Outcome:
+        """Buy ``request`` at ``url``, without the pauses between two tries."""
+        with closing(VideoClient(self.vendor(url), key or self.key, sleep=_no_pause)) as client:
+            return _outcome(lambda: client.submit(self.request))
+
+    def bought(self, url: str) -> VideoJob:
+        """A job that was bought at ``url``."""
+        job = self.submit(url)
+        if isinstance(job, VideoProviderError):
+            raise ConformanceError(f"The stand-in's gateway did not accept the subject's request: {job}") from job
+        return job
+
+    def look(self, url: str, job: VideoJob) -> Outcome:
+        """Ask ``url`` for a job's status."""
+        with closing(VideoClient(self.vendor(url), self.key)) as client:
+            return _outcome(lambda: client.status(job))
+
+    def look_in_a_loop(self, url: str, job: VideoJob) -> Outcome:
+        """The same through the asynchronous client."""
+
+        async def ask() -> VideoJob:
+            async with AsyncVideoClient(self.vendor(url), self.key) as client:
+                return await client.status(job)
+
+        return _outcome(lambda: asyncio.run(ask()))
+
+
+Check = Callable[[Subject], None]
+
+
+def _outcome(call: Callable[[], VideoJob]) -> Outcome:
+    try:
+        return call()
+    except VideoProviderError as error:
+        return error
+    except Exception as error:
+        raise ConformanceError(f"{error!r} got out; callers know this package's errors only.") from error
+
+
+def _no_pause(_seconds: float) -> None:
+    """The checks do not wait."""
+
+
+def kind(outcome: Outcome) -> str:
+    """What came out, for a message."""
+    return f"the status {outcome.status}" if isinstance(outcome, VideoJob) else f"{type(outcome).__name__} ({outcome})"
