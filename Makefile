@@ -48,7 +48,7 @@ faults: $(VENV)/installed-tests  ## What faults do to the money and to the stora
 	$(BIN)/python -m tests.faults.landing
 
 fuzz: $(VENV)/installed-tests  ## The property tests for longer: answers, files, records; EXAMPLES=20000 for that many each
-	HYPOTHESIS_PROFILE=fuzz EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -m "fuzz and not slow" --timeout 0 tests/unit
+	HYPOTHESIS_PROFILE=fuzz EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -m "fuzz and not slow" --timeout 0 tests
 
 docs: $(VENV)/installed-tests  ## The documentation as a site in build/docs; a warning or a link that leads nowhere is an error
 	@$(call INSTALL,--group docs)

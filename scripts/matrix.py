@@ -19,12 +19,20 @@ ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = {"3.1": "constraints/airflow-3.1.txt", "3.2": "constraints/airflow-3.2.txt", "3.3": "constraints.txt"}
 PYTHONS = ("3.11", "3.12", "3.13")
 #: What Airflow makes of the provider, beside the pipelines of tests/matrix.
-OF_AIRFLOW = ("provider", "provider_commands", "provider_connection", "connection_form", "serialization")
+OF_AIRFLOW = (
+    "package/test_provider",
+    "package/test_provider_commands",
+    "hooks/test_connections",
+    "hooks/test_connection_form",
+    "triggers/test_serialization",
+)
+#: What needs no Airflow, or what its database is asked for nothing.
+EVERYWHERE = ("core", "contract", "testing", "hooks/test_base.py")
 #: What runs everywhere; the second row waits for schedulers more than it computes. Emulators and the DAG engine in
 #: memory belong to the newest Airflow alone.
 TESTS = (
-    ("-m", "not slow", "-n", "2", "tests/unit", "tests/contract", "tests/conformance"),
-    ("-n", "3", "--dist", "loadfile", "tests/matrix", *(f"tests/airflow/test_{name}.py" for name in OF_AIRFLOW)),
+    ("-m", "not slow", "-n", "2", *(f"tests/{name}" for name in EVERYWHERE)),
+    ("-n", "3", "--dist", "loadfile", "tests/matrix", *(f"tests/{name}.py" for name in OF_AIRFLOW)),
 )
 #: Tests that take longer hang.
 LONGEST_SECONDS = 900

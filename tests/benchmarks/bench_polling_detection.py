@@ -16,7 +16,7 @@ from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
 from airflow_video_providers.core.polling.connection_cache import Opened
 from airflow_video_providers.core.polling.poller import Poller
 from airflow_video_providers.core.polling.timing import Timing
-from tests.unit.triggers.virtual import Pixel, new_job, run_virtually, wall_clock, watch
+from tests.support.virtual import Pixel, new_job, run_virtually, wall_clock, watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -38,7 +38,7 @@ pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
 
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 OPTIONS = get_provider_info()["config"]["video_providers"]["options"]
-#: Blocks of tests/conformance/test_guide.py.
+#: Blocks of tests/testing/conformance/test_guide.py.
 GUIDE = "docs/adding-a-vendor.md"
 RUN_HERE = {"python", "console", "bash", "dockerfile", "json", "yaml", "ini"}
 #: What a comment before a block may ask for, beyond that it runs.
