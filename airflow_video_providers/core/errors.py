@@ -31,6 +31,7 @@ happened, what it means for the bill, what to do next. The identifiers follow in
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from airflow_video_providers.core.airflow_errors import AirflowException, AirflowSensorTimeout
@@ -94,12 +95,22 @@ class VideoProviderError(AirflowException):
         if retryable is not None:
             self.retryable = retryable
 
-    def about(self, job: VideoJob) -> Self:
-        """The same error, now that it is known which bought job it meets: nothing is charged *for it*, but for the job."""
-        self.vendor, self.model, self.request_id = job.vendor, job.model, job.request_id
-        self.charged = job.charged
-        self.money = "The job is not affected."
-        return self
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some attributes replaced and the same cause. An error that was raised once is never changed."""
+        changed = copy.copy(self)
+        vars(changed).update(changes)
+        changed.__cause__ = self.__cause__ or (None if self.__suppress_context__ else self.__context__)
+        return changed
+
+    def with_job(self, job: VideoJob) -> Self:
+        """A copy, now that it is known which bought job it meets: nothing is charged *for it*, but for the job."""
+        return self.replace(
+            vendor=job.vendor,
+            model=job.model,
+            request_id=job.request_id,
+            charged=job.charged,
+            money="The job is not affected.",
+        )
 
     def __str__(self) -> str:
         who = {"vendor": self.vendor, "model": self.model, "request_id": self.request_id}
@@ -136,20 +147,9 @@ class InvalidRequestError(VideoProviderError, ValueError):
         self.value = value
         self.allowed = allowed
 
-    def met_by(self, job: VideoJob) -> InvalidRequestError:
+    def while_paid(self, job: VideoJob) -> Self:
         """The error for a connection that is wrong or away while ``job`` is paid for: a retry goes on with that job."""
-        return InvalidRequestError(
-            self.what,
-            money="The job is not affected.",
-            remedy=self.remedy,
-            model=job.model,
-            request_id=job.request_id,
-            charged=job.charged,
-            field=self.field,
-            value=self.value,
-            allowed=self.allowed,
-            retryable=True,
-        )
+        return self.with_job(job).replace(retryable=True)
 
 
 class LedgerError(VideoProviderError):

@@ -110,7 +110,7 @@ class VideoJob(BaseModel):
         """The company's id, the first half of the model id."""
         return self.model.partition(":")[0]
 
-    def but(self, **changes: Any) -> Self:
+    def replace(self, **changes: Any) -> Self:
         """A copy with some fields replaced."""
         return self.model_copy(update=changes)
 

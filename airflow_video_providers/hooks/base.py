@@ -230,7 +230,7 @@ class VideoHook(BaseHook):
             job = client.submit(request, extra_fields)
         else:
             job = client.generate_to_file(request, into, extra_fields=extra_fields, max_bytes=max_bytes)
-        return job.but(conn_id=self.conn_id)
+        return job.replace(conn_id=self.conn_id)
 
     def status(self, job: VideoJob) -> VideoJob:
         """How a job stands now; a finished job holds its outputs.
@@ -281,7 +281,7 @@ class VideoHook(BaseHook):
 
         :raises InvalidRequestError: of a model that this vendor does not have.
         """
-        told = ""
+        text = ""
         for model, path in self.settings.paths.items():
             if catalogue.vendor_of(model).id != self.vendor_class.id:
                 raise InvalidRequestError(
@@ -290,8 +290,8 @@ class VideoHook(BaseHook):
                     field="paths",
                     value=model,
                 )
-            told += f" {model} is bought at {path}."
-        return told
+            text += f" {model} is bought at {path}."
+        return text
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection without spending anything: is it complete, does the vendor answer, is the key taken?"""

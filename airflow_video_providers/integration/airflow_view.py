@@ -81,7 +81,7 @@ class AirflowView:
         return attempt.bought(job)
 
 
-def ask_airflow(identities: Iterable[Identity]) -> AirflowView:
+def view_of_airflow(identities: Iterable[Identity]) -> AirflowView:
     """What Airflow knows of these task instances; where it cannot be asked, a view that knows nothing."""
     wanted = sorted(set(identities), key=str)
     if not wanted:
@@ -129,10 +129,10 @@ def _ask(wanted: list[Identity]) -> AirflowView:
                 if key == "request_id" and isinstance(value, str):
                     ids[Identity(dag_id, run_id, task_id, map_index)] = value.strip('"')
                     continue
-                told = _plain(value)
-                if told.get("manifest_uri"):
-                    landed.add((str(told.get("model")), str(told.get("request_id"))))
-                elif (job := _job(told)) is not None:
+                plain = _plain(value)
+                if plain.get("manifest_uri"):
+                    landed.add((str(plain.get("model")), str(plain.get("request_id"))))
+                elif (job := _job(plain)) is not None:
                     jobs[Identity(dag_id, run_id, task_id, map_index)] = job
     return AirflowView(
         {who: TaskView(task.state, task.try_number, jobs.get(who), ids.get(who)) for who, task in tasks.items()},
@@ -156,10 +156,10 @@ def _plain(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _job(told: dict[str, Any]) -> VideoJob | None:
-    if not told.get("model") or not told.get("request_id"):
+def _job(pushed: dict[str, Any]) -> VideoJob | None:
+    if not pushed.get("model") or not pushed.get("request_id"):
         return None
     try:
-        return VideoJob.from_dict(told)
+        return VideoJob.from_dict(pushed)
     except ValueError:
         return None

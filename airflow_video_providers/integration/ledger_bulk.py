@@ -75,18 +75,18 @@ def _rows(text: str) -> list[Any]:
 
 
 def _answer(row: dict[Any, Any], number: int, path: Path) -> Answer:
-    told = {str(name).strip().lower(): str(value).strip() for name, value in row.items() if value is not None}
-    missing = [name for name in ("dag_id", "run_id", "task_id") if not told.get(name)]
-    index = told.get("map_index") or "-1"
-    if missing or not index.removeprefix("-").isdecimal() or not told["request_id"].isprintable():
+    cells = {str(name).strip().lower(): str(value).strip() for name, value in row.items() if value is not None}
+    missing = [name for name in ("dag_id", "run_id", "task_id") if not cells.get(name)]
+    index = cells.get("map_index") or "-1"
+    if missing or not index.removeprefix("-").isdecimal() or not cells["request_id"].isprintable():
         what = f"lacks {', '.join(missing)}" if missing else "has no usable map_index or request_id"
         raise InvalidRequestError(f"Row {number} of {path} {what}.", field="--from-file", allowed=FIELDS)
     return Answer(
-        Identity(told["dag_id"], told["run_id"], told["task_id"], int(index)),
-        told["request_id"],
-        told.get("model") or None,
-        told.get("conn_id") or None,
-        told.get("status_route") or "default",
+        Identity(cells["dag_id"], cells["run_id"], cells["task_id"], int(index)),
+        cells["request_id"],
+        cells.get("model") or None,
+        cells.get("conn_id") or None,
+        cells.get("status_route") or "default",
     )
 
 

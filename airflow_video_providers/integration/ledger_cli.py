@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 from airflow_video_providers.core.errors import InvalidRequestError, VideoProviderError
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.records import Identity
-from airflow_video_providers.integration.airflow_view import ask_airflow
+from airflow_video_providers.integration.airflow_view import view_of_airflow
 from airflow_video_providers.integration.ledger_bulk import FIELDS, Answer, answers_in, attach, forget
 from airflow_video_providers.integration.ledger_config import ledger_path, open_directory
 from airflow_video_providers.integration.ledger_listing import Row, describe, printable, rows, summary
@@ -57,21 +57,21 @@ def list_command(args: argparse.Namespace, out: TextIO) -> int:
     """Print what is not finished, oldest first."""
     below = [part for part in (args.dag_id, args.run_id if args.dag_id else None) if part is not None]
     found = _ledger().overview(*below)
-    told, view = rows(found, datetime.now(UTC), everything=args.all)
-    told = [row for row in told if row.attempt.open or not args.open]
+    listed, view = rows(found, datetime.now(UTC), everything=args.all)
+    listed = [row for row in listed if row.attempt.open or not args.open]
     flaws = [flaw for flaw in found.flaws if args.run_id is None or args.run_id in (flaw.key or ())]
     if args.run_id:
-        told = [row for row in told if row.attempt.run_id == args.run_id]
+        listed = [row for row in listed if row.attempt.run_id == args.run_id]
     if view.trouble:
         sys.stderr.write(f"Airflow cannot be asked about its tasks ({view.trouble}): an intent younger than an hour counts "
                          "as in flight.\n")  # fmt: skip
     if args.output == "json":
         damaged = [{"state": "damaged", "name": flaw.name, "why": flaw.why, "key": flaw.key} for flaw in flaws]
-        out.write(json.dumps([row.to_dict() for row in told] + damaged, indent=2) + "\n")
+        out.write(json.dumps([row.to_dict() for row in listed] + damaged, indent=2) + "\n")
         return 0
-    out.writelines(f"{row}\n" for row in told)
+    out.writelines(f"{row}\n" for row in listed)
     out.writelines(f"{describe(flaw)}\n" for flaw in flaws)
-    out.write(f"{summary(told, flaws)}\n")
+    out.write(f"{summary(listed, flaws)}\n")
     return 0
 
 
@@ -86,7 +86,7 @@ def attach_command(args: argparse.Namespace, out: TextIO) -> int:
     else:
         found = [Answer(_identity(args), args.request_id, args.model, args.conn_id, args.status_route)]
     ledger, now = _ledger(), datetime.now(UTC)
-    view = ask_airflow(answer.identity for answer in found)
+    view = view_of_airflow(answer.identity for answer in found)
     return _one_by_one(found, lambda one: out.write(attach(ledger, one, view, now, dry_run=args.dry_run) + "\n"))
 
 
@@ -103,7 +103,7 @@ def forget_command(args: argparse.Namespace, out: TextIO) -> int:
         found = sorted((one for one in named if (one.dag_id, one.run_id) == (dag_id, run_id)), key=str)
     else:
         found = [_identity(args)]
-    view = ask_airflow(found)
+    view = view_of_airflow(found)
     word = "Would forget" if args.dry_run else "Forgotten"
 
     def one(identity: Identity) -> None:

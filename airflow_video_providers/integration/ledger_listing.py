@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.purchase.records import AttemptState, Identity
 from airflow_video_providers.core.purchase.settlements import Ending, Settlement, by_job, ending_of
-from airflow_video_providers.integration.airflow_view import AirflowView, ask_airflow
+from airflow_video_providers.integration.airflow_view import AirflowView, view_of_airflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,12 +40,12 @@ class Row:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON: the attempt's own fields, and what is shown beside them."""
-        told = self.attempt.to_dict()
+        listed = self.attempt.to_dict()
         ending = self.ending
         return {
-            **told,
+            **listed,
             "state": self.state,
-            "attempt_state": told["state"],
+            "attempt_state": listed["state"],
             "age_s": round(self.age.total_seconds()),
             "task_state": self.task_state,
             "request_digest": (self.attempt.request_sha256 or "")[:12] or None,
@@ -78,7 +78,7 @@ def rows(
     now: datetime,
     *,
     everything: bool = False,
-    ask: Callable[[Iterable[Identity]], AirflowView] = ask_airflow,
+    ask: Callable[[Iterable[Identity]], AirflowView] = view_of_airflow,
 ) -> tuple[list[Row], AirflowView]:
     """What is not finished, oldest first, and what Airflow says of it.
 
@@ -98,15 +98,15 @@ def rows(
 
     shown = [attempt for attempt in found.attempts if everything or unfinished(attempt)]
     view = ask(attempt.identity for attempt in shown)
-    told = []
+    listed = []
     for stored in shown:
         attempt = view.receipted(stored, ids[stored.identity])
         ending = ending_of(settled, attempt.model, attempt.request_id)
         state = _state(attempt, ending, view, now)
         task = view.tasks.get(attempt.identity)
         if everything or state not in _DONE:
-            told.append(Row(attempt, state, now - attempt.created_at, task.state if task else None, ending))
-    return told, view
+            listed.append(Row(attempt, state, now - attempt.created_at, task.state if task else None, ending))
+    return listed, view
 
 
 def _state(attempt: Attempt, ending: Settlement | None, view: AirflowView, now: datetime) -> str:
@@ -126,9 +126,9 @@ def _state(attempt: Attempt, ending: Settlement | None, view: AirflowView, now: 
     return {Ending.LANDED: LANDED, Ending.LOST: LOST, Ending.REJECTED: REJECTED}[ending.ending]
 
 
-def summary(told: Iterable[Row], flaws: Iterable[Flaw]) -> str:
+def summary(listed: Iterable[Row], flaws: Iterable[Flaw]) -> str:
     """One line that counts."""
-    count = Counter(row.state for row in told)
+    count = Counter(row.state for row in listed)
     count["damaged"] = len(list(flaws))
     opened = count[IN_FLIGHT] + count[UNKNOWN]
     which = f" ({count[IN_FLIGHT]} in flight, {count[UNKNOWN]} unknown)" if opened else ""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_video_providers.hooks.base import VideoHook
 
 
-class TellsLineage:
+class ReportsLineage:
     """Mixed into the operators and the sensor: what they know of their job, and OpenLineage's questions about it."""
 
     #: The job, as the task has last seen it.
@@ -50,8 +50,8 @@ def job_uri(job: VideoJob) -> str:
 def note_landed(task: Any, context: Context, hook: VideoHook, job: VideoJob, manifest: Mapping[str, Any]) -> None:
     """Tell the task's outlets and the readers of hook lineage. The clip is safe: no trouble here fails the task."""
     try:
-        _tell_outlets(task, context, manifest)
-        _tell_readers(hook, job, manifest)
+        _report_outlets(task, context, manifest)
+        _report_readers(hook, job, manifest)
     except Exception:
         task.log.warning("The clip has landed, and its asset events or lineage could not be recorded.", exc_info=True)
 
@@ -76,7 +76,7 @@ def event_extra(manifest: Mapping[str, Any], output: Mapping[str, Any]) -> dict[
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _tell_outlets(task: Any, context: Context, manifest: Mapping[str, Any]) -> None:
+def _report_outlets(task: Any, context: Context, manifest: Mapping[str, Any]) -> None:
     """An asset that the author declares gets one event about the first clip, an alias one event per clip."""
     from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
@@ -89,7 +89,7 @@ def _tell_outlets(task: Any, context: Context, manifest: Mapping[str, Any]) -> N
             event.extra = {**event.extra, **event_extra(manifest, manifest["outputs"][0])}
 
 
-def _tell_readers(hook: VideoHook, job: VideoJob, manifest: Mapping[str, Any]) -> None:
+def _report_readers(hook: VideoHook, job: VideoJob, manifest: Mapping[str, Any]) -> None:
     from airflow.providers.common.compat.lineage import hook as lineage
 
     from airflow_video_providers.core.redact import public_url

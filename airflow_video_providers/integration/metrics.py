@@ -82,10 +82,7 @@ def succeeded(job: VideoJob) -> None:
 
 
 def failed(error: VideoProviderError) -> None:
-    """A try ended with this error. Counted once, however often the error passes by."""
-    if getattr(error, "counted", False):
-        return
-    error.counted = True  # type: ignore[attr-defined] # a mark of this function's own
+    """A try ended with this error."""
     model = error.model or f"{error.vendor or 'none'}:none"
     _count(FAILED, 1, {**_tags(model), "error": type(error).__name__})
 

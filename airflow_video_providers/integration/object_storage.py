@@ -47,9 +47,7 @@ class AirflowFilesystems(PlainFilesystems):
             raise final(LandingError(f"{scheme}:// needs a package: {missing}.{hint}", reason="storage")) from missing
         except Exception as failed:
             through = f" with the connection {conn_id!r}" if conn_id else ""
-            error = refused(f"{scheme}:// cannot be opened{through}", failed)
-            error.reason = "connection"
-            raise error from failed
+            raise refused(f"{scheme}:// cannot be opened{through}", failed).replace(reason="connection") from failed
 
     def _connected(self, where: OutputPath) -> Any:
         from airflow.sdk.io import attach, has_fs

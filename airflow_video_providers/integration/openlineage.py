@@ -22,7 +22,7 @@ from airflow_video_providers.integration.lineage import job_uri
 
 if TYPE_CHECKING:
     from airflow_video_providers.core.jobs import VideoJob
-    from airflow_video_providers.integration.lineage import TellsLineage
+    from airflow_video_providers.integration.lineage import ReportsLineage
 
 #: Key of the facet in a run.
 FACET = "airflowVideoProviders_generation"
@@ -52,7 +52,7 @@ class VideoGenerationRunFacet(RunFacet):
     estimatedCostUsd: str | None = None
 
 
-def lineage_of(task: TellsLineage) -> OperatorLineage[Any, Any]:
+def lineage_of(task: ReportsLineage) -> OperatorLineage[Any, Any]:
     """What an operator has read and made, as far as it has come.
 
     A submit reads the image and makes the job, a sensor and a download read the job, a download makes the clips;
@@ -75,7 +75,7 @@ def lineage_of(task: TellsLineage) -> OperatorLineage[Any, Any]:
     )
 
 
-def _request(task: TellsLineage) -> Mapping[str, Any]:
+def _request(task: ReportsLineage) -> Mapping[str, Any]:
     request = getattr(task, "request", None)
     if isinstance(request, VideoModel):
         request = request.serialize()

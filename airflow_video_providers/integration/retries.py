@@ -54,14 +54,14 @@ def failed(task: Any, error: VideoProviderError) -> Exception:
     :returns: The exception. Raise it outside of the ``except`` block: it brings its own cause.
     """
     metrics.failed(error)
-    told = in_words_of(task, error)
+    worded = in_words_of(task, error)
     if getattr(task, "soft_fail", False) or getattr(task, "never_fail", False):
-        skip = AirflowSkipException(f"{told} (skipped: soft_fail or never_fail is set)")
-        skip.__cause__ = told
+        skip = AirflowSkipException(f"{worded} (skipped: soft_fail or never_fail is set)")
+        skip.__cause__ = worded
         return skip
     task.log.debug("Where the error that follows comes from.", exc_info=error)
-    task.log.error("Task %s failed. %s", task.task_id, told)
-    return without_frames(for_airflow(told))
+    task.log.error("Task %s failed. %s", task.task_id, worded)
+    return without_frames(for_airflow(worded))
 
 
 def behind(error: BaseException) -> VideoProviderError | None:

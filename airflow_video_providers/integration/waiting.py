@@ -92,12 +92,12 @@ def settings_for(hook: VideoHook, job: VideoJob, log: Any, sleep: Callable[[floa
         except InvalidRequestError as wrong:
             pause = next(pauses, None)
             if not wrong.retryable or pause is None or time.monotonic() - began > _LOOK_UP_PATIENCE:
-                raise wrong.met_by(job) from wrong.__cause__
+                raise wrong.while_paid(job) from wrong.__cause__
             log.warning("%s Job %s is not affected; asking again in %.0f s.", wrong.what, job.request_id, pause)
             sleep(pause)
 
 
-class Waiting:
+class WorkerWait:
     """A job, how long to wait for it, and the hook to ask.
 
     :param job: The job.
@@ -122,10 +122,10 @@ class Waiting:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.hook = hook
-        self._told_before = rescheduled
-        job = job.but(conn_id=hook.conn_id)
+        self._reported_before = rescheduled
+        job = job.replace(conn_id=hook.conn_id)
         settings_for(hook, job, log, sleep)  # a wrong connection must show before the task is deferred
-        self.watch = decision.Watch(job, started=span.began, deadline=span.end)
+        self.state = decision.PollState(job, started=span.began, deadline=span.end)
         self._pace = pace
         self._log = log
         self._sleep = sleep
@@ -141,15 +141,15 @@ class Waiting:
     @property
     def job(self) -> VideoJob:
         """The job as it was last seen."""
-        return self.watch.job
+        return self.state.job
 
-    def look(self) -> VideoJob | None:
+    def poll(self) -> VideoJob | None:
         """The finished job, or None: look again. An odd answer is settled here and now.
 
         :raises VideoProviderError: the wait is over.
         """
         while True:
-            verdict = self._look_once()
+            verdict = self._poll_once()
             if verdict.error is not None or verdict.done is not None:
                 self.hook.close()
             if verdict.error is not None:
@@ -157,7 +157,7 @@ class Waiting:
             if verdict.done is not None:
                 TIMING.record(verdict.done.model, self._age(verdict.done.completed_at))
                 return verdict.done
-            if self.watch.trouble is None:
+            if self.state.trouble is None:
                 return None
             # Lost answers between odd ones name no pause of their own, and must not make a storm.
             self._sleep(self.pause())
@@ -170,14 +170,14 @@ class Waiting:
         """
         long_ago = self.job.status.terminal or self.job.submitted_at is None
         try:
-            return self.look() if long_ago else None
+            return self.poll() if long_ago else None
         finally:
             self.hook.close()
 
     def until_done(self) -> VideoJob:
         """Look until the wait is over, holding the worker."""
         with self.airflows_alarm_means_time_out():
-            while (job := self.look()) is None:
+            while (job := self.poll()) is None:
                 self._sleep(self.pause())
             return job
 
@@ -197,28 +197,28 @@ class Waiting:
         """Seconds until the next look."""
         wait = None if self._pace is None else own_interval(self._pace)
         if wait is None:
-            wait = TIMING.next_look(self.job.model, self._age(None), self.hook.vendor_class.poll_seconds)
-        left = (self.watch.deadline - utcnow()).total_seconds()
+            wait = TIMING.next_poll(self.job.model, self._age(None), self.hook.vendor_class.poll_seconds)
+        left = (self.state.deadline - utcnow()).total_seconds()
         return max(0.0, min(max(wait, self._asked_pause or 0.0), left))
 
     def airflows_limit(self) -> timedelta:
         """What to set as Airflow's own limit on a deferred task."""
-        return self.watch.deadline - self.watch.started + AIRFLOWS_MARGIN
+        return self.state.deadline - self.state.started + AIRFLOWS_MARGIN
 
     def timed_out(self) -> JobTimeoutError | JobUnknownError:
         """The error for a wait whose time is over."""
-        return decision.timed_out(self.watch)
+        return decision.timed_out(self.state)
 
     def trigger_arguments(self) -> dict[str, Any]:
         """What the trigger needs: plain values, no secret, no output address."""
         return {
-            "job": json.dumps(self.job.but(outputs=()).to_dict()),
+            "job": json.dumps(self.job.replace(outputs=()).to_dict()),
             "poll_interval": self._pace,
-            "started_at": self.watch.started.timestamp(),
-            "end_time": self.watch.deadline.timestamp(),
+            "started_at": self.state.started.timestamp(),
+            "end_time": self.state.deadline.timestamp(),
         }
 
-    def _look_once(self) -> decision.Verdict:
+    def _poll_once(self) -> decision.Verdict:
         seen: VideoJob | VideoProviderError
         try:
             seen = self.hook.status(self.job)
@@ -228,19 +228,19 @@ class Waiting:
         if isinstance(seen, RateLimitedError):
             metrics.throttled(self.job.model)
         before = self.job.status
-        self.watch, verdict = decision.after(self.watch, seen, utcnow())
+        self.state, verdict = decision.after(self.state, seen, utcnow())
         self._asked_pause = verdict.pause
         if verdict.reconnect:
             self.hook.reconnect()
-        if self.job.status is not before and not self._told_before:
-            waited = (utcnow() - self.watch.started).total_seconds()
+        if self.job.status is not before and not self._reported_before:
+            waited = (utcnow() - self.state.started).total_seconds()
             self._log.info(
                 "Job %s: %s (%s) after %.1f s.", self.job.request_id, self.job.status, self.job.vendor_status, waited
             )
         return verdict
 
     def _age(self, at: datetime | None) -> float:
-        return ((at or utcnow()) - (self.job.submitted_at or self.watch.started)).total_seconds()
+        return ((at or utcnow()) - (self.job.submitted_at or self.state.started)).total_seconds()
 
 
 def job_to_wait_for(
@@ -252,7 +252,7 @@ def job_to_wait_for(
     """
     if job is not None:
         known = read_job(job)
-        return known.but(conn_id=conn_id) if conn_id else known
+        return known.replace(conn_id=conn_id) if conn_id else known
     if not model or not request_id:
         empty = "request_id" if model else "model"
         raise InvalidRequestError(
@@ -281,11 +281,11 @@ def finished_job(event: Any, job: VideoJob | None, task: Any) -> VideoJob:
     :param task: The task that resumes; ``execution_timeout`` is Airflow's in this process, and counts anew.
     :raises VideoProviderError: the event's error, or what the vendor says now.
     """
-    told = event if isinstance(event, dict) else {}
-    if told.get("job"):
-        job = read_job(told["job"])
-    if told.get("error"):
-        raise rebuild(told["error"], job)
+    payload = event if isinstance(event, dict) else {}
+    if payload.get("job"):
+        job = read_job(payload["job"])
+    if payload.get("error"):
+        raise rebuild(payload["error"], job)
     if job is None:
         raise InvalidRequestError(
             f"The trigger's event holds no job: {event!r:.80}.",
@@ -296,7 +296,7 @@ def finished_job(event: Any, job: VideoJob | None, task: Any) -> VideoJob:
         )
     span = span_of(_RESULT_PATIENCE.total_seconds(), execution_timeout=task.execution_timeout)
     hook = VideoHook.of_task(task, job.model, job.conn_id)
-    waiting = Waiting(job, span, hook=hook, log=task.log, pace=_RESULT_PAUSE, sleep=sleep_of(task))
+    waiting = WorkerWait(job, span, hook=hook, log=task.log, pace=_RESULT_PAUSE, sleep=sleep_of(task))
     try:
         return waiting.until_done()
     except (JobTimeoutError, JobUnknownError) as late:
@@ -309,7 +309,7 @@ def finished_job(event: Any, job: VideoJob | None, task: Any) -> VideoJob:
         ) from late
 
 
-def tell_outcome(job: VideoJob, log: Any) -> None:
+def report_outcome(job: VideoJob, log: Any) -> None:
     """The outcome, once more in the task's own log, and in the metrics."""
     metrics.succeeded(job)
     age = "" if job.submitted_at is None else f" {(utcnow() - job.submitted_at).total_seconds():.1f} s after its submit"

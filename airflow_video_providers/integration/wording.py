@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +16,7 @@ def in_words_of(task: Any, error: VideoProviderError) -> VideoProviderError:
         remedy = re.sub(rf"\b{called}\b", f"the task {task.task_id!r}", remedy, flags=re.IGNORECASE)
     if remedy == error.remedy:
         return error
-    told = copy.copy(error)
-    told.remedy = remedy
-    told.__cause__ = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return told
+    return error.replace(remedy=remedy)
 
 
 def _called(task: Any) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
 
-from airflow_video_providers.integration.lineage import TellsLineage
+from airflow_video_providers.integration.lineage import ReportsLineage
 from airflow_video_providers.integration.retries import made_while_running, with_retry_policy
 from airflow_video_providers.links.video import LandedVideoLink, ManifestLink, ModelDocumentationLink
 from airflow_video_providers.operators.rendered import ReadsTemplates, as_text
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.vendors.models import VideoModel
 
 
-class BuysVideo(ReadsTemplates, TellsLineage, BaseOperator):
+class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
     """Base of the operators that buy a video: what to buy, for how much, and what is already bought."""
 
     template_fields: Sequence[str] = ("model", "request", "request_id", "conn_id", "extra_fields")
@@ -75,7 +75,7 @@ class BuysVideo(ReadsTemplates, TellsLineage, BaseOperator):
         return super().render_template(content, *args, **kwargs)
 
 
-class LandsVideo(ReadsTemplates, TellsLineage, BaseOperator):
+class LandsVideo(ReadsTemplates, ReportsLineage, BaseOperator):
     """Base of the operators that land a video: where, under which name, and what is checked."""
 
     template_fields: Sequence[str] = ("output_path", "key_template", "extra_manifest", "encryption")

@@ -48,7 +48,7 @@ def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | N
         try:
             return hook.status(stale)
         except InvalidRequestError as wrong:
-            raise wrong.met_by(job) from wrong.__cause__
+            raise wrong.while_paid(job) from wrong.__cause__
 
     lack: InvalidRequestError | None = None
     try:
@@ -64,7 +64,7 @@ def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | N
         )
         task.manifest = manifest = landing.run(job, file=file)
     except InvalidRequestError as wrong:
-        raise wrong.about(job) from wrong.__cause__
+        raise wrong.with_job(job) from wrong.__cause__
     except DownloadError as failed:
         if lack is not None and isinstance(failed, OutputRejectedError) and failed.reason == "forbidden_address":
             raise lack from failed  # the connection may allow it
@@ -92,9 +92,9 @@ def check_delivery(task: LandsVideo, job: VideoJob | None = None) -> None:
         if (task.poster or task.verify == "decode") and not saved:
             require_av()
     except InvalidRequestError as wrong:
-        if job is not None:
-            wrong.about(job)
-        raise
+        if job is None:
+            raise
+        raise wrong.with_job(job) from wrong.__cause__
 
 
 def check_before_purchase(task: LandsVideo) -> None:
@@ -144,7 +144,7 @@ def _of_connection(
         known = settings.allow_private_hosts, settings.download_user_agent, None
     except InvalidRequestError as wrong:
         task.log.warning("Landing without the job's connection: %s", wrong.what)
-        return frozenset(), None, wrong.met_by(job)
+        return frozenset(), None, wrong.while_paid(job)
     return known
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_video_providers.core.jobs import VideoJob
-    from airflow_video_providers.integration.waiting import Span, Waiting
+    from airflow_video_providers.integration.waiting import Span, WorkerWait
 
 
 class GenerateVideoOperator(BuysVideo, LandsVideo):
@@ -94,7 +94,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
     def execute(self, context: Context) -> dict[str, Any]:
         """Buy, or return to what an earlier try bought; then wait."""
         from airflow_video_providers.hooks.base import VideoHook
-        from airflow_video_providers.integration.waiting import Waiting
+        from airflow_video_providers.integration.waiting import WorkerWait
         from airflow_video_providers.operators.download import check_before_purchase, check_delivery
         from airflow_video_providers.operators.kept import is_next_try, kept_job
         from airflow_video_providers.operators.submit import buy, not_landed
@@ -110,7 +110,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
             finished = kept_job(job, self, context) if is_next_try(context) or self.request_id else None
             if finished is not None:
                 return self._land(finished, context)
-            waiting = Waiting(
+            waiting = WorkerWait(
                 job,
                 self._span(context),
                 hook=VideoHook.of_task(self, job.model, job.conn_id),
@@ -172,7 +172,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         try_began = getattr(context["ti"], "start_date", None)
         return span_of(self.timeout, execution_timeout=self.execution_timeout, try_began=try_began)
 
-    def _defer(self, waiting: Waiting) -> NoReturn:
+    def _defer(self, waiting: WorkerWait) -> NoReturn:
         from airflow_video_providers.triggers.video import VideoJobTrigger
 
         self.defer(
@@ -182,10 +182,10 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         )
 
     def _land(self, job: VideoJob, context: Context) -> dict[str, Any]:
-        from airflow_video_providers.integration.waiting import tell_outcome
+        from airflow_video_providers.integration.waiting import report_outcome
         from airflow_video_providers.operators.download import deliver
 
-        tell_outcome(job, self.log)
+        report_outcome(job, self.log)
         context["ti"].xcom_push(key="job", value=job.to_dict())
         return deliver(job, self, context)
 
@@ -193,7 +193,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         if isinstance(error, JobErroredError) and self.resubmit_on_error:
             from airflow_video_providers.operators.submit import may_buy_again
 
-            error.retryable = may_buy_again(self, context, error)
+            error = error.replace(retryable=may_buy_again(self, context, error))
         from airflow_video_providers.operators.bookkeeping import note_ending
 
         note_ending(error, self.known_job, context, self.log)

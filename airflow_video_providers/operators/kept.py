@@ -34,17 +34,17 @@ def kept_job(job: VideoJob, task: Any, context: Context) -> VideoJob | None:
     """
     ledger = open_ledger(context)
     marked = ledger.refused_file(job) if ledger is not None else None
-    told = marked.kept_at if marked is not None else None
+    recorded = marked.kept_at if marked is not None else None
     own = getattr(task, "output_path", None)
     places = dict.fromkeys(
-        [*([str(own)] if own else []), *([told] if told else []), *_left_by_landings(task, context, job)]
+        [*([str(own)] if own else []), *([recorded] if recorded else []), *_left_by_landings(task, context, job)]
     )
     for place in places:
         kept = find_kept(place, job)
         if kept is not None:
             task.log.info("A refused file of job %s is kept (%s): it is verified again.", job.request_id, kept.reason)
             return kept.job
-    if ledger is not None and told is not None:
+    if ledger is not None and recorded is not None:
         task.log.info("The kept file of job %s was deleted: a Clear may buy again.", job.request_id)
         ledger.drop_refused_file(job)
     return None

@@ -107,9 +107,9 @@ def plain_json(name: str, value: object) -> dict[str, Any]:
     try:
         if not isinstance(value, Mapping):
             raise TypeError(f"it is {shown(value)}")  # noqa: TRY301 - one refusal for both
-        told = json.dumps(dict(value), allow_nan=False, ensure_ascii=False)
-        told.encode()  # half a character has no bytes
-        plain: dict[str, Any] = _without_nothing(json.loads(told))
+        text = json.dumps(dict(value), allow_nan=False, ensure_ascii=False)
+        text.encode()  # half a character has no bytes
+        plain: dict[str, Any] = _without_nothing(json.loads(text))
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidRequestError(
             f"{name} cannot be written as JSON ({error or type(error).__name__}).",

@@ -116,7 +116,7 @@ def buy(
         nonlocal bought
         bought = True
         job = hook.send(order.request, order.extra_fields, into=into, max_bytes=getattr(task, "max_bytes", None))
-        return job.but(
+        return job.replace(
             estimated_cost_usd=order.cost.usd, cost_basis=order.cost.basis, request_sha256=intent.request_sha256
         )
 
@@ -126,10 +126,10 @@ def buy(
             identity=identity,
             intent=intent,
             buy=paid_call,
-            look=lambda job: _look(job, task),
+            poll=lambda job: _poll(job, task),
             clock=utcnow,
             log=cast("logging.Logger", task.log),  # Airflow's own logger, by the same protocol
-            generation=ti.max_tries,
+            max_tries=ti.max_tries,
             try_number=ti.try_number,
             on_clear=task.on_clear or default_on_clear(),
             on_unknown_outcome=task.on_unknown_outcome,
@@ -168,7 +168,7 @@ def _settings(hook: VideoHook, task: BuysVideo, context: Context) -> Settings:
     return settings_for(hook, job, task.log, sleep_of(task))
 
 
-def _look(job: VideoJob, task: BuysVideo) -> VideoJob:
+def _poll(job: VideoJob, task: BuysVideo) -> VideoJob:
     """How a job stands that a Clear meets, asked with the connection that bought it.
 
     :raises VideoProviderError: nobody can tell; nothing is bought then.
@@ -178,7 +178,7 @@ def _look(job: VideoJob, task: BuysVideo) -> VideoJob:
     try:
         return believed(job, hook.status, now=utcnow, sleep=sleep_of(task), reconnect=hook.reconnect)
     except InvalidRequestError as wrong:
-        raise wrong.met_by(job) from wrong.__cause__
+        raise wrong.while_paid(job) from wrong.__cause__
     finally:
         hook.close()
 

@@ -12,7 +12,7 @@ from airflow_video_providers.core.purchase.records import digest
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.base import Vendor
 from airflow_video_providers.core.vendors.models import comes_later
-from airflow_video_providers.integration.waiting import tell_outcome
+from airflow_video_providers.integration.waiting import report_outcome
 from airflow_video_providers.operators.bookkeeping import identity_of
 from airflow_video_providers.operators.download import check_before_purchase, deliver
 from airflow_video_providers.operators.kept import is_next_try, kept_job
@@ -70,7 +70,7 @@ def generate_now(task: GenerateVideoOperator, context: Context) -> dict[str, Any
     context["ti"].xcom_push(key="request_id", value=job.request_id)
     finished = kept_job(job, task, context) if is_next_try(context) else None
     job = finished or job
-    tell_outcome(job, task.log)
+    report_outcome(job, task.log)
     context["ti"].xcom_push(key="job", value=job.to_dict())
     if not job.outputs and not kept.exists() and finished is None:
         raise OutputMissingError(

@@ -15,7 +15,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_video_providers.core.errors import InvalidRequestError, VideoProviderError
-from airflow_video_providers.integration.lineage import TellsLineage
+from airflow_video_providers.integration.lineage import ReportsLineage
 from airflow_video_providers.integration.retries import (
     behind,
     failed,
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_video_providers.core.jobs import VideoJob
-    from airflow_video_providers.integration.waiting import Span, Waiting
+    from airflow_video_providers.integration.waiting import Span, WorkerWait
 
 
-class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
+class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
     """Wait until a video is finished.
 
     ::
@@ -136,7 +136,7 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """One look at the job."""
         self._waiting = self._waiting or self._begin(context)
-        job = self._waiting.look()
+        job = self._waiting.poll()
         if job is None and self.reschedule:
             self._waiting.hook.close()  # the next look comes from another process
         return PokeReturnValue(is_done=job is not None, xcom_value=job and self._finish(job))
@@ -171,7 +171,7 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
             "Run this task again to go on waiting for the same job."
         )
 
-    _waiting: Waiting | None = None
+    _waiting: WorkerWait | None = None
     _sleep: Callable[[float], None] = staticmethod(time.sleep)
 
     def _job(self) -> VideoJob:
@@ -189,15 +189,15 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
 
         return kept_while_waiting(self._job(), self, context) if is_next_try(context) else None
 
-    def _begin(self, context: Context) -> Waiting:
+    def _begin(self, context: Context) -> WorkerWait:
         from airflow_video_providers.hooks.base import VideoHook
-        from airflow_video_providers.integration.waiting import Waiting, settings_for
+        from airflow_video_providers.integration.waiting import WorkerWait, settings_for
 
         job = self._job()
         hook = VideoHook.of_task(self, job.model, job.conn_id)
         if self.job is None:
-            job = job.but(status_route=settings_for(hook, job, self.log, self._sleep).status_route)
-        waiting = Waiting(
+            job = job.replace(status_route=settings_for(hook, job, self.log, self._sleep).status_route)
+        waiting = WorkerWait(
             job,
             self._span(context),
             hook=hook,
@@ -225,13 +225,13 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
     def _first_poke(self, context: Context) -> datetime | None:
         return context["ti"].get_first_reschedule_date(context) if self.reschedule else None
 
-    def _defer(self, waiting: Waiting) -> NoReturn:
+    def _defer(self, waiting: WorkerWait) -> NoReturn:
         from airflow_video_providers.triggers.video import VideoJobTrigger
 
         self.log.info(
             "Waiting for job %s of %s with the connection %s, until %s UTC.",
             waiting.job.request_id, waiting.job.model, waiting.hook.conn_id,
-            f"{waiting.watch.deadline:%Y-%m-%d %H:%M:%S}",
+            f"{waiting.state.deadline:%Y-%m-%d %H:%M:%S}",
         )  # fmt: skip
         self.defer(
             trigger=VideoJobTrigger(**waiting.trigger_arguments()),
@@ -244,10 +244,10 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
         return self._waiting.pause() if self._waiting else self.poke_interval
 
     def _finish(self, job: VideoJob) -> dict[str, Any]:
-        from airflow_video_providers.integration.waiting import tell_outcome
+        from airflow_video_providers.integration.waiting import report_outcome
 
         self.known_job = job
-        tell_outcome(job, self.log)
+        report_outcome(job, self.log)
         return job.to_dict()
 
     def _failed(self, error: VideoProviderError, context: Context) -> Exception:
@@ -258,11 +258,11 @@ class VideoJobSensor(ReadsTemplates, TellsLineage, BaseSensorOperator):
 
     def _late(self, late: BaseException, context: Context) -> VideoProviderError:
         """The error for a wait that Airflow has ended, by whichever of its limits."""
-        from airflow_video_providers.core.polling.decision import Watch, timed_out
+        from airflow_video_providers.core.polling.decision import PollState, timed_out
 
         if isinstance(late, VideoProviderError):
             return late
         if self._waiting is None:
-            return timed_out(Watch(self._job(), *self._span(context)))
+            return timed_out(PollState(self._job(), *self._span(context)))
         self._waiting.hook.close()
         return self._waiting.timed_out()

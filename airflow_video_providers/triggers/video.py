@@ -21,8 +21,8 @@ from airflow_video_providers.core.errors import (
     describe,
 )
 from airflow_video_providers.core.jobs import VideoJob, read_job
-from airflow_video_providers.core.polling.connection_cache import Opened
-from airflow_video_providers.core.polling.decision import Watch
+from airflow_video_providers.core.polling.connection_cache import SharedClient
+from airflow_video_providers.core.polling.decision import PollState
 from airflow_video_providers.core.polling.poller import shared_poller
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.integration import metrics
@@ -102,16 +102,16 @@ class VideoJobTrigger(BaseTrigger):
         """
         hook = VideoHook.for_model(job.model, job.conn_id)
 
-        async def connect() -> Opened:
+        async def connect() -> SharedClient:
             settings = await hook.aget_settings()
             await asyncio.to_thread(_prepare)
             allowed = settings.requests_per_minute or hook.vendor_class.requests_per_minute
-            return Opened(hook.get_async_client(settings), allowed)
+            return SharedClient(hook.get_async_client(settings), allowed)
 
         began = datetime.fromtimestamp(self.started_at, UTC)
-        watch = Watch(job=job, started=began, deadline=self._deadline(began))
+        state = PollState(job=job, started=began, deadline=self._deadline(began))
         poller = shared_poller((hook.vendor_class.id, hook.conn_id), connect, hook.vendor_class, listener=metrics)
-        return await poller.wait(watch, interval=self.poll_interval, on_news=lambda seen: self._tell(job, seen))
+        return await poller.wait(state, interval=self.poll_interval, on_news=lambda seen: self._report(job, seen))
 
     def _deadline(self, began: datetime) -> datetime:
         if self.end_time is not None:
@@ -121,7 +121,7 @@ class VideoJobTrigger(BaseTrigger):
             return (airflows if airflows.tzinfo else airflows.replace(tzinfo=UTC)) - AIRFLOWS_MARGIN
         return began + DEFAULT_TIMEOUT
 
-    def _tell(self, job: VideoJob, seen: VideoJob | VideoProviderError) -> None:
+    def _report(self, job: VideoJob, seen: VideoJob | VideoProviderError) -> None:
         if isinstance(seen, VideoProviderError):
             self.log.info("%s %s: no answer about it (%s)", job.model, job.request_id, seen.what)
             return
@@ -194,7 +194,7 @@ def event_of(job: VideoJob | None, error: VideoProviderError | None) -> TriggerE
     payload = {
         "status": _status(error),
         "message": str(error) if error else f"The job {job.request_id if job else ''} is finished.",
-        "job": job.but(outputs=()).to_dict() if job else {},
+        "job": job.replace(outputs=()).to_dict() if job else {},
         "error": describe(error) if error else None,
     }
     return TriggerEvent(payload)  # type: ignore[no-untyped-call] # Airflow's is untyped

@@ -126,14 +126,14 @@ async def _measure(
             await asyncio.sleep(0.05)
     per_start = meter.read() / jobs
     await asyncio.sleep(seconds)  # until all are at their own pace
-    meter, polled, opened = Meter(), counts.requests, counts.connections
+    meter, polled, shared = Meter(), counts.requests, counts.connections
     await asyncio.sleep(window)
     spent, polls = meter.read(), counts.requests - polled
     measured = Measured(
         spent / polls,
         per_start,
         per_start,
-        (counts.connections - opened) / polls,
+        (counts.connections - shared) / polls,
         counts.most_open,
         runner.supervisor.look_ups - look_ups,
     )

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from airflow_video_providers.core.errors import RateLimitedError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.core.polling.connection_cache import Opened
+from airflow_video_providers.core.polling.connection_cache import SharedClient
 from airflow_video_providers.core.polling.poller import Poller
 from airflow_video_providers.core.polling.timing import Timing
-from tests.support.virtual import Pixel, new_job, run_virtually, wall_clock, watch
+from tests.support.virtual import Pixel, new_job, run_virtually, state, wall_clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,11 +60,11 @@ def learned() -> Callable[[str, float], Iterator[float]]:
     timing = Timing(typical=lambda _: FIRST_GUESS, jitter=random.Random(SEED).random)
 
     def ages(model: str, duration: float) -> Iterator[float]:
-        age, unfinished = timing.first_look(model, 0.0), 0.0
+        age, unfinished = timing.first_poll(model, 0.0), 0.0
         while age < duration:
             yield age
             unfinished = age
-            age += timing.next_look(model, age, BOUNDS)
+            age += timing.next_poll(model, age, BOUNDS)
         timing.record(model, (unfinished + age) / 2)
         yield age
 
@@ -128,9 +128,9 @@ class LimitedVendor:
         self._used += 1
         self.answered += 1
         if now < self.done_at[job.request_id]:
-            return job.but(status=JobStatus.RUNNING)
+            return job.replace(status=JobStatus.RUNNING)
         self.noticed[job.request_id] = now
-        return job.but(status=JobStatus.SUCCEEDED, outputs=(VideoOutput(url="https://cdn.invalid/v.mp4"),))
+        return job.replace(status=JobStatus.SUCCEEDED, outputs=(VideoOutput(url="https://cdn.invalid/v.mp4"),))
 
     async def aclose(self) -> None: ...
 
@@ -156,11 +156,11 @@ def one_timer_per_job(vendor: LimitedVendor) -> Wait:
 
 
 def one_poller(vendor: LimitedVendor) -> Wait:
-    async def connect() -> Opened:
-        return Opened(vendor, float(vendor.per_minute))
+    async def connect() -> SharedClient:
+        return SharedClient(vendor, float(vendor.per_minute))
 
     poller = Poller(connect, Pixel, timing=_experienced(), now=wall_clock)
-    return lambda job: poller.wait(watch(job, 24 * 3600.0))
+    return lambda job: poller.wait(state(job, 24 * 3600.0))
 
 
 def perfect(done: list[float], per_minute: int) -> float:

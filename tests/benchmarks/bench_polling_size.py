@@ -16,8 +16,8 @@ import psutil
 from airflow_video_providers.core.client.client import AsyncVideoClient
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.polling import timing
-from airflow_video_providers.core.polling.connection_cache import Opened
-from airflow_video_providers.core.polling.decision import Watch
+from airflow_video_providers.core.polling.connection_cache import SharedClient
+from airflow_video_providers.core.polling.decision import PollState
 from airflow_video_providers.core.polling.poller import Poller
 from airflow_video_providers.core.polling.timing import JITTER
 from airflow_video_providers.core.vendors.segmind import Segmind
@@ -30,8 +30,8 @@ FEW, MANY = 100, 10_000
 
 
 def _poller(port: int) -> Poller:
-    async def connect() -> Opened:
-        return Opened(AsyncVideoClient(Segmind(f"https://127.0.0.1:{port}"), "a-key-0123456789"), 1e7)
+    async def connect() -> SharedClient:
+        return SharedClient(AsyncVideoClient(Segmind(f"https://127.0.0.1:{port}"), "a-key-0123456789"), 1e7)
 
     return Poller(connect, Segmind)
 
@@ -43,8 +43,8 @@ async def _jobs(poller: Poller, jobs: int, interval: float) -> list[asyncio.Task
     for number in range(jobs):
         now = datetime.now(UTC)
         job = VideoJob(model="segmind:mochi-1", request_id=f"r{number}", submitted_at=now)
-        watch = Watch(job=job, started=now, deadline=now + timedelta(hours=1))
-        tasks.append(asyncio.create_task(poller.wait(watch, interval=interval)))
+        state = PollState(job=job, started=now, deadline=now + timedelta(hours=1))
+        tasks.append(asyncio.create_task(poller.wait(state, interval=interval)))
         await asyncio.sleep(max(0.0, begun + (number + 1) * interval / jobs - time.monotonic()))
     return tasks
 
@@ -121,17 +121,17 @@ def blocks(port: int, counts: Counts, jobs: int = 5000) -> None:
     async def one(runner: Runner, contender: Contender) -> tuple[LoopWatch, LoopWatch, float]:
         gc.collect()
         before = psutil.Process().memory_info().rss
-        watch, polled = LoopWatch(), counts.requests
+        state, polled = LoopWatch(), counts.requests
         for number in range(jobs):
             runner.want(contender.classpath, contender.kwargs(number, 20))
         await runner.hand_over()
         while counts.requests - polled < jobs:  # noqa: ASYNC110 # another process counts
             await asyncio.sleep(0.05)
-        starting = watch.stop()
+        starting = state.stop()
         grown = (psutil.Process().memory_info().rss - before) / jobs / 1024
-        watch = LoopWatch()
+        state = LoopWatch()
         await asyncio.sleep(25.0)
-        polling = watch.stop()
+        polling = state.stop()
         await runner.drop_all()
         return starting, polling, grown
 

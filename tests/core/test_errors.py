@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import pickle
 import re
+from pathlib import Path
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorTimeout
 
+import airflow_video_providers
 from airflow_video_providers.core import errors
 from airflow_video_providers.core.errors import (
     DownloadError,
@@ -113,3 +116,34 @@ def test_what_was_refused_before_sending_costs_nothing_and_what_was_made_is_paid
     assert InvalidRequestError("x").charged == "no"
     assert errors.SubmissionOutcomeUnknownError("x").charged == "unknown"
     assert DownloadError("x").charged == "yes"
+
+
+def test_no_error_is_changed_after_it_was_made():
+    package = Path(airflow_video_providers.__file__).parent
+    fields = {*vars(VideoProviderError("x")), "retryable", "kept_at", "reason", "args"}
+    changed = [
+        f"{path.relative_to(package)}:{node.lineno}"
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Assign | ast.AugAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        for named in ast.walk(target)
+        if isinstance(named, ast.Attribute)
+        and named.attr in fields
+        and isinstance(named.value, ast.Name)
+        and named.value.id not in ("self", "facet")
+    ]
+    assert changed == []
+
+
+def test_a_copy_with_its_job_keeps_the_cause_and_leaves_the_error_alone():
+    cause = KeyError("x")
+    error = InvalidRequestError("wrong", field="model")
+    error.__cause__ = cause
+    job = VideoJob(model="pixazo:mochi-v1", request_id="r-1", charged="yes")
+    copied = error.with_job(job)
+    assert (error.request_id, error.charged) == (None, "no")
+    assert (copied.request_id, copied.charged, copied.field) == ("r-1", "yes", "model")
+    assert copied.__cause__ is cause
+    assert error.while_paid(job).retryable
+    assert not copied.retryable

@@ -53,7 +53,7 @@ def test_fields_of_a_newer_version_are_ignored():
 def test_a_job_cannot_be_changed_only_copied():
     with pytest.raises(ValidationError):
         FULL.status = JobStatus.FAILED
-    assert FULL.but(status=JobStatus.FAILED).status is JobStatus.FAILED
+    assert FULL.replace(status=JobStatus.FAILED).status is JobStatus.FAILED
     assert FULL.status is JobStatus.SUCCEEDED
 
 

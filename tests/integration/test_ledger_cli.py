@@ -151,7 +151,7 @@ def airflow(mocker):
             return AirflowView(trouble="OperationalError: no such table")
         return AirflowView({one: TaskView(*known[one.map_index]) for one in wanted if one.map_index in known})
 
-    mocker.patch("airflow_video_providers.integration.ledger_cli.ask_airflow", ask)
+    mocker.patch("airflow_video_providers.integration.ledger_cli.view_of_airflow", ask)
     mocker.patch.object(ledger_listing.rows, "__kwdefaults__", ledger_listing.rows.__kwdefaults__ | {"ask": ask})
     known["asked"] = asked
     return known
@@ -187,8 +187,8 @@ def test_states_are_told_apart(tasks, vendor, airflow, capsys):
     ledger = tasks[0].ledger
     ledger.mark_landed(jobs[1], "s3://b/m.json")
     ledger.mark_lost(jobs[2])
-    ledger.mark_failed(jobs[3].but(status=JobStatus.ERROR, charged="no"))
-    ledger.mark_failed(jobs[4].but(status=JobStatus.FAILED, charged="yes"))
+    ledger.mark_failed(jobs[3].replace(status=JobStatus.ERROR, charged="no"))
+    ledger.mark_failed(jobs[4].replace(status=JobStatus.FAILED, charged="yes"))
     ledger.mark_refused_file(jobs[5], "s3://b/_rejected/x/", "container")
     with pytest.raises(RequestRejectedError):
         tasks[8].run(RequestRejectedError("No."))
@@ -233,7 +233,7 @@ def test_a_damaged_record_is_named_and_the_rest_is_listed(tasks, path, airflow, 
 def test_a_record_does_nothing_to_a_terminal(tasks, airflow, capsys):
     tasks[0].run()
     (attempt,) = tasks[0].ledger.attempts(tasks[0].identity)
-    tasks[0].ledger.replace(attempt.but(request_id="a\x1b[2J\nb\u202e"))
+    tasks[0].ledger.replace(attempt.replace(request_id="a\x1b[2J\nb\u202e"))
     main(["list"])
     out = capsys.readouterr().out
     assert out.isascii() or "\u202e" not in out
@@ -286,7 +286,7 @@ def test_what_a_task_pushed_is_a_receipt_and_what_a_task_landed_is_left_out(task
     view = AirflowView(
         {
             tasks[0].identity: TaskView("success", 1, job),
-            tasks[1].identity: TaskView("success", 1, job.but(request_id="landed")),
+            tasks[1].identity: TaskView("success", 1, job.replace(request_id="landed")),
         },
         frozenset({("pixazo:mochi-v1", "landed")}),
     )
@@ -371,7 +371,7 @@ def test_all_of_a_run_is_forgotten_but_for_what_is_in_flight(forty, airflow, cap
     airflow[39] = ("running", 2)
     forty[39].clear()
     (attempt,) = forty[39].ledger.attempts(forty[39].identity)
-    forty[39].ledger.replace(attempt.but(state=AttemptState.INTENT, try_number=2))
+    forty[39].ledger.replace(attempt.replace(state=AttemptState.INTENT, try_number=2))
     make_task(forty[0].ledger, vendor, 50).run()
     assert main(["forget", "--all", "--dag-id", "d", "--run-id", RUN, "--dry-run"]) == 1
     assert capsys.readouterr().out.count("Would forget") == 39

@@ -37,9 +37,9 @@ class Submit(BaseOperator):
 
         ledger = open_ledger(context)
         jobs = [buy_once(
-            ledger=ledger, identity=identity, generation=ti.max_tries, try_number=ti.try_number,
+            ledger=ledger, identity=identity, max_tries=ti.max_tries, try_number=ti.try_number,
             intent=Intent.of(model="pixazo:mochi-v1", request={"prompt": "a cat"}),
-            buy=buy, look=lambda job: job, clock=lambda: datetime.now(UTC), log=logging.getLogger("test"),
+            buy=buy, poll=lambda job: job, clock=lambda: datetime.now(UTC), log=logging.getLogger("test"),
         ) for _ in range(2)]
         if ti.task_id == "landed":
             ledger.mark_landed(jobs[0])
@@ -61,9 +61,9 @@ class Unreceipted(Submit):  # its store refuses whatever is learned after the pa
 
         ledger.store.replace = refuse
         job = buy_once(
-            ledger=ledger, identity=Identity(ti.dag_id, ti.run_id, ti.task_id, ti.map_index), generation=ti.max_tries,
+            ledger=ledger, identity=Identity(ti.dag_id, ti.run_id, ti.task_id, ti.map_index), max_tries=ti.max_tries,
             intent=Intent.of(model="pixazo:mochi-v1", request={"prompt": "a cat"}), try_number=ti.try_number,
-            buy=lambda: VideoJob(model="pixazo:mochi-v1", request_id=f"job-{ti.task_id}"), look=lambda job: job,
+            buy=lambda: VideoJob(model="pixazo:mochi-v1", request_id=f"job-{ti.task_id}"), poll=lambda job: job,
             clock=lambda: datetime.now(UTC), log=logging.getLogger("test"), sleep=lambda seconds: None,
         )
         ti.xcom_push(key="request_id", value=job.request_id)

@@ -168,7 +168,7 @@ def test_a_clear_buys_again_where_the_vendor_itself_says_that_the_output_is_gone
 
     def forgotten_meanwhile(job, *rest, **more):
         simulator.configure(ttl=0.0)
-        return deliver(job.but(submitted_at=job.submitted_at - timedelta(hours=1)), *rest, **more)
+        return deliver(job.replace(submitted_at=job.submitted_at - timedelta(hours=1)), *rest, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(download, "deliver", forgotten_meanwhile)

@@ -58,7 +58,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(dist):
         points = wheel.read(next(n for n in names if n.endswith("/entry_points.txt"))).decode()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"airflow_video_providers"}
     assert "airflow_video_providers/py.typed" in names
-    assert "airflow_video_providers/landing/manifest.schema.json" in names
+    assert "airflow_video_providers/core/landing/manifest.schema.json" in names
     runtime = {Requirement(item).name for item in metadata.get_all("Requires-Dist") if "extra ==" not in item}
     assert runtime <= brought_by("apache-airflow", "apache-airflow-providers-common-compat")
     assert {"apache-airflow", "httpx"} <= runtime

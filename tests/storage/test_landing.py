@@ -117,9 +117,9 @@ def test_one_who_lands_between_our_look_and_our_write_is_not_overwritten(
     looks: list[str] = []
     look = commit.is_there
 
-    def late(store: Any, parcel: Any, key: str) -> bool:
+    def late(store: Any, verified: Any, key: str) -> bool:
         looks.append(key)
-        found = look(store, parcel, key)
+        found = look(store, verified, key)
         if len(looks) == 1:
             backend.store(f"{prefix}/{key}", b"theirs")
         return found

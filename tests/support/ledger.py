@@ -42,7 +42,7 @@ class Vendor:
     def __init__(self):
         self.charges = []
         self.jobs = {}
-        self.looked = []
+        self.polled = []
         self.answer = None  # an exception to raise instead of answering
 
     def buy(self):
@@ -56,12 +56,12 @@ class Vendor:
             raise self.answer
         return self.jobs[request_id]
 
-    def look(self, job):
-        self.looked.append(job.request_id)
+    def poll(self, job):
+        self.polled.append(job.request_id)
         return self.jobs[job.request_id]
 
     def finish(self, request_id, status=JobStatus.SUCCEEDED, charged="yes"):
-        self.jobs[request_id] = self.jobs[request_id].but(status=status, charged=charged)
+        self.jobs[request_id] = self.jobs[request_id].replace(status=status, charged=charged)
         return self.jobs[request_id]
 
 
@@ -73,11 +73,11 @@ class Task:
         self.vendor = vendor
         self.identity = Identity("d", "scheduled__2026-01-01T00:00:00+00:00", "submit", map_index)
         self.tries = 0
-        self.generation = 3
+        self.max_tries = 3
         self.slept = []
 
     def clear(self):
-        self.generation += 2
+        self.max_tries += 2
         return self
 
     def sleep(self, seconds):
@@ -95,8 +95,8 @@ class Task:
                 "identity": self.identity,
                 "intent": Intent.of(model=MODEL, request=request or {"prompt": "a cat"}, conn_id="pixazo_default"),
                 "buy": self.vendor.buy,
-                "look": self.vendor.look,
-                "generation": self.generation,
+                "poll": self.vendor.poll,
+                "max_tries": self.max_tries,
                 "try_number": self.tries,
                 "sleep": self.sleep,
                 "log": logging.getLogger("ledger-test"),

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.core.polling.connection_cache import Opened
-from airflow_video_providers.core.polling.decision import Watch
+from airflow_video_providers.core.polling.connection_cache import SharedClient
+from airflow_video_providers.core.polling.decision import PollState
 from airflow_video_providers.core.polling.poller import Poller
 from airflow_video_providers.core.polling.timing import Timing
 from airflow_video_providers.core.vendors.base import Vendor
@@ -112,7 +112,7 @@ class FakeClient:
             raise answer
         if isinstance(answer, JobStatus):
             outputs = (VideoOutput(url="https://cdn.invalid/v.mp4"),) if answer is JobStatus.SUCCEEDED else ()
-            return job.but(status=answer, vendor_status=answer.upper(), outputs=outputs)
+            return job.replace(status=answer, vendor_status=answer.upper(), outputs=outputs)
         return answer(job)
 
     async def aclose(self) -> None:
@@ -124,9 +124,9 @@ def new_job(request_id: str = "r1", **fields: Any) -> VideoJob:
     return VideoJob(**{"model": "pixel:one", "request_id": request_id, "submitted_at": wall_clock(), **fields})
 
 
-def watch(job: VideoJob, seconds: float = 3600.0) -> Watch:
+def state(job: VideoJob, seconds: float = 3600.0) -> PollState:
     """A watch that begins now."""
-    return Watch(job=job, started=wall_clock(), deadline=wall_clock() + timedelta(seconds=seconds))
+    return PollState(job=job, started=wall_clock(), deadline=wall_clock() + timedelta(seconds=seconds))
 
 
 def new_timing(typical: float = 60.0) -> Timing:
@@ -142,10 +142,10 @@ def new_poller(
     :param client: The one client, or what to do at each look-up of the connection.
     """
 
-    async def connect() -> Opened:
+    async def connect() -> SharedClient:
         found = client() if callable(client) else client
         if asyncio.iscoroutine(found):
             found = await found
-        return Opened(found, per_minute)
+        return SharedClient(found, per_minute)
 
     return Poller(connect, Pixel, timing=timing or new_timing(), now=wall_clock)

@@ -33,13 +33,13 @@ from tests.support.versions import calls_on_kill, deserialize, import_string, se
 
 SECRET = "sk-live-0123456789"  # invented
 JOB = VideoJob(model="segmind:mochi-1", request_id="r1", conn_id="segmind_default", submitted_at=datetime.now(UTC))
-DONE = JOB.but(
+DONE = JOB.replace(
     status=JobStatus.SUCCEEDED, charged="yes", outputs=(VideoOutput(url="https://cdn.invalid/v.mp4?signature=x"),)
 )
 
 
 def text(job: VideoJob) -> str:
-    return json.dumps(job.but(outputs=()).to_dict())
+    return json.dumps(job.replace(outputs=()).to_dict())
 
 
 def events(trigger: VideoJobTrigger) -> list[dict[str, Any]]:
@@ -92,12 +92,12 @@ def test_success_carries_the_job_without_its_output_addresses(monkeypatch: pytes
     payload = ends_with(monkeypatch, DONE)
     assert payload["status"] == "success"
     assert payload["error"] is None
-    assert VideoJob.from_dict(payload["job"]) == DONE.but(outputs=())
+    assert VideoJob.from_dict(payload["job"]) == DONE.replace(outputs=())
     assert "cdn.invalid" not in json.dumps(payload)
 
 
 def test_a_failed_job_is_told_as_it_was_last_seen_and_without_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
-    last = DONE.but(status=JobStatus.FAILED, error="nsfw")
+    last = DONE.replace(status=JobStatus.FAILED, error="nsfw")
     payload = ends_with(monkeypatch, JobFailedError("x", job=last))
     assert payload["job"]["error"] == "nsfw"
     assert "cdn.invalid" not in json.dumps(payload)

@@ -104,7 +104,7 @@ class Session:
         try:
             yield
         except VendorUnavailableError as error:
-            raise error if job is None or error.request_id else error.about(job) from error.__cause__
+            raise error if job is None or error.request_id else error.with_job(job) from error.__cause__
         except (VideoProviderError, AssertionError):
             raise
         except Exception as error:  # a vendor's file, a private one too, met what it did not expect

@@ -88,7 +88,9 @@ class VideoClient(Session):
         :raises VendorError: the vendor refused, or was not reached (:meth:`Vendor.submit`); nothing was charged.
         """
         self._serves(request.id)
-        return self._pay(request, self.vendor.submit(request, extra_fields), self._sender(_SUBMIT_TIMEOUT, paid=True))
+        return self._send_paid(
+            request, self.vendor.submit(request, extra_fields), self._sender(_SUBMIT_TIMEOUT, paid=True)
+        )
 
     def status(self, job: VideoJob) -> VideoJob:
         """How a job stands now; a finished job holds its outputs. A job that the vendor does not know is ``expired``.
@@ -103,7 +105,7 @@ class VideoClient(Session):
         :raises VendorUnavailableError: no usable answer; safe to ask again.
         """
         self._serves(job.model)
-        return self._ask(self.vendor.status(job), job)
+        return self._send_read(self.vendor.status(job), job)
 
     def check(self) -> str:
         """Is the connection good? Spends nothing; returns a sentence that says so.
@@ -112,7 +114,7 @@ class VideoClient(Session):
         :raises RateLimitedError: asked too often.
         :raises VendorUnavailableError: the vendor was not reached, or gave no usable answer.
         """
-        return self._ask(self.vendor.check(), None)
+        return self._send_read(self.vendor.check(), None)
 
     def generate_to_file(
         self,
@@ -143,7 +145,7 @@ class VideoClient(Session):
                 return read(call, lambda response: _streamed(response, part, max_bytes or MOST_VIDEO))
 
             try:
-                job = self._pay(request, self.vendor.generate(request, extra_fields), send)
+                job = self._send_paid(request, self.vendor.generate(request, extra_fields), send)
                 if part.exists():
                     os.replace(part, target)
             except OSError as error:
@@ -167,7 +169,7 @@ class VideoClient(Session):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _pay(self, request: VideoModel, flow: Flow[T], send: Callable[[httpx.Request], httpx.Response]) -> T:
+    def _send_paid(self, request: VideoModel, flow: Flow[T], send: Callable[[httpx.Request], httpx.Response]) -> T:
         """Run a paid flow. What is no error of ours is no outcome either: nothing was sent, or nobody knows."""
         self.open()
         calls: list[httpx.Request] = []
@@ -191,7 +193,7 @@ class VideoClient(Session):
                 model=request.id,
             ) from error
 
-    def _ask(self, flow: Flow[T], job: VideoJob | None) -> T:
+    def _send_read(self, flow: Flow[T], job: VideoJob | None) -> T:
         with self._unreadable(job):
             self.open()
             return _run(flow, self._sender(_READ_TIMEOUT), self._pause)

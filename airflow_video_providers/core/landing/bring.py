@@ -73,8 +73,7 @@ class Bringing:
             raise
         if self._refused:
             refusal = self._refused[min(self._refused)]
-            self._quarantine(refusal)
-            raise refusal
+            raise self._quarantine(refusal) from refusal.__cause__
         return [clip for clip in clips if clip is not None]
 
     def _one(self, index: int, describe: Callable[[int, Fetched], Clip]) -> Clip | None:
@@ -112,8 +111,8 @@ class Bringing:
             )
         return self._fetcher.fetch(self._sources.output(index), spool)
 
-    def _quarantine(self, refusal: OutputRejectedError) -> None:
-        """Keep what came, unless it is kept already, and say so in the error."""
+    def _quarantine(self, refusal: OutputRejectedError) -> OutputRejectedError:
+        """Keep what came, unless it is kept already; the refusal that says so."""
         plan = self._plan
         known = plan.kept.files if plan.kept is not None else {}
         paths = {index: self._spools[index].path for index in {*self._refused, *self._sound} - known.keys()}
@@ -122,13 +121,13 @@ class Bringing:
             if paths:
                 plan.quarantine.keep(paths, reasons, plan.count, plan.kept)
         except DownloadError as failed:
-            refusal.what += f" It could not be kept for a second look: {failed.what}"
-            refusal.retryable = True  # the vendor may still have it when the storage answers again
-            return
-        self._told(refusal)
+            # the vendor may still have it when the storage answers again
+            return refusal.replace(
+                what=f"{refusal.what} It could not be kept for a second opinion: {failed.what}", retryable=True
+            )
         self._log.warning("Kept at %s: %s", plan.quarantine.uri, refusal.what)
-
-    def _told(self, refusal: OutputRejectedError) -> None:
-        refusal.kept_at = self._plan.quarantine.address
-        refusal.what += f" The file is kept at {self._plan.quarantine.uri}, neither landed nor lost."
-        refusal.remedy = f"{refusal.remedy} {_REMEDY}"
+        return refusal.replace(
+            what=f"{refusal.what} The file is kept at {plan.quarantine.uri}, neither landed nor lost.",
+            remedy=f"{refusal.remedy} {_REMEDY}",
+            kept_at=plan.quarantine.address,
+        )

@@ -10,7 +10,7 @@ from airflow_video_providers.core.landing import decode as medias
 from airflow_video_providers.core.landing import manifest as manifests
 from airflow_video_providers.core.landing.media_info import EXTENSIONS
 from airflow_video_providers.core.landing.spool import Spool
-from airflow_video_providers.core.storage.base import Parcel, Store, conflict, sha256_of
+from airflow_video_providers.core.storage.base import Store, VerifiedFile, conflict, sha256_of
 
 if TYPE_CHECKING:
     import logging
@@ -27,7 +27,7 @@ class Clip:
     :param poster: A JPEG to land beside it, if one is wished for.
     """
 
-    parcel: Parcel
+    verified: VerifiedFile
     entry: dict[str, Any]
     poster: bytes | None = None
 
@@ -44,14 +44,14 @@ def make_clip(
     if decode:
         medias.decode(spool.path, found)
     metadata = {"sha256": fetched.sha256, "model": job.model, "request-id": job.request_id}
-    parcel = Parcel(
+    verified = VerifiedFile(
         spool.path, fetched.size, fetched.sha256, found.media_type, {k: _ascii(v) for k, v in metadata.items()}
     )
     key = keys.output(index, EXTENSIONS[found.media_type])
     entry = manifests.output_entry(index, key, fetched.size, fetched.sha256, found)
     if index < len(job.outputs):
         entry["source"] = manifests.source_entry(job.outputs[index].url, path=paths)
-    clip = Clip(parcel, entry)
+    clip = Clip(verified, entry)
     if poster:
         clip.poster, width, height = medias.poster(spool.path, found)
         entry["poster"] = {
@@ -75,19 +75,19 @@ def place(store: Store, clip: Clip, overwrite: bool, log: logging.Logger) -> Non
     :raises LandingError: if the storage refuses, or holds something else.
     """
     key = clip.entry["key"]
-    if not overwrite and is_there(store, clip.parcel, key):
+    if not overwrite and is_there(store, clip.verified, key):
         log.info("%s/%s is there already, with the same bytes.", store.uri, key)
     else:
         try:
-            store.put(clip.parcel, key, overwrite=overwrite)
+            store.put(clip.verified, key, overwrite=overwrite)
         except FileExistsError as raced:
-            if not is_there(store, clip.parcel, key):
+            if not is_there(store, clip.verified, key):
                 raise LandingError(f"{store.uri}/{key} was there and went.", reason="storage") from raced
     if clip.poster is not None:
-        put(store, clip.poster, clip.entry["poster"]["key"], "image/jpeg", clip.parcel.metadata)
+        put(store, clip.poster, clip.entry["poster"]["key"], "image/jpeg", clip.verified.metadata)
 
 
-def is_there(store: Store, parcel: Parcel, key: str) -> bool:
+def is_there(store: Store, verified: VerifiedFile, key: str) -> bool:
     """A landing that ended between object and manifest left the very same bytes; anything else is foreign.
 
     :raises LandingError: if it is foreign.
@@ -95,7 +95,7 @@ def is_there(store: Store, parcel: Parcel, key: str) -> bool:
     size = store.size(key)
     if size is None:
         return False
-    if size != parcel.size or sha256_of(store.read(key)) != parcel.sha256:
+    if size != verified.size or sha256_of(store.read(key)) != verified.sha256:
         raise conflict(f"{store.uri}/{key} holds something else ({size} bytes)")
     return True
 
@@ -163,5 +163,5 @@ def put(
     """Store what is made here: the manifest, and the posters, which may be made anew."""
     with Spool(store.spool_directory(key), store.spool_mode()) as spool:
         spool.write(data)
-        parcel = Parcel(spool.path, len(data), sha256_of(iter([data])), content_type, metadata)
-        store.put(parcel, key, overwrite=overwrite)
+        verified = VerifiedFile(spool.path, len(data), sha256_of(iter([data])), content_type, metadata)
+        store.put(verified, key, overwrite=overwrite)

@@ -198,12 +198,11 @@ def _failed(what: str, *, remedy: str = "Let another worker do it", again: bool 
 
     :param again: Whether the same worker may come further at another time.
     """
-    error = OutputRejectedError(
+    return OutputRejectedError(
         f"The decoder could not look at the video: {what}.",
         reason="decoder",
         remedy=f"The container is whole. {remedy}, or land it without poster and with verify='container': run the "
         "download again, the job is not bought again.",
         keep=True,
+        retryable=again,
     )
-    error.retryable = again
-    return error

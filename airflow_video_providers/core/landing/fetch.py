@@ -130,7 +130,7 @@ class Fetcher:
             except Interrupted as broken:
                 self._pause(patience.broken(received.size), broken.error, broken.pause)
             except OutputRejectedError as rejected:
-                self._look_again(rejected, received, patience)
+                self._check_again(rejected, received, patience)
             else:
                 return Fetched(received.size, received.sha256(), media)
 
@@ -145,11 +145,11 @@ class Fetcher:
         told = DownloadError(f"The output's address {missing.what}: not there yet.", reason="not_there")
         self._pause(pause, told, missing.pause)
 
-    def _look_again(self, rejected: OutputRejectedError, received: Received, patience: Patience) -> None:
+    def _check_again(self, rejected: OutputRejectedError, received: Received, patience: Patience) -> None:
         """A file that is cut may still be growing, and a page, or nothing, may have come in the place of the video."""
         if rejected.reason in ("not_a_video", "truncated") and not rejected.keep:
-            rejected.retryable = True  # a file host's own error page; the file may be there later
-            self._pause(patience.page(), rejected)
+            # a file host's own error page; the file may be there later
+            self._pause(patience.page(), rejected.replace(retryable=True))
         elif rejected.reason in _DOUBTFUL:
             pause = patience.doubtful(received.sha256())
             if pause is None and patience.changing:

@@ -113,8 +113,7 @@ class Landing:
         try:
             return self._run(job, file)
         except DownloadError as failed:
-            failed.vendor, failed.model, failed.request_id = job.vendor, job.model, job.request_id
-            raise
+            raise failed.replace(vendor=job.vendor, model=job.model, request_id=job.request_id) from failed.__cause__
 
     def _run(self, job: VideoJob, file: Path | None) -> dict[str, Any]:
         began = time.monotonic()
@@ -166,7 +165,7 @@ class Landing:
         """Put what is verified under its final names, and the manifest last."""
         fetched_at, store, keys = time.monotonic(), plan.store, plan.keys
         before = None if plan.landed is None else [output["sha256"] for output in plan.landed["outputs"]]
-        if before is not None and [clip.parcel.sha256 for clip in clips] != before:
+        if before is not None and [clip.verified.sha256 for clip in clips] != before:
             raise conflict(f"{store.uri}: what is stored is not what {keys.manifest} says")
         if self.overwrite:
             store.remove(keys.manifest)  # or it would vouch for other bytes
@@ -185,7 +184,7 @@ class Landing:
         )
         record = manifests.with_addresses(record, store.uri)
         record = placing.commit(store, keys, record, replace=self.overwrite or plan.landed is not None)
-        size = sum(clip.parcel.size for clip in clips)
+        size = sum(clip.verified.size for clip in clips)
         self.log.info("Landed %d file(s), %.1f MB, at %s/%s.", len(clips), size / 1e6, store.uri, keys.manifest)
         return record
 

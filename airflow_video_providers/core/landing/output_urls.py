@@ -111,9 +111,9 @@ class Sources:
 
     def _lost(self) -> str | None:
         """Why the output is lost for good, None while it is not: then a user's Clear may buy it again."""
-        job = self._job.but(submitted_at=_utc(self._job.submitted_at), expires_at=_utc(self._job.expires_at))
+        job = self._job.replace(submitted_at=_utc(self._job.submitted_at), expires_at=_utc(self._job.expires_at))
         insists = self._gone_times >= SAID_TIMES and self._clock() - self._gone_since >= SAID_FOR
-        if insists and decision.lost(job.but(status=JobStatus.EXPIRED), self._now()):
+        if insists and decision.lost(job.replace(status=JobStatus.EXPIRED), self._now()):
             return f"the vendor says: {self._gone_word}"
         if job.expires_at is not None and decision.lost(job, self._now()):
             return f"the vendor has kept its files until {job.expires_at:%Y-%m-%d %H:%M} UTC, long ago."

@@ -39,7 +39,7 @@ class Patience:
     _missing_since: float | None = None
     missing_times: int = 0
     _pages: int = 0
-    _looks: list[str] = field(default_factory=list)
+    _tries: list[str] = field(default_factory=list)
 
     def broken(self, size: int) -> float | None:
         """A connection broke, or a server was busy, with ``size`` bytes here. Seconds to wait; None: give up."""
@@ -67,10 +67,10 @@ class Patience:
 
     def doubtful(self, sha256: str) -> float | None:
         """A file came that is not whole in itself. Seconds to wait; None: it is what it is."""
-        self._looks.append(sha256)
-        if self._looks[-_SAME_TWICE:].count(sha256) >= _SAME_TWICE:
+        self._tries.append(sha256)
+        if self._tries[-_SAME_TWICE:].count(sha256) >= _SAME_TWICE:
             return None
-        return self.missing() if self.changing else 1.0 if len(self._looks) == 1 else 5.0
+        return self.missing() if self.changing else 1.0 if len(self._tries) == 1 else 5.0
 
     @property
     def missing_for(self) -> float:
@@ -80,7 +80,7 @@ class Patience:
     @property
     def changing(self) -> bool:
         """Was the doubtful file another one before?"""
-        return len(set(self._looks[-_SAME_TWICE:])) > 1
+        return len(set(self._tries[-_SAME_TWICE:])) > 1
 
 
 def spread(seconds: float) -> float:

@@ -28,9 +28,11 @@ def preflight(output_path: str) -> None:
         open_store(output_path)
     except LandingError as failed:
         if failed.retryable:
-            failed.charged, failed.money = "no", _MONEY
-            failed.remedy = "Run the task again; if it stays so, correct output_path or its connection."
-            raise
+            raise failed.replace(
+                charged="no",
+                money=_MONEY,
+                remedy="Run the task again; if it stays so, correct output_path or its connection.",
+            ) from failed.__cause__
         raise InvalidRequestError(
             failed.what,
             money=_MONEY,

@@ -23,7 +23,7 @@ from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.landing import commit
 from airflow_video_providers.core.landing.keys import safe_part
 from airflow_video_providers.core.landing.manifest import source_entry
-from airflow_video_providers.core.storage.base import Parcel, sha256_of
+from airflow_video_providers.core.storage.base import VerifiedFile, sha256_of
 from airflow_video_providers.core.storage.open import open_store
 
 if TYPE_CHECKING:
@@ -130,14 +130,16 @@ class Quarantine:
         """
         files = dict(before.files) if before is not None else {}
         for index, path in paths.items():
-            parcel = Parcel(path, *_measured(path), "application/octet-stream", {})
+            verified = VerifiedFile(path, *_measured(path), "application/octet-stream", {})
             outputs = self._job.outputs
             source = source_entry(outputs[index].url) if index < len(outputs) else None
             self._store.spool_directory(self.key(index))
-            self._store.put(parcel, self.key(index), overwrite=True)
-            files[index] = KeptFile(parcel.size, parcel.sha256, refused[index][0] if index in refused else None, source)
+            self._store.put(verified, self.key(index), overwrite=True)
+            files[index] = KeptFile(
+                verified.size, verified.sha256, refused[index][0] if index in refused else None, source
+            )
         reason, what = next(iter(refused.values()))
-        job = self._job.but(status=JobStatus.SUCCEEDED, outputs=()).to_dict()
+        job = self._job.replace(status=JobStatus.SUCCEEDED, outputs=()).to_dict()
         told = {
             "schema_version": SCHEMA_VERSION,
             "vendor": self._job.vendor,
@@ -217,7 +219,7 @@ def _read(data: bytes, job: VideoJob) -> Kept | None:
     sound = 0 < count <= _MOST_OUTPUTS and all(0 <= index < count for index in files)
     if not ours or not sound or told.get("schema_version") != SCHEMA_VERSION:
         return None
-    finished = job.but(
+    finished = job.replace(
         status=JobStatus.SUCCEEDED, completed_at=job.completed_at or known.completed_at,
         submitted_at=job.submitted_at or known.submitted_at, expires_at=job.expires_at or known.expires_at,
         charged=known.charged,

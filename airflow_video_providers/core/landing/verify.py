@@ -70,13 +70,13 @@ class Inspector:
         if self._refused is not None:
             return
         try:
-            self._look(data)
+            self._inspect(data)
         except OutputRejectedError as refused:
             if not refused.keep:
                 raise
             self._refused, self._walk = refused, None
 
-    def _look(self, data: bytes) -> None:
+    def _inspect(self, data: bytes) -> None:
         if self._walk is None:
             self._head += data
             if len(self._head) < _HEAD:

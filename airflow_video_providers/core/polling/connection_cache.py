@@ -35,7 +35,7 @@ class Client(Protocol):
 
 
 @dataclass(eq=False)
-class Opened:
+class SharedClient:
     """A connection that was looked up.
 
     :param client: A client with its key, closed by whoever looks last.
@@ -48,10 +48,10 @@ class Opened:
 
 
 if TYPE_CHECKING:
-    Connect = Callable[[], Awaitable[Opened]]
+    Connect = Callable[[], Awaitable[SharedClient]]
 
 
-class Line:
+class ConnectionCache:
     """One client for all, opened when it is first needed.
 
     :param connect: Looks the connection up and opens a client.
@@ -59,7 +59,7 @@ class Line:
 
     def __init__(self, connect: Connect) -> None:
         self._connect = connect
-        self._current: Opened | None = None
+        self._current: SharedClient | None = None
         self._one_at_a_time = asyncio.Lock()
         self._failure: VideoProviderError | None = None
         self._failures = 0
@@ -67,26 +67,26 @@ class Line:
         self._again_at = 0.0
 
     @asynccontextmanager
-    async def use(self) -> AsyncIterator[Opened]:
+    async def use(self) -> AsyncIterator[SharedClient]:
         """The client; it stays open until the last who uses it is done.
 
         :raises InvalidRequestError: the connection is wrong, or missing for good.
         :raises VendorUnavailableError: it could not be looked up; ``retry_after`` says when to try again.
         """
-        opened = self._current or await self._look_up()
-        opened.users += 1
+        shared = self._current or await self._look_up()
+        shared.users += 1
         try:
-            yield opened
+            yield shared
         finally:
-            opened.users -= 1
-            if opened is not self._current:
-                await self._close(opened)
+            shared.users -= 1
+            if shared is not self._current:
+                await self._close(shared)
 
-    async def renew(self, opened: Opened) -> None:
+    async def renew(self, shared: SharedClient) -> None:
         """Look the connection up again before the next use, once for all who used this one."""
-        if opened is self._current:
+        if shared is self._current:
             self._current = None
-            await self._close(opened)
+            await self._close(shared)
 
     async def close(self) -> None:
         """Nobody needs it any more."""
@@ -94,11 +94,11 @@ class Line:
             await self.renew(self._current)
 
     @staticmethod
-    async def _close(opened: Opened) -> None:
-        if opened.users == 0:
-            await opened.client.aclose()
+    async def _close(shared: SharedClient) -> None:
+        if shared.users == 0:
+            await shared.client.aclose()
 
-    async def _look_up(self) -> Opened:
+    async def _look_up(self) -> SharedClient:
         clock = asyncio.get_running_loop().time
         async with self._one_at_a_time:
             if self._current is not None:
@@ -128,7 +128,7 @@ class Line:
         first, longest = PATIENCE
         pause = min(first * 2 ** min(self._failures, 10), longest)
         if not isinstance(error, InvalidRequestError):
-            error.retry_after = pause
+            error = error.replace(retry_after=pause)
             log.warning("%s Trying again in %.0f s.", error.what, pause, exc_info=True)  # noqa: LOG014 # it is handled now
         self._failure, self._failures, self._again_at = error, self._failures + 1, now + pause
         return error

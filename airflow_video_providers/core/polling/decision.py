@@ -64,7 +64,7 @@ TROUBLES = {
 }
 
 
-class Watch(NamedTuple):
+class PollState(NamedTuple):
     """What is remembered of one job between two looks.
 
     :param job: The job as it was last seen.
@@ -95,54 +95,56 @@ class Verdict(NamedTuple):
     reconnect: bool = False
 
 
-def after(watch: Watch, seen: VideoJob | VideoProviderError, now: datetime) -> tuple[Watch, Verdict]:
+def after(state: PollState, seen: VideoJob | VideoProviderError, now: datetime) -> tuple[PollState, Verdict]:
     """What to do after a look at the job has brought ``seen``."""
-    job = seen if isinstance(seen, VideoJob) else watch.job
-    watch, verdict = _judge(watch._replace(job=job if job.status is not JobStatus.EXPIRED else watch.job), seen, now)
-    if verdict.done is None and verdict.error is None and now >= watch.deadline:
-        verdict = Verdict(error=timed_out(watch))
-    return watch, verdict
+    job = seen if isinstance(seen, VideoJob) else state.job
+    state, verdict = _judge(state._replace(job=job if job.status is not JobStatus.EXPIRED else state.job), seen, now)
+    if verdict.done is None and verdict.error is None and now >= state.deadline:
+        verdict = Verdict(error=timed_out(state))
+    return state, verdict
 
 
-def _judge(watch: Watch, seen: VideoJob | VideoProviderError, now: datetime) -> tuple[Watch, Verdict]:
+def _judge(state: PollState, seen: VideoJob | VideoProviderError, now: datetime) -> tuple[PollState, Verdict]:
     if isinstance(seen, AuthenticationError):
-        watch, over = _troubled(watch, "key refused", now)
-        return watch, Verdict(error=seen) if over else Verdict(pause=TROUBLES["key refused"].pause, reconnect=True)
+        state, over = _troubled(state, "key refused", now)
+        return state, Verdict(error=seen) if over else Verdict(pause=TROUBLES["key refused"].pause, reconnect=True)
     if isinstance(seen, InvalidRequestError):  # the connection is wrong or away, and the job was bought before
         if seen.retryable:
-            watch, over = _troubled(watch, "no connection", now)
+            state, over = _troubled(state, "no connection", now)
             if not over:
-                return watch, Verdict(pause=TROUBLES["no connection"].pause, reconnect=True)
-        return watch, Verdict(error=seen.met_by(watch.job))
+                return state, Verdict(pause=TROUBLES["no connection"].pause, reconnect=True)
+        return state, Verdict(error=seen.while_paid(state.job))
     if isinstance(seen, RequestRejectedError | InsufficientCreditsError):
-        watch, over = _troubled(watch, "refused", now)
-        return watch, Verdict(error=seen) if over else Verdict(pause=TROUBLES["refused"].pause)
+        state, over = _troubled(state, "refused", now)
+        return state, Verdict(error=seen) if over else Verdict(pause=TROUBLES["refused"].pause)
     if isinstance(seen, VideoProviderError):  # no answer: the row of odd answers neither grows nor breaks
-        return watch, Verdict(pause=None if seen.retry_after is None else max(seen.retry_after, 1.0))
+        return state, Verdict(pause=None if seen.retry_after is None else max(seen.retry_after, 1.0))
     if seen.status is JobStatus.SUCCEEDED and seen.outputs:
-        return watch, Verdict(done=seen)
+        return state, Verdict(done=seen)
     if seen.status in _ENDINGS:
-        return watch, Verdict(error=_ended(seen))
-    if seen.status is JobStatus.EXPIRED and not lost(seen.but(submitted_at=seen.submitted_at or watch.started), now):
-        return _calm(watch), Verdict()
+        return state, Verdict(error=_ended(seen))
+    if seen.status is JobStatus.EXPIRED and not lost(
+        seen.replace(submitted_at=seen.submitted_at or state.started), now
+    ):
+        return _calm(state), Verdict()
     trouble = {JobStatus.EXPIRED: "not found", JobStatus.SUCCEEDED: "no output"}.get(seen.status)
     if trouble is None:
-        return _calm(watch), Verdict()
-    watch, over = _troubled(watch, trouble, now)
-    return watch, Verdict(error=_given_up(seen, watch)) if over else Verdict(pause=TROUBLES[trouble].pause)
+        return _calm(state), Verdict()
+    state, over = _troubled(state, trouble, now)
+    return state, Verdict(error=_given_up(seen, state)) if over else Verdict(pause=TROUBLES[trouble].pause)
 
 
-def _calm(watch: Watch) -> Watch:
-    return watch._replace(trouble=None, trouble_since=None, trouble_times=0)
+def _calm(state: PollState) -> PollState:
+    return state._replace(trouble=None, trouble_since=None, trouble_times=0)
 
 
-def _troubled(watch: Watch, trouble: str, now: datetime) -> tuple[Watch, bool]:
-    if watch.trouble != trouble:
-        watch = watch._replace(trouble=trouble, trouble_since=now, trouble_times=0)
-    watch = watch._replace(trouble_times=watch.trouble_times + 1)
+def _troubled(state: PollState, trouble: str, now: datetime) -> tuple[PollState, bool]:
+    if state.trouble != trouble:
+        state = state._replace(trouble=trouble, trouble_since=now, trouble_times=0)
+    state = state._replace(trouble_times=state.trouble_times + 1)
     limit = TROUBLES[trouble]
-    lasted = now - (watch.trouble_since or now)
-    return watch, watch.trouble_times >= limit.times and lasted >= limit.lasting
+    lasted = now - (state.trouble_since or now)
+    return state, state.trouble_times >= limit.times and lasted >= limit.lasting
 
 
 def _ended(job: VideoJob) -> JobError:
@@ -151,10 +153,10 @@ def _ended(job: VideoJob) -> JobError:
     return _ENDINGS[job.status](f"The job ended with {word}: {reason}.", job=job)
 
 
-def _given_up(job: VideoJob, watch: Watch) -> JobError:
+def _given_up(job: VideoJob, state: PollState) -> JobError:
     if job.status is JobStatus.SUCCEEDED:
         return OutputMissingError(
-            f"The job is finished, but {watch.trouble_times} looks found no output address; the answer holds "
+            f"The job is finished, but {state.trouble_times} looks found no output address; the answer holds "
             f"{job.instead_of_outputs or 'nothing'}.",
             job=job,
         )
@@ -165,27 +167,27 @@ def _given_up(job: VideoJob, watch: Watch) -> JobError:
             "status_route=legacy."
         )
     return JobExpiredError(
-        f"The vendor does not know the job ({job.vendor_status}, {watch.trouble_times} times in a row).",
+        f"The vendor does not know the job ({job.vendor_status}, {state.trouble_times} times in a row).",
         job=job,
         remedy=f"{JobExpiredError.default_remedy}{hint}",
     )
 
 
-def timed_out(watch: Watch) -> JobTimeoutError | JobUnknownError:
+def timed_out(state: PollState) -> JobTimeoutError | JobUnknownError:
     """The error for a watch whose deadline has come."""
-    waited = int((watch.deadline - watch.started).total_seconds())
-    if watch.job.status is JobStatus.UNKNOWN:
+    waited = int((state.deadline - state.started).total_seconds())
+    if state.job.status is JobStatus.UNKNOWN:
         return JobUnknownError(
             f"The job was not finished after {waited} s of waiting; the vendor still reports the status "
-            f"{watch.job.vendor_status!r}, which nobody knows.",
+            f"{state.job.vendor_status!r}, which nobody knows.",
             money="It may still be running at the vendor and may still be charged.",
-            job=watch.job,
+            job=state.job,
         )
-    running = not watch.job.status.terminal  # else it is finished, and its output was still to come
+    running = not state.job.status.terminal  # else it is finished, and its output was still to come
     return JobTimeoutError(
-        f"The job was not finished after {waited} s of waiting; it was last seen {watch.job.status}.",
+        f"The job was not finished after {waited} s of waiting; it was last seen {state.job.status}.",
         money="It is still running at the vendor and may still be charged." if running else None,
-        job=watch.job,
+        job=state.job,
     )
 
 
@@ -206,7 +208,7 @@ def lost(job: VideoJob, now: datetime) -> bool:
 
 def believed(
     job: VideoJob,
-    look: Callable[[VideoJob], VideoJob],
+    poll: Callable[[VideoJob], VideoJob],
     *,
     now: Callable[[], datetime],
     sleep: Callable[[float], None],
@@ -220,11 +222,11 @@ def believed(
     :param reconnect: Reads the connection again: its key may have been changed.
     :raises VideoProviderError: what the vendor said instead. Nothing is known of the job then.
     """
-    watch = Watch(job, started=job.submitted_at or now() - GRACE, deadline=now() + timedelta(hours=1))
+    state = PollState(job, started=job.submitted_at or now() - GRACE, deadline=now() + timedelta(hours=1))
     while True:
         seen: VideoJob | VideoProviderError
         try:
-            seen = look(job)
+            seen = poll(job)
         except VideoProviderError as error:
             if error.retryable:
                 raise
@@ -234,7 +236,7 @@ def believed(
                 return seen
             if not lost(seen, now()):
                 return job
-        watch, verdict = after(watch, seen, now())
+        state, verdict = after(state, seen, now())
         if verdict.error is not None:
             if isinstance(seen, VideoJob):
                 return seen

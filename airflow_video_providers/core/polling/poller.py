@@ -16,10 +16,10 @@ from weakref import WeakKeyDictionary
 
 from airflow_video_providers.core.errors import RateLimitedError, VendorUnavailableError, VideoProviderError
 from airflow_video_providers.core.jobs import VideoJob
-from airflow_video_providers.core.polling.connection_cache import Line
+from airflow_video_providers.core.polling.connection_cache import ConnectionCache
 from airflow_video_providers.core.polling.decision import after, timed_out
-from airflow_video_providers.core.polling.rate_limiter import Budget
-from airflow_video_providers.core.polling.scheduler import PLACES, Turns
+from airflow_video_providers.core.polling.rate_limiter import RateLimiter
+from airflow_video_providers.core.polling.scheduler import PLACES, Scheduler
 from airflow_video_providers.core.polling.timing import TIMING, Timing, own_interval
 from airflow_video_providers.core.vendors.base import utcnow
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
     from datetime import datetime
 
-    from airflow_video_providers.core.polling.connection_cache import Connect, Opened
-    from airflow_video_providers.core.polling.decision import Verdict, Watch
+    from airflow_video_providers.core.polling.connection_cache import Connect, SharedClient
+    from airflow_video_providers.core.polling.decision import PollState, Verdict
     from airflow_video_providers.core.vendors.base import Vendor
 
     OnNews = Callable[[VideoJob | VideoProviderError], None]
 
 #: A look that takes longer has failed, however slowly the answer drips in.
-LONGEST_LOOK = 60.0
+LONGEST_POLL = 60.0
 #: How long after its deadline a job may still wait for its last look, at least and at most: thousands with one
 #: deadline must not all end in the same moment.
 LAST_CALL = 45.0, 90.0
@@ -49,7 +49,7 @@ MOST_PER_SECOND = 250.0
 
 
 @dataclass(slots=True)
-class _Waiting:
+class _ScheduledJob:
     """One job, as the poller sees it. Times are the event loop's.
 
     :param born: When it was submitted.
@@ -60,7 +60,7 @@ class _Waiting:
     :param silent: How many looks in a row brought no answer.
     """
 
-    watch: Watch
+    state: PollState
     born: float
     ends: float
     interval: float | None
@@ -71,7 +71,7 @@ class _Waiting:
 
     @property
     def model(self) -> str:
-        return self.watch.job.model
+        return self.state.job.model
 
 
 class Listener(Protocol):
@@ -109,7 +109,7 @@ class Poller:
         connect: Connect,
         vendor: type[Vendor],
         *,
-        budget: Budget | None = None,
+        budget: RateLimiter | None = None,
         timing: Timing = TIMING,
         now: Callable[[], datetime] = utcnow,
         on_idle: Callable[[], object] = lambda: None,
@@ -121,13 +121,13 @@ class Poller:
         self._now = now
         self._on_idle = on_idle
         self._loop = asyncio.get_running_loop()
-        self._budget = budget or Budget(vendor.requests_per_minute)
-        self._turns = Turns(self._budget, FIRST_PLACES)
-        self._line = Line(connect)
+        self._limiter = budget or RateLimiter(vendor.requests_per_minute)
+        self._scheduler = Scheduler(self._limiter, FIRST_PLACES)
+        self._connection = ConnectionCache(connect)
         self._seconds = 0.0  # that an answer takes
         self.jobs = 0
 
-    async def wait(self, watch: Watch, *, interval: float | None = None, on_news: OnNews | None = None) -> VideoJob:
+    async def wait(self, state: PollState, *, interval: float | None = None, on_news: OnNews | None = None) -> VideoJob:
         """Wait until the job is done, and return it finished.
 
         :param watch: The job, and when to stop.
@@ -137,132 +137,132 @@ class Poller:
         """
         self.jobs += 1
         try:
-            waiting = self._arrived(watch, interval)
+            scheduled = self._arrived(state, interval)
             try:
                 last_call = random.uniform(*LAST_CALL)  # noqa: S311 # spreads load, keeps no secret
-                async with asyncio.timeout_at(waiting.ends + last_call):
-                    return await self._wait(waiting, on_news)
+                async with asyncio.timeout_at(scheduled.ends + last_call):
+                    return await self._wait(scheduled, on_news)
             except TimeoutError:  # the last look did not come about in time
-                raise timed_out(waiting.watch) from None
+                raise timed_out(scheduled.state) from None
         finally:
             self.jobs -= 1
             if not self.jobs:
                 self._on_idle()
-                self._turns.close()
-                await self._line.close()
+                self._scheduler.close()
+                await self._connection.close()
 
-    async def _wait(self, waiting: _Waiting, on_news: OnNews | None) -> VideoJob:
-        pause: float | None = self._first_pause(waiting)
-        chance = partial(self._chance, waiting)
+    async def _wait(self, scheduled: _ScheduledJob, on_news: OnNews | None) -> VideoJob:
+        pause: float | None = self._first_pause(scheduled)
+        chance = partial(self._chance, scheduled)
         while pause is not None:
-            await self._turns.take(min(self._loop.time() + pause, waiting.ends), chance)
-            pause = await self._look(waiting, on_news)
-        return waiting.watch.job
+            await self._scheduler.take(min(self._loop.time() + pause, scheduled.ends), chance)
+            pause = await self._poll(scheduled, on_news)
+        return scheduled.state.job
 
-    async def _look(self, waiting: _Waiting, on_news: OnNews | None) -> float | None:
+    async def _poll(self, scheduled: _ScheduledJob, on_news: OnNews | None) -> float | None:
         """Seconds until the next look; None where the job is done. What it saw is forgotten while thousands wait."""
         try:
-            seen, opened = await self._ask(waiting.watch.job)
-            waiting.watch, verdict = after(waiting.watch, seen, self._now())
-            if verdict.reconnect and opened is not None:
-                await self._line.renew(opened)
+            seen, shared = await self._read(scheduled.state.job)
+            scheduled.state, verdict = after(scheduled.state, seen, self._now())
+            if verdict.reconnect and shared is not None:
+                await self._connection.renew(shared)
         finally:
-            self._turns.give_back()
-        self._note(waiting, seen, verdict)
-        if on_news is not None and (news := _gist(seen)) != waiting.news:
-            waiting.news = news
+            self._scheduler.give_back()
+        self._note(scheduled, seen, verdict)
+        if on_news is not None and (news := _gist(seen)) != scheduled.news:
+            scheduled.news = news
             on_news(seen)
         if verdict.error is not None:
             raise verdict.error
         if verdict.done is not None:
             return None
-        if self._loop.time() >= waiting.ends:  # the wall clock may have been set back
-            raise timed_out(waiting.watch)
-        return self._pause(waiting, verdict)
+        if self._loop.time() >= scheduled.ends:  # the wall clock may have been set back
+            raise timed_out(scheduled.state)
+        return self._pause(scheduled, verdict)
 
-    def _chance(self, waiting: _Waiting) -> float:
-        now, born = self._loop.time(), waiting.born
-        if now >= waiting.ends:
+    def _chance(self, scheduled: _ScheduledJob) -> float:
+        now, born = self._loop.time(), scheduled.born
+        if now >= scheduled.ends:
             return 2.0  # its last look comes before all others
-        return self._timing.chance(waiting.model, waiting.asked - born, now - born)
+        return self._timing.chance(scheduled.model, scheduled.asked - born, now - born)
 
-    async def _ask(self, job: VideoJob) -> tuple[VideoJob | VideoProviderError, Opened | None]:
+    async def _read(self, job: VideoJob) -> tuple[VideoJob | VideoProviderError, SharedClient | None]:
         requests = 0
 
         def count() -> None:
             nonlocal requests
             requests += 1
 
-        opened = None
+        shared = None
         seen: VideoJob | VideoProviderError
         try:
-            async with asyncio.timeout(LONGEST_LOOK), self._line.use() as opened:
-                self._budget.per_minute = opened.requests_per_minute
-                self._turns.widen(self._places())
+            async with asyncio.timeout(LONGEST_POLL), self._connection.use() as shared:
+                self._limiter.per_minute = shared.requests_per_minute
+                self._scheduler.widen(self._places())
                 begun = self._loop.time()
-                seen = await opened.client.status(job, on_request=count)
+                seen = await shared.client.status(job, on_request=count)
                 self._seconds += (self._loop.time() - begun - self._seconds) / 8
         except VideoProviderError as error:
             seen = error
         except TimeoutError:
-            seen = VendorUnavailableError(f"No whole answer came within {LONGEST_LOOK:.0f} s.")
+            seen = VendorUnavailableError(f"No whole answer came within {LONGEST_POLL:.0f} s.")
         now = self._loop.time()
         if requests != 1:  # the turn paid for one
-            self._budget.spend(now, requests - 1)
+            self._limiter.spend(now, requests - 1)
         if requests:
             self._listener.polled(job.model)
         if isinstance(seen, RateLimitedError):
             self._listener.throttled(job.model)
-            self._budget.refused(now, seen.retry_after)
-        return seen, opened
+            self._limiter.refused(now, seen.retry_after)
+        return seen, shared
 
     def _places(self) -> int:
         """How many polls may be under way at once, each on a connection of its own: what the budget sends while one
         answer comes, and as many again, because answers do not come evenly."""
-        rate = min(self._budget.per_minute / 60, MOST_PER_SECOND)
+        rate = min(self._limiter.per_minute / 60, MOST_PER_SECOND)
         return max(FEWEST_PLACES, min(math.ceil(2 * rate * self._seconds), PLACES))
 
-    def _arrived(self, watch: Watch, interval: float | None) -> _Waiting:
+    def _arrived(self, state: PollState, interval: float | None) -> _ScheduledJob:
         now, wall = self._loop.time(), self._now()
-        born = now - max(0.0, (wall - (watch.job.submitted_at or watch.started)).total_seconds())
-        ends = now + max(0.0, (watch.deadline - wall).total_seconds())
-        return _Waiting(watch, born, ends, interval, asked=born)
+        born = now - max(0.0, (wall - (state.job.submitted_at or state.started)).total_seconds())
+        ends = now + max(0.0, (state.deadline - wall).total_seconds())
+        return _ScheduledJob(state, born, ends, interval, asked=born)
 
-    def _first_pause(self, waiting: _Waiting) -> float:
-        if waiting.interval is not None or waiting.watch.job.submitted_at is None:
+    def _first_pause(self, scheduled: _ScheduledJob) -> float:
+        if scheduled.interval is not None or scheduled.state.job.submitted_at is None:
             return 0.0
-        pause = self._timing.first_look(waiting.model, self._loop.time() - waiting.born)
+        pause = self._timing.first_poll(scheduled.model, self._loop.time() - scheduled.born)
         if pause > 0.0:
-            waiting.unfinished = waiting.born
+            scheduled.unfinished = scheduled.born
         return pause
 
-    def _pause(self, waiting: _Waiting, verdict: Verdict) -> float:
+    def _pause(self, scheduled: _ScheduledJob, verdict: Verdict) -> float:
         shortest, _ = self._bounds
         if verdict.pause is not None:
             return self._timing.spread(max(verdict.pause, shortest))
-        if waiting.interval is not None:
-            return self._timing.spread(own_interval(waiting.interval))
-        if waiting.silent:
-            return self._timing.spread(min(shortest * 2 ** min(waiting.silent, 10), LONGEST_SILENCE))
-        return self._timing.next_look(waiting.model, waiting.asked - waiting.born, self._bounds)
+        if scheduled.interval is not None:
+            return self._timing.spread(own_interval(scheduled.interval))
+        if scheduled.silent:
+            return self._timing.spread(min(shortest * 2 ** min(scheduled.silent, 10), LONGEST_SILENCE))
+        return self._timing.next_poll(scheduled.model, scheduled.asked - scheduled.born, self._bounds)
 
-    def _note(self, waiting: _Waiting, seen: VideoJob | VideoProviderError, verdict: Verdict) -> None:
-        now = waiting.asked = self._loop.time()
-        waiting.silent = waiting.silent + 1 if isinstance(seen, VideoProviderError) else 0
+    def _note(self, scheduled: _ScheduledJob, seen: VideoJob | VideoProviderError, verdict: Verdict) -> None:
+        now = scheduled.asked = self._loop.time()
+        scheduled.silent = scheduled.silent + 1 if isinstance(seen, VideoProviderError) else 0
         if verdict.done is not None:
-            self._learn(waiting, verdict.done)
+            self._learn(scheduled, verdict.done)
         elif isinstance(seen, VideoJob):
-            waiting.unfinished = now
+            scheduled.unfinished = now
 
-    def _learn(self, waiting: _Waiting, done: VideoJob) -> None:
+    def _learn(self, scheduled: _ScheduledJob, done: VideoJob) -> None:
         """Record how long it took: what the vendor says, as far as it fits what was seen."""
-        latest = waiting.asked - waiting.born
-        earliest = 0.0 if waiting.unfinished is None else waiting.unfinished - waiting.born
+        latest = scheduled.asked - scheduled.born
+        earliest = 0.0 if scheduled.unfinished is None else scheduled.unfinished - scheduled.born
         if done.completed_at is not None and done.submitted_at is not None:
             took = (done.completed_at - done.submitted_at).total_seconds()
-            self._timing.record(waiting.model, min(max(took, earliest), latest))
-        elif waiting.unfinished is not None:
-            self._timing.record(waiting.model, (earliest + latest) / 2)
+            self._timing.record(scheduled.model, min(max(took, earliest), latest))
+        elif scheduled.unfinished is not None:
+            self._timing.record(scheduled.model, (earliest + latest) / 2)
 
 
 def _gist(seen: VideoJob | VideoProviderError) -> str:
@@ -271,7 +271,7 @@ def _gist(seen: VideoJob | VideoProviderError) -> str:
 
 _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Poller]] = WeakKeyDictionary()
 #: Outlive the pollers: a vendor that has asked for a pause means the next job, too.
-_budgets: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Budget]] = WeakKeyDictionary()
+_budgets: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, RateLimiter]] = WeakKeyDictionary()
 
 
 def shared_poller(key: Hashable, connect: Connect, vendor: type[Vendor], *, listener: Listener = SILENCE) -> Poller:
@@ -289,6 +289,6 @@ def shared_poller(key: Hashable, connect: Connect, vendor: type[Vendor], *, list
             if not known:
                 _pollers.pop(loop, None)
 
-        budget = _budgets.setdefault(loop, {}).setdefault(key, Budget(vendor.requests_per_minute))
+        budget = _budgets.setdefault(loop, {}).setdefault(key, RateLimiter(vendor.requests_per_minute))
         known[key] = Poller(connect, vendor, budget=budget, on_idle=forget, listener=listener)
     return known[key]

@@ -15,7 +15,7 @@ PAUSE = 10.0
 LONGEST_PAUSE = 600.0
 
 
-class Budget:
+class RateLimiter:
     """Paces the requests of one connection.
 
     :param per_minute: What the connection says, or the vendor's class.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_video_providers.core.polling.rate_limiter import Budget
+    from airflow_video_providers.core.polling.rate_limiter import RateLimiter
 
 #: Looks at the same time. Waiters stay out here, because an HTTP pool walks its waiters on each request.
 PLACES = 16
@@ -24,21 +24,21 @@ RANKED_FOR = 1.0
 RANKED_FOR_EACH = 0.001
 
 
-class Turns:
+class Scheduler:
     """Hands out turns to look, as the budget allows.
 
     :param budget: What the connection may send.
     :param places: How many looks may be under way at the same time.
     """
 
-    def __init__(self, budget: Budget, places: int = PLACES) -> None:
-        self._budget = budget
+    def __init__(self, budget: RateLimiter, places: int = PLACES) -> None:
+        self._limiter = budget
         self._places = self._free = places
         self._loop = asyncio.get_running_loop()
         self._numbers = count()
-        self._later: list[tuple[float, int, _Waiter]] = []
-        self._due: list[tuple[float, int, _Waiter]] = []
-        self._unranked: list[tuple[float, int, _Waiter]] = []
+        self._later: list[tuple[float, int, _Turn]] = []
+        self._due: list[tuple[float, int, _Turn]] = []
+        self._unranked: list[tuple[float, int, _Turn]] = []
         self._ranked_at = 0.0
         self._gone = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -49,14 +49,14 @@ class Turns:
         :param due: Not before this time of the event loop's clock.
         :param chance: How likely it is that the job is done; asked while requests are short.
         """
-        waiter = _Waiter(self._loop.create_future(), chance)
-        heappush(self._later, (due, next(self._numbers), waiter))
+        turn = _Turn(self._loop.create_future(), chance)
+        heappush(self._later, (due, next(self._numbers), turn))
         if self._timer is None or due < self._timer.when():
             self._wake_at(due)
         try:
-            await waiter.turn
+            await turn.granted
         except asyncio.CancelledError:
-            if waiter.turn.cancelled():
+            if turn.granted.cancelled():
                 self._gone += 1
                 self._sweep()
             else:
@@ -95,39 +95,39 @@ class Turns:
         self._hand_out(now)
 
     def _hand_out(self, now: float) -> None:
-        while self._due and self._free > 0 and not self._unranked and self._budget.next_at() <= now:
-            waiter = heappop(self._due)[2]
-            if waiter.turn.done():
+        while self._due and self._free > 0 and not self._unranked and self._limiter.next_at() <= now:
+            turn = heappop(self._due)[2]
+            if turn.granted.done():
                 self._gone -= 1
                 continue
-            self._grant(waiter, now)
+            self._grant(turn, now)
         wakes = [self._later[0][0]] if self._later else []
         if self._unranked:
             wakes.append(now)
         elif self._due:
             wakes.append(self._next_ranking())
             if self._free > 0:  # without a free place, giving one back wakes the next
-                wakes.append(self._budget.next_at())
+                wakes.append(self._limiter.next_at())
         if wakes and (self._timer is None or min(wakes) < self._timer.when()):
             self._wake_at(min(wakes))
 
-    def _grant(self, waiter: _Waiter, now: float) -> None:
-        self._budget.spend(now)
+    def _grant(self, turn: _Turn, now: float) -> None:
+        self._limiter.spend(now)
         self._free -= 1
-        waiter.turn.set_result(None)
+        turn.granted.set_result(None)
 
     def _collect(self, now: float) -> None:
         """Move those that have come due: a batch, the rest after the event loop had its turn."""
         for _ in range(BATCH):
             if not self._later or self._later[0][0] > now:
                 return
-            _, number, waiter = heappop(self._later)
-            if waiter.turn.done():
+            _, number, turn = heappop(self._later)
+            if turn.granted.done():
                 self._gone -= 1
-            elif self._free > 0 and not self._due and not self._unranked and self._budget.next_at() <= now:
-                self._grant(waiter, now)
+            elif self._free > 0 and not self._due and not self._unranked and self._limiter.next_at() <= now:
+                self._grant(turn, now)
             else:
-                heappush(self._due, (-waiter.chance(), number, waiter))
+                heappush(self._due, (-turn.chance(), number, turn))
 
     def _rank(self, now: float) -> None:
         """Ask all that are due for their chance anew, from time to time: a batch, then the event loop has its turn."""
@@ -135,11 +135,11 @@ class Turns:
             self._ranked_at = now
             self._unranked, self._due = self._due, []
         for _ in range(min(BATCH, len(self._unranked))):
-            _, number, waiter = self._unranked.pop()
-            if waiter.turn.done():
+            _, number, turn = self._unranked.pop()
+            if turn.granted.done():
                 self._gone -= 1
             else:
-                heappush(self._due, (-waiter.chance(), number, waiter))
+                heappush(self._due, (-turn.chance(), number, turn))
 
     def _next_ranking(self) -> float:
         return self._ranked_at + RANKED_FOR + RANKED_FOR_EACH * len(self._due)
@@ -148,14 +148,14 @@ class Turns:
         if self._gone < 64 or 2 * self._gone < len(self._later) + len(self._due) + len(self._unranked):
             return
         for entries in (self._later, self._due, self._unranked):
-            entries[:] = [entry for entry in entries if not entry[2].turn.done()]
+            entries[:] = [entry for entry in entries if not entry[2].granted.done()]
             heapify(entries)
         self._gone = 0
 
 
-class _Waiter:
-    __slots__ = ("chance", "turn")
+class _Turn:
+    __slots__ = ("chance", "granted")
 
-    def __init__(self, turn: asyncio.Future[None], chance: Callable[[], float]) -> None:
-        self.turn = turn
+    def __init__(self, granted: asyncio.Future[None], chance: Callable[[], float]) -> None:
+        self.granted = granted
         self.chance = chance

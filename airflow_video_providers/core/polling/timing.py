@@ -74,12 +74,12 @@ class Timing:
         self._past.setdefault(model, deque(maxlen=WINDOW)).append(math.log(seconds))
         self._curves.pop(model, None)
 
-    def first_look(self, model: str, age: float) -> float:
+    def first_poll(self, model: str, age: float) -> float:
         """Seconds until the first look at a job of this age: none where it may be done already."""
         curve = self._curve(model)
-        return 0.0 if curve.looks(age) >= 1.0 else self._spread(curve.age_of_look(1.0) - age)
+        return 0.0 if curve.looks(age) >= 1.0 else self._spread(curve.age_of_poll(1.0) - age)
 
-    def next_look(self, model: str, age: float, bounds: tuple[float, float]) -> float:
+    def next_poll(self, model: str, age: float, bounds: tuple[float, float]) -> float:
         """Seconds until the next look at a job of this age that was just seen unfinished.
 
         :param model: The model's id.
@@ -90,7 +90,7 @@ class Timing:
         curve = self._curve(model)
         shortest, longest = bounds
         looks = curve.looks(age)
-        pause = curve.age_of_look(max(looks + 1.0, 1.0)) - age
+        pause = curve.age_of_poll(max(looks + 1.0, 1.0)) - age
         if looks >= 1.0:
             pause = min(pause, longest / (1 + JITTER))
         return self._spread(max(pause, shortest))
@@ -145,7 +145,7 @@ class _Curve:
     @classmethod
     def of(cls, center: float, sigma: float) -> _Curve:
         log_ages = sorted({center + spread * z for spread in (sigma, PRIOR_SIGMA) for z in _STEPS})
-        rates = [_looks_per_log_age(log_age, center, sigma) for log_age in log_ages]
+        rates = [_polls_per_log_age(log_age, center, sigma) for log_age in log_ages]
         earned = [0.0]
         for index in range(1, len(log_ages)):
             width = log_ages[index] - log_ages[index - 1]
@@ -160,7 +160,7 @@ class _Curve:
         """How many looks a job of this age has earned."""
         return _interpolated(self.log_ages, self.earned, math.log(age)) if age > 0 else 0.0
 
-    def age_of_look(self, number: float) -> float:
+    def age_of_poll(self, number: float) -> float:
         """The age at which a job earns this look; infinite beyond the table."""
         if number >= self.earned[-1]:
             return math.inf
@@ -172,7 +172,7 @@ def _surviving(log_age: float, center: float, sigma: float) -> float:
     return (1 - STRANGERS) * _above(away / sigma) + STRANGERS * _above(away / PRIOR_SIGMA)
 
 
-def _looks_per_log_age(log_age: float, center: float, sigma: float) -> float:
+def _polls_per_log_age(log_age: float, center: float, sigma: float) -> float:
     away = log_age - center
     density = (1 - STRANGERS) * _density(away / sigma) / sigma + STRANGERS * _density(away / PRIOR_SIGMA) / PRIOR_SIGMA
     hazard = density / _surviving(log_age, center, sigma)  # per unit of the logarithm: the age is multiplied in

@@ -26,7 +26,7 @@ class Decision:
 def decide(
     attempts: Sequence[Attempt],
     *,
-    generation: int | None,
+    max_tries: int | None,
     on_unknown_outcome: OnUnknownOutcome,
     run: Run | None = None,
     try_number: int = 1,
@@ -41,9 +41,9 @@ def decide(
     bought = [attempt for attempt in ours if attempt.state is AttemptState.SUBMITTED]
     if bought:
         kept = bought[-1]
-        cleared = None not in (generation, kept.generation) and generation != kept.generation
+        cleared = None not in (max_tries, kept.max_tries) and max_tries != kept.max_tries
         # attached from outside a task, and not met by one since: the Clear that follows is how the task gets there
-        by_hand = kept.generation is None and generation is not None
+        by_hand = kept.max_tries is None and max_tries is not None
         return Decision("look" if cleared or (kept.begun_again(run) and not by_hand) else "keep", purchase, kept)
     unanswered = [attempt for attempt in ours if attempt.open]
     if unanswered and (on_unknown_outcome != "resubmit" or len(unanswered) > 1):

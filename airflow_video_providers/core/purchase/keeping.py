@@ -23,12 +23,12 @@ _WINNERS_TIME = 30.0
 
 
 def keep(
-    job: VideoJob, kept: Attempt, book: Ledger, intent: Intent, generation: int | None, run: Run | None, log: Logger
+    job: VideoJob, kept: Attempt, ledger: Ledger, intent: Intent, max_tries: int | None, run: Run | None, log: Logger
 ) -> VideoJob:
     """The job of an earlier try, and the Clear that met it is answered."""
-    if (generation is not None and kept.generation != generation) or kept.begun_again(run):
+    if (max_tries is not None and kept.max_tries != max_tries) or kept.begun_again(run):
         # This Clear is answered now: a later retry of it must not look, and buy, again.
-        book.replace(kept.but(generation=generation).within(run))
+        ledger.replace(kept.replace(max_tries=max_tries).within(run))
     if changed := kept.drift(intent):
         log.warning(
             "The request changed since job %s was bought (%s). The job is kept; nothing is sent.",
@@ -38,11 +38,12 @@ def keep(
     return job
 
 
-def take_winners_job(ours: Attempt, book: Ledger, sleep: Callable[[float], None], log: Logger) -> VideoJob:
+def take_winners_job(ours: Attempt, ledger: Ledger, sleep: Callable[[float], None], log: Logger) -> VideoJob:
     """Another process of the same task instance was faster: take its job, or say that it is not known yet."""
     waited, what = 0.0, f"Another try of {ours.identity} is submitting at this moment."
-    for pause in pauses(0.5, 5.0):
-        attempts = book.attempts(ours.identity)
+    growing = pauses(0.5, 5.0)
+    while True:
+        attempts = ledger.attempts(ours.identity)
         newest = attempts[-1] if attempts else None
         if newest is not None and newest.state is AttemptState.SUBMITTED:
             log.info("Another try bought job %s at the same time; this one sent nothing.", newest.request_id)
@@ -51,16 +52,16 @@ def take_winners_job(ours: Attempt, book: Ledger, sleep: Callable[[float], None]
             raise LedgerError(f"Another try of {ours.identity} was refused at the same time; this one sent nothing.")
         if newest is None or newest.state is not AttemptState.INTENT or waited >= _WINNERS_TIME:
             raise outcome_unknown(newest, what, attempts)
+        pause = next(growing)
         sleep(pause)
         waited += pause
-    raise AssertionError("pauses have no end")
 
 
 def attach_named(
     job: VideoJob,
-    book: Ledger,
+    ledger: Ledger,
     identity: Identity,
-    generation: int | None,
+    max_tries: int | None,
     run: Run | None,
     try_number: int,
     clock: Callable[[], datetime],
@@ -68,7 +69,7 @@ def attach_named(
 ) -> VideoJob:
     """A job that a person names. The ledger learns of it where it can; attaching needs no ledger."""
     try:
-        attach(book, identity, job, generation=generation, run=run, try_number=try_number, now=clock())
+        attach(ledger, identity, job, max_tries=max_tries, run=run, try_number=try_number, now=clock())
     except LedgerError as failure:
         log.warning("%s The job is attached without it.", failure.what)
     log.info("Attached to job %s as asked; nothing was sent.", job.request_id)

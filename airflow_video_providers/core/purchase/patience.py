@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 #: Seconds for which a definite refusal is asked again after the paid call, and any trouble before it.
 PATIENCE = 60.0
 #: Seconds of silence between two log lines about the same trouble.
-_TOLD_EVERY = 300.0
+_LOG_EVERY = 300.0
 _LONGEST_PAUSE = 15.0
 _REFUSALS = frozenset(
     {
@@ -76,15 +76,16 @@ def pauses(first: float = 1.0, longest: float = _LONGEST_PAUSE) -> Iterator[floa
 def outlast(operation: Callable[[], _T], sleep: Callable[[float], None]) -> _T:
     """Repeat an operation that may be repeated, for a minute of trouble that may pass; then raise as it does."""
     slept = 0.0
-    for pause in pauses():
+    growing = pauses()
+    while True:
         try:
             return operation()
         except Exception as error:
             if slept >= PATIENCE or refused_for_good(error):
                 raise
+        pause = next(growing)
         sleep(pause)
         slept += pause
-    raise AssertionError("pauses have no end")
 
 
 def persist(write: Callable[[], None], what: str, *, sleep: Callable[[float], None], log: Logger) -> bool:
@@ -94,13 +95,14 @@ def persist(write: Callable[[], None], what: str, *, sleep: Callable[[float], No
     :returns: Is it stored?
     """
     slept = refused = quiet = 0.0
-    for pause in pauses():
+    growing = pauses()
+    while True:
         try:
             write()
         except LedgerError as failure:
             final = refused_for_good(failure)
             refused = refused if final else 0.0
-            if slept == 0 or quiet >= _TOLD_EVERY:
+            if slept == 0 or quiet >= _LOG_EVERY:
                 log.error(  # noqa: TRY400 - not a trace: what must be found is in this line
                     "%s is not stored: %s It is written again until it is.", what, failure.what
                 )
@@ -112,6 +114,6 @@ def persist(write: Callable[[], None], what: str, *, sleep: Callable[[float], No
             if slept:
                 log.info("%s is stored, %.0f s late.", what, slept)
             return True
+        pause = next(growing)
         sleep(pause)
         slept, quiet, refused = slept + pause, quiet + pause, refused + pause if final else 0.0
-    raise AssertionError("pauses have no end")

@@ -26,7 +26,7 @@ def repair(ledger: Ledger, job: VideoJob, *, own: Identity, log: Logger) -> None
         return
     attempt = next((found for found in ledger.attempts(identity) if found.key == job.receipt_due), None)
     if attempt is not None and attempt.open and attempt.model == job.model:
-        ledger.replace(attempt.bought(job.but(receipt_due=None)))
+        ledger.replace(attempt.bought(job.replace(receipt_due=None)))
         log.info("The receipt request_id=%s of %s is stored now.", job.request_id, identity)
     elif attempt is None or attempt.request_id != job.request_id:
         log.warning(

@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -134,7 +134,7 @@ class AttemptState(StrEnum):
     REJECTED = "rejected"
     #: Bought, and the vendor took it back: its own system error, not charged.
     VOID = "void"
-    #: A person looked and decided that nothing was bought.
+    #: A person decided that nothing was bought.
     FORGOTTEN = "forgotten"
 
 
@@ -142,7 +142,7 @@ class Attempt(BaseModel):
     """One attempt to buy, as the ledger keeps it. Attempts are numbered from 1 and never removed.
 
     :param purchase: Which purchase of this buyer: a user's Clear that buys again starts the next one.
-    :param generation: ``ti.max_tries`` when it was written: it changes when a user clears the task and
+    :param max_tries: ``ti.max_tries`` when it was written, stored as ``generation``: it changes when a user clears the task and
         never on an automatic retry.
     :param run_after: With ``run_started_at`` and ``run_clears``: the :class:`Run`. Unset in records of an older version.
     :param claim: Made up by the process that wrote it, so that it can recognise its own write.
@@ -159,7 +159,9 @@ class Attempt(BaseModel):
     map_index: int = Field(default=-1, ge=-1, le=_MOST)
     number: int = Field(ge=1, le=_MOST)
     purchase: int = Field(ge=1, le=_MOST)
-    generation: int | None = None
+    max_tries: int | None = Field(
+        default=None, validation_alias=AliasChoices("max_tries", "generation"), serialization_alias="generation"
+    )
     try_number: int | None = None
     run_after: AwareDatetime | None = None
     run_started_at: AwareDatetime | None = None
@@ -220,20 +222,20 @@ class Attempt(BaseModel):
         """This attempt, as one of ``run``."""
         if run is None:
             return self
-        return self.but(run_after=run.run_after, run_started_at=run.started_at, run_clears=run.clears)
+        return self.replace(run_after=run.run_after, run_started_at=run.started_at, run_clears=run.clears)
 
-    def but(self, **changes: Any) -> Self:
+    def replace(self, **changes: Any) -> Self:
         """A copy with some fields replaced."""
         return self.model_copy(update=changes)
 
     def bought(self, job: VideoJob) -> Self:
         """This attempt, with the job that it bought; without outputs, whose addresses are signed."""
-        record = job.but(outputs=()).to_dict()
-        return self.but(state=AttemptState.SUBMITTED, request_id=job.request_id, job=record, reason=None)
+        record = job.replace(outputs=()).to_dict()
+        return self.replace(state=AttemptState.SUBMITTED, request_id=job.request_id, job=record, reason=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types only, without the fields that hold nothing."""
-        return self.model_dump(mode="json", exclude_none=True)
+        return self.model_dump(mode="json", exclude_none=True, by_alias=True)
 
     def drift(self, intent: Intent) -> list[str]:
         """Names of what differs between this attempt and what a try would send now."""

@@ -22,13 +22,13 @@ def attach(
     job: VideoJob,
     *,
     now: datetime,
-    generation: int | None = None,
+    max_tries: int | None = None,
     run: Run | None = None,
     try_number: int = 1,
 ) -> Attempt:
     """Write that this task instance's job is ``job``. Answers an open attempt, or starts a new record.
 
-    :param generation: ``ti.max_tries`` where a task attaches. None, from outside a task, means that the
+    :param max_tries: ``ti.max_tries`` where a task attaches. None, from outside a task, means that the
         next try takes the job as it is, also when a person cleared the task to get there.
     :param run: The run of the task that attaches, with its ``try_number``: it answers no attempt of a deleted run.
     :raises LedgerError: the ledger could not be read or written.
@@ -36,22 +36,24 @@ def attach(
     attempts, flaws = ledger.survey(identity)
     newest = attempts[-1] if attempts else None
     if flaws:
-        told = _in_place_of(flaws[0], identity, attempts, job, now).bought(job).but(generation=generation).within(run)
+        told = _in_place_of(flaws[0], identity, attempts, job, now).bought(job).replace(max_tries=max_tries).within(run)
         ledger.replace(told)
         return told
     answerable = [] if newest is not None and newest.of_earlier_run(run, try_number) else attempts
     for attempt in reversed(answerable):
         same = attempt.request_id == job.request_id
         if attempt.purchase == attempts[-1].purchase and (attempt.open or same):
-            known = VideoJob.from_dict(attempt.job).but(status_route=job.status_route) if same and attempt.job else job
-            answered = attempt.bought(known).but(generation=generation).within(run)
+            known = (
+                VideoJob.from_dict(attempt.job).replace(status_route=job.status_route) if same and attempt.job else job
+            )
+            answered = attempt.bought(known).replace(max_tries=max_tries).within(run)
             ledger.replace(answered)
             return answered
     attempt = Attempt(
         **vars(identity),
         number=len(attempts) + 1,
         purchase=newest.purchase + 1 if newest else 1,
-        generation=generation,
+        max_tries=max_tries,
         try_number=try_number if run is not None else None,
         state=AttemptState.INTENT,
         claim=uuid.uuid4().hex,
@@ -79,7 +81,7 @@ def forget(ledger: Ledger, identity: Identity, *, now: datetime | None = None) -
     """
     now = now or datetime.now(UTC)
     attempts, flaws = ledger.survey(identity)
-    open_ones = [attempt.but(state=AttemptState.FORGOTTEN) for attempt in attempts if attempt.open]
+    open_ones = [attempt.replace(state=AttemptState.FORGOTTEN) for attempt in attempts if attempt.open]
     if not (forgotten := open_ones + stand_ins(flaws, identity, attempts, now)):
         raise InvalidRequestError(f"No attempt of {identity} is open.", remedy="List the open ones and try again.")
     for attempt in forgotten:
@@ -89,7 +91,7 @@ def forget(ledger: Ledger, identity: Identity, *, now: datetime | None = None) -
 
 def stand_ins(flaws: Sequence[Flaw], identity: Identity, attempts: Sequence[Attempt], now: datetime) -> list[Attempt]:
     """What is written in place of records that are missing or damaged, where nothing came of them."""
-    return [_in_place_of(flaw, identity, attempts, None, now).but(state=AttemptState.FORGOTTEN) for flaw in flaws]
+    return [_in_place_of(flaw, identity, attempts, None, now).replace(state=AttemptState.FORGOTTEN) for flaw in flaws]
 
 
 def _in_place_of(
@@ -125,5 +127,5 @@ def void_after_error(ledger: Ledger, identity: Identity, job: VideoJob, *, limit
     spent = sum(attempt.state is AttemptState.VOID for attempt in ours)
     if job.status is not JobStatus.ERROR or job.charged != "no" or not held or spent >= limit:
         return False
-    ledger.replace(held[-1].but(state=AttemptState.VOID))
+    ledger.replace(held[-1].replace(state=AttemptState.VOID))
     return True

@@ -9,7 +9,7 @@ what the ledger holds        on an automatic retry               on a user's Cle
 ===========================  ==================================  =====================================
 nothing                      buy                                 buy
 refused, or never sent       buy                                 buy
-a request_id                 return that job, send nothing       ``on_clear``: look; a live job is kept,
+a request_id                 return that job, send nothing       ``on_clear``: poll; a live job is kept,
                                                                  a finished one is bought again, unless
                                                                  ``keeps`` says that it is still wanted
 an intent without an answer  ``on_unknown_outcome``: an error,   the same: a Clear does not answer it
@@ -66,10 +66,10 @@ def buy_once(
     identity: Identity,
     intent: Intent,
     buy: Callable[[], VideoJob],
-    look: Callable[[VideoJob], VideoJob],
+    poll: Callable[[VideoJob], VideoJob],
     clock: Callable[[], datetime],
     log: Logger,
-    generation: int | None = None,
+    max_tries: int | None = None,
     try_number: int = 1,
     on_clear: OnClear = "resubmit",
     on_unknown_outcome: OnUnknownOutcome = "fail",
@@ -87,9 +87,9 @@ def buy_once(
     :param buy: Sends the paid call and nothing else, once. Connection look-ups, rendering and validation
         belong before ``buy_once``: an exception from ``buy`` that does not say ``charged == "no"`` counts
         as an unknown outcome.
-    :param look: Reads a job's state at the vendor. Called only after a Clear.
+    :param poll: Reads a job's state at the vendor. Called only after a Clear.
     :param clock: The time in UTC.
-    :param generation: ``ti.max_tries``; None means that a Clear cannot be told from a retry.
+    :param max_tries: ``ti.max_tries``; None means that a Clear cannot be told from a retry.
     :param try_number: ``ti.try_number``. Decides only where there is no ledger.
     :param on_clear: What a user's Clear does with a finished job: ``"resubmit"`` buys again, ``"reattach"``
         returns it. A job that still runs is kept in both cases.
@@ -109,7 +109,8 @@ def buy_once(
     :raises LedgerError: the ledger could not be read or written, or lacks a record; nothing was sent.
     :raises VideoProviderError: whatever ``buy`` raised; with ``charged == "no"`` the next try may buy.
     """
-    book = ledger or Ledger(Nowhere())
+    kept_anywhere = ledger is not None
+    ledger = ledger or Ledger(Nowhere())
     if request_id:
         named = VideoJob(
             model=intent.model,
@@ -119,34 +120,34 @@ def buy_once(
             estimated_cost_usd=intent.estimated_cost_usd,
             cost_basis=intent.cost_basis,
         )
-        return attach_named(named, book, identity, generation, run, try_number, clock, log)
-    if ledger is None:
+        return attach_named(named, ledger, identity, max_tries, run, try_number, clock, log)
+    if not kept_anywhere:
         if try_number > 1:
             raise no_ledger(identity, intent, try_number)
         log.warning("No ledger of purchases: a second try would send nothing. Set [video_providers] ledger_path.")
-    attempts = book.attempts(identity)
-    if ledger is not None and try_number > 1 and not attempts:
+    attempts = ledger.attempts(identity)
+    if kept_anywhere and try_number > 1 and not attempts:
         log.warning(
             "The ledger knows nothing of an earlier try: they ended before buying, or not every worker reaches it."
         )
     decision = decide(
-        attempts, generation=generation, on_unknown_outcome=on_unknown_outcome, run=run, try_number=try_number
+        attempts, max_tries=max_tries, on_unknown_outcome=on_unknown_outcome, run=run, try_number=try_number
     )
     purchase = decision.purchase
     if decision.action == "refuse" and (other := decision.attempt) is not None:
         if other.state is AttemptState.INTENT and other.try_number == try_number and other is attempts[-1]:
-            return take_winners_job(other, book, sleep, log)  # this very try runs in a second process
+            return take_winners_job(other, ledger, sleep, log)  # this very try runs in a second process
         raise outcome_unknown(decision.attempt, "An earlier try was interrupted, or got no answer.", attempts)
     if (kept := decision.attempt) is not None:
         job = job_of(kept)
         if decision.action == "look" and stands is not None and stands(job):
             log.info("The file of job %s is kept for a second opinion: a Clear buys nothing.", job.request_id)
-            return keep(job, kept, book, intent, generation, run, log)
+            return keep(job, kept, ledger, intent, max_tries, run, log)
         if decision.action == "look" and on_clear == "resubmit":
-            job = look(job)
+            job = poll(job)
         wanted = not job.status.terminal or (keeps is not None and keeps(job))
         if decision.action == "keep" or on_clear != "resubmit" or wanted:
-            return keep(job, kept, book, intent, generation, run, log)
+            return keep(job, kept, ledger, intent, max_tries, run, log)
         log.info("Cleared by a user: job %s is %s; buying again for %s.", job.request_id, job.status, intent.price)
         purchase += 1
 
@@ -155,7 +156,7 @@ def buy_once(
         **vars(intent),
         number=len(attempts) + 1,
         purchase=purchase,
-        generation=generation,
+        max_tries=max_tries,
         try_number=try_number,
         state=AttemptState.INTENT,
         claim=uuid.uuid4().hex,
@@ -168,25 +169,25 @@ def buy_once(
         )  # fmt: skip
     if allowance is not None:
         allowance.grant(attempt.key, uncharged=[earlier.key for earlier in attempts if earlier.costless])
-    if not _open(attempt, book, sleep, log):
-        return take_winners_job(attempt, book, sleep, log)
+    if not _open(attempt, ledger, sleep, log):
+        return take_winners_job(attempt, ledger, sleep, log)
     not_each_try = (
         "" if attempt.number == try_number else f"; this is try {try_number}, and not every try sends a request"
     )
     log.info(
         "Buying %s for %s (attempt %d of %s%s).", intent.model, intent.price, attempt.number, identity, not_each_try
     )
-    return _pay(attempt, book, buy, allowance, sleep, log)
+    return _pay(attempt, ledger, buy, allowance, sleep, log)
 
 
-def _open(attempt: Attempt, book: Ledger, sleep: Callable[[float], None], log: Logger) -> bool:
+def _open(attempt: Attempt, ledger: Ledger, sleep: Callable[[float], None], log: Logger) -> bool:
     """Store the intent; False where another process was faster. Trouble leaves no intent open: nothing was sent."""
     try:
-        return outlast(lambda: book.create(attempt), sleep)
+        return outlast(lambda: ledger.create(attempt), sleep)
     except BaseException:
         try:
-            if book.holds(attempt):
-                book.replace(attempt.but(state=AttemptState.REJECTED, reason="NotSent"))
+            if ledger.holds(attempt):
+                ledger.replace(attempt.replace(state=AttemptState.REJECTED, reason="NotSent"))
         except LedgerError as failure:
             log.warning(
                 "%s If the intent is stored all the same, the next try finds it open; nothing was sent.", failure.what
@@ -196,7 +197,7 @@ def _open(attempt: Attempt, book: Ledger, sleep: Callable[[float], None], log: L
 
 def _pay(
     attempt: Attempt,
-    book: Ledger,
+    ledger: Ledger,
     buy: Callable[[], VideoJob],
     allowance: Allowance | None,
     sleep: Callable[[float], None],
@@ -207,26 +208,26 @@ def _pay(
         job = buy()  # THE PAID CALL, the only one: a second place that buys is a second bill
     except VideoProviderError as error:
         if error.charged != "no":
-            _note_unknown(attempt, error, book, log)
+            _note_unknown(attempt, error, ledger, log)
             raise outcome_unknown(attempt, error.what, http_status=error.http_status) from error
-        free = attempt.but(state=AttemptState.REJECTED, reason=type(error).__name__)
-        persist(lambda: book.replace(free), "That nothing was bought", sleep=sleep, log=log)
+        free = attempt.replace(state=AttemptState.REJECTED, reason=type(error).__name__)
+        persist(lambda: ledger.replace(free), "That nothing was bought", sleep=sleep, log=log)
         _give_back(attempt, allowance, log)
         raise
     except Exception as error:
-        _note_unknown(attempt, error, book, log)
+        _note_unknown(attempt, error, ledger, log)
         raise outcome_unknown(attempt, f"{type(error).__name__} when the request may have been sent.") from error
     log.info("Bought request_id=%s.", job.request_id)
     stored = persist(
-        lambda: book.replace(attempt.bought(job)), f"The receipt request_id={job.request_id}", sleep=sleep, log=log
+        lambda: ledger.replace(attempt.bought(job)), f"The receipt request_id={job.request_id}", sleep=sleep, log=log
     )
-    return job if stored else job.but(receipt_due=attempt.key)
+    return job if stored else job.replace(receipt_due=attempt.key)
 
 
-def _note_unknown(attempt: Attempt, error: Exception, book: Ledger, log: Logger) -> None:
+def _note_unknown(attempt: Attempt, error: Exception, ledger: Ledger, log: Logger) -> None:
     """Write why the outcome is unknown. A failure leaves the intent open, which means the same."""
     try:
-        book.replace(attempt.but(state=AttemptState.UNKNOWN, reason=type(error).__name__))
+        ledger.replace(attempt.replace(state=AttemptState.UNKNOWN, reason=type(error).__name__))
     except LedgerError as failure:
         log.warning("%s The attempt stays open: the next try will not buy.", failure.what)
 

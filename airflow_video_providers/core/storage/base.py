@@ -25,7 +25,7 @@ _ENCRYPTION = ("ServerSideEncryption", "SSEKMSKeyId", "SSEKMSEncryptionContext",
 
 
 @dataclass(frozen=True)
-class Parcel:
+class VerifiedFile:
     """A verified local file and what is known about it."""
 
     path: str
@@ -69,7 +69,7 @@ class Store(Protocol):
     def remove(self, key: str) -> None:
         """Remove what is stored under a key, if anything is."""
 
-    def put(self, parcel: Parcel, key: str, *, overwrite: bool) -> None:
+    def put(self, verified: VerifiedFile, key: str, *, overwrite: bool) -> None:
         """Store a file in one step, and check what is stored then.
 
         :raises FileExistsError: if there is something and ``overwrite`` is False.
@@ -106,8 +106,7 @@ def check_encryption(
 
 def final(error: LandingError) -> LandingError:
     """The error, where a retry cannot help: somebody has to correct something first."""
-    error.retryable = False
-    return error
+    return error.replace(retryable=False)
 
 
 def conflict(what: str, remedy: str | None = None) -> LandingError:

@@ -110,9 +110,7 @@ def refused(what: str, failed: BaseException, *, code: str | None = None) -> Lan
     remedy, retryable = _CODES.get(code or "", ("", True))
     said = _SECRET.sub(r"\1***", _UNPRINTABLE.sub(" ", str(failed))).strip()
     text = f"{what}: {code or type(failed).__name__}" + (f" ({said[:200]})" if said and said != code else "")
-    error = LandingError(
-        f"{text}.", reason="storage",
+    return LandingError(
+        f"{text}.", reason="storage", retryable=retryable,
         remedy=f"{remedy}, then run the download again: the job is paid for and is not bought again." if remedy else None,
     )  # fmt: skip
-    error.retryable = retryable
-    return error

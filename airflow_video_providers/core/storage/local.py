@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_video_providers.core.errors import LandingError
-from airflow_video_providers.core.storage.base import Parcel, file_pieces, replaced
+from airflow_video_providers.core.storage.base import VerifiedFile, file_pieces, replaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,17 +70,17 @@ class LocalStore:
         except OSError as failed:
             raise _refused(self._at(key), failed) from failed
 
-    def put(self, parcel: Parcel, key: str, *, overwrite: bool) -> None:
+    def put(self, verified: VerifiedFile, key: str, *, overwrite: bool) -> None:
         """Give the spooled file its name: it is there whole or not at all, also after a power cut."""
         final = self._at(key)
         try:
-            _sync(parcel.path)
-            written = os.stat(parcel.path)
+            _sync(verified.path)
+            written = os.stat(verified.path)
             ours = written.st_dev, written.st_ino
             if overwrite:
-                os.replace(parcel.path, final)
+                os.replace(verified.path, final)
             else:
-                _link(parcel.path, final)
+                _link(verified.path, final)
             _sync(os.path.dirname(final))
             stored = _stat(final)
         except FileExistsError:
@@ -89,9 +89,11 @@ class LocalStore:
             raise _refused(final, failed) from failed
         if stored is None or (stored.st_dev, stored.st_ino) != ours:
             raise replaced(final)
-        if stored.st_size != parcel.size:
+        if stored.st_size != verified.size:
             self.remove(key)  # nothing unverified keeps its final name
-            raise LandingError(f"{final} has {stored.st_size} bytes after {parcel.size} were written.", reason="stored")
+            raise LandingError(
+                f"{final} has {stored.st_size} bytes after {verified.size} were written.", reason="stored"
+            )
 
 
 def _stat(path: str) -> os.stat_result | None:

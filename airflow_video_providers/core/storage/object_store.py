@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.errors import LandingError
-from airflow_video_providers.core.storage.base import Parcel, file_pieces, final, replaced
+from airflow_video_providers.core.storage.base import VerifiedFile, file_pieces, final, replaced
 from airflow_video_providers.core.storage.errors import code_of, is_forbidden, refused
 
 if TYPE_CHECKING:
@@ -176,25 +176,25 @@ class ObjectStore:
         except Exception as failed:
             raise refused(f"{self.uri}/{key} cannot be removed", failed) from failed
 
-    def put(self, parcel: Parcel, key: str, *, overwrite: bool) -> None:
+    def put(self, verified: VerifiedFile, key: str, *, overwrite: bool) -> None:
         """Upload, then compare size and digest with what the storage says it holds."""
         write = secrets.token_hex(8)
         try:
             if self._family:
-                options = self._options(parcel, write)
+                options = self._options(verified, write)
                 mode = "overwrite" if overwrite else "create"
-                self._fs.put_file(parcel.path, self._at(key), mode=mode, **options)
+                self._fs.put_file(verified.path, self._at(key), mode=mode, **options)
             else:
-                self._move_in(parcel, key, overwrite, write)
+                self._move_in(verified, key, overwrite, write)
         except (FileExistsError, LandingError):
             raise
         except Exception as failed:
             if not overwrite and code_of(failed) in ("ConditionalRequestConflict", "PreconditionFailed", "412", "409"):
                 raise FileExistsError(key) from failed  # somebody is writing it at this moment
             raise refused(f"{self.uri}/{key} cannot be written", failed) from failed
-        self._compare(parcel, key, write)
+        self._compare(verified, key, write)
 
-    def _move_in(self, parcel: Parcel, key: str, overwrite: bool, write: str) -> None:
+    def _move_in(self, verified: VerifiedFile, key: str, overwrite: bool, write: str) -> None:
         """Under a name of its own first: fsspec's plain upload leaves what it has written so far."""
         final = self._at(key)
         folder, _, name = final.rpartition("/")
@@ -202,8 +202,8 @@ class ObjectStore:
         with suppress(NotImplementedError, FileExistsError):
             self._fs.makedirs(folder, exist_ok=True)
         try:
-            self._fs.put_file(parcel.path, part)
-            if int(self._fs.info(part)["size"]) != parcel.size:
+            self._fs.put_file(verified.path, part)
+            if int(self._fs.info(part)["size"]) != verified.size:
                 raise LandingError(f"{self.uri}/{key} did not arrive whole.", reason="stored")
             if self._fs.exists(final):
                 if not overwrite:
@@ -215,46 +215,48 @@ class ObjectStore:
                 if self._fs.exists(part):
                     self._fs.rm_file(part)
 
-    def _compare(self, parcel: Parcel, key: str, write: str) -> None:
+    def _compare(self, verified: VerifiedFile, key: str, write: str) -> None:
         try:
             stored = self._stored(key, written=True)
         except LandingError as failed:
-            failed.what += f" What was just written to {self.uri}/{key} is not verified, and is adopted if it is right."
-            raise
-        wrong = self._wrong(parcel, stored)
+            unsure = f" What was just written to {self.uri}/{key} is not verified, and is adopted if it is right."
+            raise failed.replace(what=failed.what + unsure) from failed.__cause__
+        wrong = self._wrong(verified, stored)
         if wrong is None:
             return
-        if stored is None or not self._is_ours(parcel, stored, write):
+        if stored is None or not self._is_ours(verified, stored, write):
             raise replaced(f"{self.uri}/{key}")
         error = LandingError(f"{self.uri}/{key} does not hold what was sent: {wrong}.", reason="stored")
         try:
             self.remove(key)  # nothing unverified keeps its final name, or the next try takes it for somebody else's
         except LandingError as stays:
-            error.what += f" It is still there: {stays.what}"
-            error.remedy = f"Remove {self.uri}/{key}, then run the download again: the job is not bought again."
+            error = error.replace(
+                what=f"{error.what} It is still there: {stays.what}",
+                remedy=f"Remove {self.uri}/{key}, then run the download again: the job is not bought again.",
+            )
         raise error
 
-    def _is_ours(self, parcel: Parcel, stored: _Stored, write: str) -> bool:
+    def _is_ours(self, verified: VerifiedFile, stored: _Stored, write: str) -> bool:
         if self._family in ("s3", "gs"):
             return stored.write == write
-        return self._family == "" or stored.md5 == parcel.md5  # Azure keeps the digest that the sender named
+        return self._family == "" or stored.md5 == verified.md5  # Azure keeps the digest that the sender named
 
-    def _wrong(self, parcel: Parcel, stored: _Stored | None) -> str | None:
+    def _wrong(self, verified: VerifiedFile, stored: _Stored | None) -> str | None:
         """What the storage says of the bytes, where that is wrong."""
         if stored is None:
             return "nothing is there"
-        if stored.size != parcel.size:
-            return f"{stored.size} bytes instead of {parcel.size}"
-        if stored.md5 is not None and stored.md5 != parcel.md5:
-            return f"md5 {stored.md5.hex()}, expected {parcel.md5.hex()}"
-        return None if stored.etag is None else _wrong_etag(parcel, stored.etag)
+        if stored.size != verified.size:
+            return f"{stored.size} bytes instead of {verified.size}"
+        if stored.md5 is not None and stored.md5 != verified.md5:
+            return f"md5 {stored.md5.hex()}, expected {verified.md5.hex()}"
+        return None if stored.etag is None else _wrong_etag(verified, stored.etag)
 
-    def _options(self, parcel: Parcel, write: str) -> dict[str, Any]:
-        metadata = {**parcel.metadata, _WRITE: write}
+    def _options(self, verified: VerifiedFile, write: str) -> dict[str, Any]:
+        metadata = {**verified.metadata, _WRITE: write}
         match self._family:
             case "s3":
                 return {
-                    "ContentType": parcel.content_type,
+                    "ContentType": verified.content_type,
                     "Metadata": metadata,
                     "chunksize": _PART,
                     "max_concurrency": _IN_FLIGHT,
@@ -262,14 +264,14 @@ class ObjectStore:
                 }
             case "gs":
                 return {
-                    "content_type": parcel.content_type,
+                    "content_type": verified.content_type,
                     "metadata": metadata,
                     "consistency": "none",  # its own look cannot be told from an upload that failed
                     "chunksize": _PART,
                 }
         # its metadata= raises; and a digest of the whole is kept only if the sender names it
         return {
-            "content_settings": {"content_type": parcel.content_type, "content_md5": bytearray(parcel.md5)},
+            "content_settings": {"content_type": verified.content_type, "content_md5": bytearray(verified.md5)},
             "max_concurrency": _IN_FLIGHT,
             "validate_content": True,
         }
@@ -282,18 +284,18 @@ def _of_s3(head: Mapping[str, Any]) -> _Stored:
     return _Stored(int(head["ContentLength"]), metadata.get("sha256"), None, etag, metadata.get(_WRITE))
 
 
-def _wrong_etag(parcel: Parcel, given: str) -> str | None:
+def _wrong_etag(verified: VerifiedFile, given: str) -> str | None:
     """An S3 ETag is the digest of an object sent at once, or a digest of the parts' digests and their number."""
-    parts = 1 if parcel.size < 2 * _PART else math.ceil(parcel.size / _PART)
+    parts = 1 if verified.size < 2 * _PART else math.ceil(verified.size / _PART)
     found = re.fullmatch(r"([0-9a-f]{32})(?:-(\d+))?", given)
     if found is None:
         return None  # a storage with ETags of its own
     if int(found[2] or 1) != parts:
         return f"{found[2] or 1} parts instead of {parts}"
-    if parcel.size > _DIGEST_UP_TO:
+    if verified.size > _DIGEST_UP_TO:
         return None
-    expected = parcel.md5
+    expected = verified.md5
     if parts > 1:
-        digests = [hashlib.md5(piece, usedforsecurity=False).digest() for piece in file_pieces(parcel.path, _PART)]
+        digests = [hashlib.md5(piece, usedforsecurity=False).digest() for piece in file_pieces(verified.path, _PART)]
         expected = hashlib.md5(b"".join(digests), usedforsecurity=False).digest()
     return f"ETag {given}, expected {expected.hex()}" if found[1] != expected.hex() else None

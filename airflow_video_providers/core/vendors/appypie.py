@@ -37,7 +37,7 @@ class AppyPie(Vendor):
         return self._get_status(self._prefix, job)
 
     def status(self, job: VideoJob) -> Flow[VideoJob]:
-        return self.read_job(job, (yield from self._ask_either(job, job)))
+        return self.read_job(job, (yield from self._read_either(job, job)))
 
     def unlabelled(self, answer: Answer, job: VideoJob) -> tuple[JobStatus, str]:
         body = answer.body or {}
@@ -48,13 +48,13 @@ class AppyPie(Vendor):
         status, word = super().unlabelled(answer, job)
         return status, (said or word) if status is JobStatus.UNKNOWN else word  # an error tells what was said
 
-    def _ask_either(self, job: VideoJob, told: VideoJob | None) -> Flow[Answer]:
+    def _read_either(self, job: VideoJob, told: VideoJob | None) -> Flow[Answer]:
         """How a job stands; ``told`` is the job that an error speaks of."""
         asked = self._prefix
-        answer = yield from self.ask(self._get_status(asked, job), told)
+        answer = yield from self.send_read(self._get_status(asked, job), told)
         if _lacks_endpoint(answer):
             other = next(prefix for prefix in self._prefixes if prefix != asked)
-            second = yield from self.ask(self._get_status(other, job), told)
+            second = yield from self.send_read(self._get_status(other, job), told)
             if not _lacks_endpoint(second):
                 self._prefix, answer = other, second  # remembered for the connection
         return answer
@@ -64,7 +64,7 @@ class AppyPie(Vendor):
 
     def check(self) -> Flow[str]:
         """The documents name no free call about the account: ask for a job that cannot exist."""
-        return self.read_check((yield from self._ask_either(self.impossible_job(Mochi1.id), None)))
+        return self.read_check((yield from self._read_either(self.impossible_job(Mochi1.id), None)))
 
 
 def _lacks_endpoint(answer: Answer) -> bool:

@@ -150,7 +150,7 @@ class Vendor:
             between them; nothing was charged.
         """
         call = self.call("POST", self.path_of(request), json={**request.body(), **(extra_fields or {})})
-        return (yield from self.pay(request, call, self._bought))
+        return (yield from self.send_paid(request, call, self._bought))
 
     def generate(
         self,
@@ -181,7 +181,7 @@ class Vendor:
         :raises RequestRejectedError: it refuses the question itself; where it does so again, it means it.
         :raises VendorUnavailableError: no usable answer; the job is not affected.
         """
-        return self.read_job(job, (yield from self.ask(self.status_call(job), job)))
+        return self.read_job(job, (yield from self.send_read(self.status_call(job), job)))
 
     # Building blocks for the vendors' files.
 
@@ -199,7 +199,7 @@ class Vendor:
         quoted = quote(request_id, safe="")
         return quoted if quoted.strip(".") else quoted.replace(".", "%2E")  # "." and ".." would climb
 
-    def pay(
+    def send_paid(
         self,
         request: VideoModel,
         call: httpx.Request,
@@ -236,7 +236,7 @@ class Vendor:
             left -= wait
             pause = min(2 * pause, 30.0)
 
-    def ask(self, call: httpx.Request, job: VideoJob | None = None) -> Flow[Answer]:
+    def send_read(self, call: httpx.Request, job: VideoJob | None = None) -> Flow[Answer]:
         """Send a read; a broken connection becomes an error that is safe to repeat."""
         try:
             return _answer((yield call))
@@ -246,10 +246,10 @@ class Vendor:
     def read_job(self, job: VideoJob, answer: Answer) -> VideoJob:
         """The job as the answer describes it."""
         # A gateway's own 5xx may hold {"status": "error"}: that is no news of the job.
-        told = answer.ok or answer.status in self.failure_codes
-        if told or answer.status == 404:
+        answered = answer.ok or answer.status in self.failure_codes
+        if answered or answer.status == 404:
             self._refuse_another(job, answer)
-        status, word = (find_status(answer.body, self.words) if told else None) or self.unlabelled(answer, job)
+        status, word = (find_status(answer.body, self.words) if answered else None) or self.unlabelled(answer, job)
         body = answer.body or {}
         done = status is JobStatus.SUCCEEDED
         urls = (find_urls(body, self.output_paths) or search_urls(body)) if done else []
@@ -259,7 +259,7 @@ class Vendor:
         output = body.get("output")
         media_types = hints(output.get("media_type") if isinstance(output, dict) else None, len(urls))
         submitted_at = job.submitted_at or timestamp(body.get("created_at"))
-        return job.but(
+        return job.replace(
             status=status,
             vendor_status=word,
             submitted_at=submitted_at,

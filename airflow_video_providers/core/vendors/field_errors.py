@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
 
 #: What pydantic calls a breach of the rule that :func:`rule` tells anyway. Anything else needs its own words.
-_TOLD_BY_THE_RULE = {
+_SAID_BY_THE_RULE = {
     "blank", "bool_parsing", "bool_type", "boolean", "decimal_parsing", "decimal_type", "enum", "finite_number",
     "float_parsing", "float_type", "greater_than", "greater_than_equal", "http_url", "int_from_float", "int_parsing",
     "int_parsing_size", "int_type", "less_than", "less_than_equal", "literal_error", "multiple_of", "string_too_long",
@@ -56,7 +56,7 @@ def refusal(
         what = f"The field {name!r} is empty: nothing was given, or its template rendered to nothing. Allowed is {allowed}."
     elif first["type"] == "missing":
         what = f"The request lacks the field {name!r}: allowed is {allowed}."
-    elif first["type"] in _TOLD_BY_THE_RULE:
+    elif first["type"] in _SAID_BY_THE_RULE:
         what = f"The field {name!r} is {shown(value)}: allowed is {allowed}."
     else:
         what = f"The field {name!r} is {shown(value)}: {message}; allowed is {allowed}."

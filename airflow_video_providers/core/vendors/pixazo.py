@@ -55,7 +55,7 @@ class Pixazo(Vendor):
 
     def check(self) -> Flow[str]:
         """The documents name no free call about the account: ask for a job that cannot exist."""
-        return self.read_check((yield from self.ask(self.status_call(self.impossible_job(MochiV1.id)))))
+        return self.read_check((yield from self.send_read(self.status_call(self.impossible_job(MochiV1.id)))))
 
 
 class PixazoModel(VideoModel):

@@ -53,16 +53,18 @@ class Segmind(Vendor):
         # The result lives in a call of its own and is forgotten soon: fetch it now.
         result = self.call("GET", f"/v2/requests/{self.in_path(job.request_id)}")
         try:
-            answer = yield from self.ask(result, job)
+            answer = yield from self.send_read(result, job)
         except VendorUnavailableError as error:
             if not isinstance(error.__cause__, TooLong):
                 raise
-            return seen.but(instead_of_outputs="more bytes than an answer has, perhaps the file itself, and no address")
+            return seen.replace(
+                instead_of_outputs="more bytes than an answer has, perhaps the file itself, and no address"
+            )
         if answer.ok and answer.body is None and (file := answer.file()):
-            return seen.but(instead_of_outputs=file)
+            return seen.replace(instead_of_outputs=file)
         fetched = self.read_job(seen, answer)
         if fetched.status is JobStatus.EXPIRED:
-            return fetched.but(charged=seen.charged)  # the result is forgotten, the bill is not
+            return fetched.replace(charged=seen.charged)  # the result is forgotten, the bill is not
         return seen if fetched.status is JobStatus.UNKNOWN else fetched
 
     def unlabelled(self, answer: Answer, job: VideoJob) -> tuple[JobStatus, str]:
@@ -84,7 +86,7 @@ class Segmind(Vendor):
         path = self.path_of(request).replace("/v2/", "/v1/", 1)
         call = self.call("POST", path, json={**request.body(), **(extra_fields or {})})
         call.headers["Accept"] = "*/*"  # it answers with a video
-        return (yield from self.pay(request, call, self._generated))
+        return (yield from self.send_paid(request, call, self._generated))
 
     def _generated(self, request: VideoModel, sent_at: datetime, answer: Answer) -> VideoJob | None:
         # The documents promise a video, call it an image, and newer samples read JSON: trust none of them.
@@ -106,11 +108,11 @@ class Segmind(Vendor):
 
     def check(self) -> Flow[str]:
         """The credit balance, a free call; where there is none, a job that cannot exist."""
-        answer = yield from self.ask(self.call("GET", "/v1/get-user-credits"))
+        answer = yield from self.send_read(self.call("GET", "/v1/get-user-credits"))
         if answer.ok and answer.body is not None and "credits" in answer.body:
             return f"Segmind accepts the key; credits left: {answer.body['credits']}. Nothing was spent."
         self.read_check(answer)
-        return self.read_check((yield from self.ask(self.status_call(self.impossible_job(Mochi1.id)))))
+        return self.read_check((yield from self.send_read(self.status_call(self.impossible_job(Mochi1.id)))))
 
 
 class SegmindModel(VideoModel):

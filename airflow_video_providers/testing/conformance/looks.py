@@ -129,7 +129,7 @@ def both_clients_come_to_the_same(subject: Subject) -> None:
             **{n: script for n, (script, _) in _NO_NEWS.items()},
         }.items():
             gate.script = script
-            here, there = (_plain(look(gate.url, job)) for look in (subject.look, subject.look_in_a_loop))
+            here, there = (_plain(look(gate.url, job)) for look in (subject.look, subject.poll_in_a_loop))
             expect(here == there, f"On {name} the clients disagree:\n{here}\n{there}")
 
 

@@ -70,14 +70,14 @@ class Subject:
         with closing(VideoClient(self.vendor(url), self.key)) as client:
             return _outcome(lambda: client.status(job))
 
-    def look_in_a_loop(self, url: str, job: VideoJob) -> Outcome:
+    def poll_in_a_loop(self, url: str, job: VideoJob) -> Outcome:
         """The same through the asynchronous client."""
 
-        async def ask() -> VideoJob:
+        async def send_read() -> VideoJob:
             async with AsyncVideoClient(self.vendor(url), self.key) as client:
                 return await client.status(job)
 
-        return _outcome(lambda: asyncio.run(ask()))
+        return _outcome(lambda: asyncio.run(send_read()))
 
 
 Check = Callable[[Subject], None]

@@ -117,8 +117,8 @@ def an_error_never_carries_the_key(subject: Subject) -> None:
                 subject.submit(gate.url),
                 subject.look(gate.url, VideoJob(model=subject.request.id, request_id="r-1")),
             ):
-                told = f"{outcome!s} {outcome!r} {getattr(outcome, 'args', '')}"
-                expect(subject.key not in told, f"The error for HTTP {code} holds the API key.")
+                shown = f"{outcome!s} {outcome!r} {getattr(outcome, 'args', '')}"
+                expect(subject.key not in shown, f"The error for HTTP {code} holds the API key.")
 
 
 def _expect_refusal(outcome: object, error: type[VideoProviderError], what: str) -> None:

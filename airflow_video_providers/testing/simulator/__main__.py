@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     given: dict[str, Any] = vars(_parser().parse_args(arguments))
     host, port, state = given.pop("host"), given.pop("port"), given.pop("state", None)
     try:
-        app = Simulator(Options().but(**given), listening=host, state=state)
+        app = Simulator(Options().replace(**given), listening=host, state=state)
         bound = bind(host, port)
     except (OSError, ValueError) as error:
         print(f"The simulator cannot start on {host}:{port}: {error}", file=sys.stderr)

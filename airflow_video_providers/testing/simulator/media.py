@@ -167,11 +167,11 @@ def _reshaped(fault: Fault, body: bytes, headers: dict[str, str]) -> tuple[bytes
 def _spoilt(fault: Fault, answer: Answer, call: Call) -> Answer:
     match fault.kind:
         case "media_drop":
-            return answer.but(delivery="part", amount=fault.seconds(0.5))
+            return answer.replace(delivery="part", amount=fault.seconds(0.5))
         case "media_wrong_length":
-            return answer.but(length=2 * len(answer.content or b""), delivery="short")
+            return answer.replace(length=2 * len(answer.content or b""), delivery="short")
         case "media_no_length":
-            return answer.but(length=-1)
+            return answer.replace(length=-1)
         case "media_http":
             return page(fault.code)
         case "media_redirect":
@@ -179,7 +179,7 @@ def _spoilt(fault: Fault, answer: Answer, call: Call) -> Answer:
         case "media_gzip":
             return answer.gzipped()
         case "media_slow":
-            return answer.but(delivery="slow", amount=fault.seconds(1))
+            return answer.replace(delivery="slow", amount=fault.seconds(1))
         case "media_hang":
             return Answer(delivery="hang")
         case _:

@@ -71,7 +71,7 @@ class Options:
         if self.outputs < 1:
             raise ValueError("outputs is at least 1.")
 
-    def but(self, **changes: Any) -> Options:
+    def replace(self, **changes: Any) -> Options:
         """A copy with some settings replaced.
 
         :raises ValueError: for a setting that does not exist, or a value that it does not take.

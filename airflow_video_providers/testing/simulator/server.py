@@ -62,7 +62,7 @@ def running(*more: type[Gateway], state: Path | None = None, **options: Any) -> 
     :param options: Settings, as :class:`~airflow_video_providers.testing.simulator.options.Options` names them.
     :raises ValueError: for a setting that does not exist, or a value that it does not take.
     """
-    app = Simulator(Options().but(**options), more, state=state)
+    app = Simulator(Options().replace(**options), more, state=state)
     with contextlib.closing(bind("127.0.0.1", 0)) as bound:
         server = make_server(app)
         thread = threading.Thread(target=server.run, args=([bound],), name="video-simulator", daemon=True)

@@ -30,19 +30,19 @@ def spoil(fault: Fault, answer: Answer, call: Call) -> Answer:
         case "http_after_accept":
             return page(fault.code)
         case "drop_mid_body":
-            return answer.but(delivery="half")
+            return answer.replace(delivery="half")
         case "slow_body":
-            return answer.but(delivery="slow", amount=fault.seconds(1))
+            return answer.replace(delivery="slow", amount=fault.seconds(1))
         case "truncated_json":
-            return answer.but(content=body[: len(body) // 2], headers=headers)
+            return answer.replace(content=body[: len(body) // 2], headers=headers)
         case "html_200":
             return html(200, "Welcome")
         case "empty_body":
-            return answer.but(status=200, content=b"")
+            return answer.replace(status=200, content=b"")
         case "gzip":
             return answer.gzipped()
     if isinstance(answer.content, dict):
-        return answer.but(content=_reworded(fault, answer.content, call))
+        return answer.replace(content=_reworded(fault, answer.content, call))
     return answer
 
 

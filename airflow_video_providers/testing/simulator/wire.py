@@ -96,7 +96,7 @@ class Answer:
     delivery: Delivery = "whole"
     amount: float = 0.0
 
-    def but(self, **changes: Any) -> Answer:
+    def replace(self, **changes: Any) -> Answer:
         """A copy with some fields replaced."""
         return replace(self, **changes)
 

@@ -54,7 +54,7 @@ class World:
 
         :raises ValueError: for a setting that does not exist, or a value that it does not take.
         """
-        self.options = self.store.options = self.options.but(**changes)
+        self.options = self.store.options = self.options.replace(**changes)
         if "frozen_clock" in changes:
             self.clock.freeze(self.options.frozen_clock)
         if "credits" in changes:

@@ -35,9 +35,9 @@ def test_the_layout_is_hive_style_and_a_function_of_the_job_alone() -> None:
 
 
 def test_the_day_is_the_day_in_utc_or_unknown() -> None:
-    late = JOB.but(submitted_at=datetime(2026, 5, 2, 1, 0, tzinfo=timezone(timedelta(hours=5))))
+    late = JOB.replace(submitted_at=datetime(2026, 5, 2, 1, 0, tzinfo=timezone(timedelta(hours=5))))
     assert "/dt=2026-05-01/" in Keys(late).manifest
-    assert "/dt=unknown/" in Keys(JOB.but(submitted_at=None)).manifest
+    assert "/dt=unknown/" in Keys(JOB.replace(submitted_at=None)).manifest
 
 
 @pytest.mark.parametrize("odd", ["a/b", "../../etc", "..", ".hidden", "a b", "ü", "", "x" * 300, "a\0b"])
@@ -66,7 +66,7 @@ def test_an_id_that_looks_like_a_cleaned_one_does_not_meet_it(odd: str) -> None:
 
 @pytest.mark.parametrize("odd", ["dt=1999-01-01", "provider=other", "="])
 def test_an_id_makes_no_partition_of_its_own(odd: str) -> None:
-    key = Keys(JOB.but(request_id=odd)).output(0, "mp4")
+    key = Keys(JOB.replace(request_id=odd)).output(0, "mp4")
     assert [part.partition("=")[0] for part in key.split("/") if "=" in part] == ["provider", "model", "dt"]
 
 

@@ -55,7 +55,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def job_for(*urls: str, **changes: Any) -> VideoJob:
     outputs = tuple(VideoOutput(url=url) for url in urls)
-    return VideoJob(model="pixazo:mochi-v1", request_id="req-1", status=JobStatus.SUCCEEDED, outputs=outputs).but(
+    return VideoJob(model="pixazo:mochi-v1", request_id="req-1", status=JobStatus.SUCCEEDED, outputs=outputs).replace(
         **changes
     )
 
@@ -126,9 +126,9 @@ def test_the_manifest_is_written_last(tmp_path: Path, server: FaultServer, monke
     order: list[str] = []
     store_it = LocalStore.put
 
-    def noting(self: LocalStore, parcel: Any, key: str, *, overwrite: bool) -> None:
+    def noting(self: LocalStore, verified: Any, key: str, *, overwrite: bool) -> None:
         order.append(key.rpartition("/")[2])
-        store_it(self, parcel, key, overwrite=overwrite)
+        store_it(self, verified, key, overwrite=overwrite)
 
     monkeypatch.setattr(LocalStore, "put", noting)
     put(job_for(server.serve("a", whole()), server.serve("b", whole())), tmp_path)
@@ -303,7 +303,7 @@ def test_one_stray_word_that_the_job_is_gone_loses_nothing(said: int, tmp_path: 
 
     job = job_for(server.serve("a", late))
     words = iter([JobStatus.EXPIRED] * said + [JobStatus.SUCCEEDED] + [JobStatus.EXPIRED] * 2)
-    put(job, tmp_path, refresh=lambda stale: job.but(status=next(words, JobStatus.SUCCEEDED)))
+    put(job, tmp_path, refresh=lambda stale: job.replace(status=next(words, JobStatus.SUCCEEDED)))
     assert (tmp_path / KEY / "0.mp4").read_bytes() == CLIP
 
 
@@ -323,7 +323,7 @@ def test_a_vendor_that_does_not_know_the_job_is_believed_only_after_a_while_and_
     job = job_for("https://cdn.example.com/a.mp4", submitted_at=NOON)
 
     def watched() -> output_urls.Source:
-        forgets = lambda stale: job.but(status=JobStatus.EXPIRED, outputs=())
+        forgets = lambda stale: job.replace(status=JobStatus.EXPIRED, outputs=())
         return output_urls.Sources(job, forgets, clock=lambda: clock[0], now=lambda: now[0]).output(0)
 
     ask(watched(), 30)  # at once: nothing is lost
@@ -339,7 +339,7 @@ def test_a_vendor_that_does_not_know_the_job_is_believed_only_after_a_while_and_
 @pytest.mark.parametrize(("hours", "lost"), [(0.5, False), (1.5, False), (2.1, True)])
 def test_twice_its_documented_retention_loses_an_output_and_time_alone_does_not(hours: float, lost: bool) -> None:
     job = job_for("https://cdn.example.com/a.mp4", submitted_at=NOON, expires_at=NOON + timedelta(hours=1))
-    for known, expected in ((job, lost), (job.but(expires_at=None), False)):
+    for known, expected in ((job, lost), (job.replace(expires_at=None), False)):
         watched = output_urls.Sources(known, lambda stale: stale, now=lambda: NOON + timedelta(hours=hours)).output(0)
         if expected:
             with pytest.raises(OutputExpiredError, match="long ago"):

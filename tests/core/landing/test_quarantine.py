@@ -43,7 +43,7 @@ def job_for(*urls: str, **changes: Any) -> VideoJob:
     outputs = tuple(VideoOutput(url=url) for url in urls)
     return VideoJob(
         model="pixazo:mochi-v1", request_id="req-1", status=JobStatus.SUCCEEDED, charged="yes", outputs=outputs
-    ).but(**changes)
+    ).replace(**changes)
 
 
 def whole(data: bytes) -> Callable[[Exchange], None]:
@@ -269,5 +269,5 @@ def test_an_address_finds_what_it_names_from_the_id_alone(tmp_path: Path, server
         kept = quarantine.find_kept(place, by_id)
         assert kept is not None
         assert (kept.job.status, kept.job.outputs, kept.reason, kept.whole) == ("succeeded", (), "truncated", True)
-    assert quarantine.find_kept(str(tmp_path), by_id.but(request_id="req-2")) is None
+    assert quarantine.find_kept(str(tmp_path), by_id.replace(request_id="req-2")) is None
     assert bring._REMEDY in str(error)

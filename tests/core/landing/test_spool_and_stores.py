@@ -19,7 +19,7 @@ import pytest
 from airflow_video_providers.core.errors import DownloadError, InvalidRequestError, LandingError
 from airflow_video_providers.core.landing.spool import Spool, private_directory, sweep
 from airflow_video_providers.core.storage import object_store
-from airflow_video_providers.core.storage.base import Parcel
+from airflow_video_providers.core.storage.base import VerifiedFile
 from airflow_video_providers.core.storage.local import LocalStore
 from airflow_video_providers.core.storage.object_store import ObjectStore
 from airflow_video_providers.core.storage.open import open_store
@@ -200,10 +200,10 @@ def store_on(fake: Fake, scheme: str, root: str = "bucket") -> ObjectStore:
     return ObjectStore(fake, OutputPath(scheme, None, container, prefix))
 
 
-def parcel_in(directory: Path, data: bytes = DATA) -> Parcel:
+def parcel_in(directory: Path, data: bytes = DATA) -> VerifiedFile:
     path = directory / "spooled"
     path.write_bytes(data)
-    return Parcel(str(path), len(data), hashlib.sha256(data).hexdigest(), "video/mp4", {"sha256": "x"})
+    return VerifiedFile(str(path), len(data), hashlib.sha256(data).hexdigest(), "video/mp4", {"sha256": "x"})
 
 
 def test_a_local_file_appears_whole_is_never_replaced_unasked_and_has_normal_permissions(tmp_path: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_local_file_appears_whole_is_never_replaced_unasked_and_has_normal_per
         with Spool(store.spool_directory("a/b.mp4"), store.spool_mode()) as spool:
             spool.write(DATA)
             digest = hashlib.sha256(DATA).hexdigest()
-            store.put(Parcel(spool.path, len(DATA), digest, "video/mp4", {}), "a/b.mp4", overwrite=False)
+            store.put(VerifiedFile(spool.path, len(DATA), digest, "video/mp4", {}), "a/b.mp4", overwrite=False)
     finally:
         os.umask(before)
     landed = tmp_path / "out" / "a" / "b.mp4"

@@ -22,21 +22,21 @@ from airflow_video_providers.core.errors import (
     VendorUnavailableError,
 )
 from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.core.polling.decision import GRACE, TROUBLES, Watch, after, believed, lost, timed_out
+from airflow_video_providers.core.polling.decision import GRACE, TROUBLES, PollState, after, believed, lost, timed_out
 
 START = datetime(2026, 5, 22, 13, 0, tzinfo=UTC)
 BOUGHT = VideoJob(model="pixazo:mochi-v1", request_id="r-1", submitted_at=START)
 OUTPUT = (VideoOutput(url="https://media.example/a.mp4"),)
 
-RUNNING = BOUGHT.but(status=JobStatus.RUNNING, vendor_status="PROCESSING")
-QUEUED = BOUGHT.but(status=JobStatus.QUEUED, vendor_status="QUEUED")
-DONE = BOUGHT.but(status=JobStatus.SUCCEEDED, vendor_status="COMPLETED", outputs=OUTPUT, charged="yes")
-EMPTY = DONE.but(outputs=(), instead_of_outputs="status, output.film")
-FAILED = BOUGHT.but(status=JobStatus.FAILED, vendor_status="FAILED", error="blocked")
-ERRED = BOUGHT.but(status=JobStatus.ERROR, vendor_status="ERROR", error="oops", charged="no")
-CANCELLED = BOUGHT.but(status=JobStatus.CANCELLED, vendor_status="CANCELED")
-GONE = BOUGHT.but(status=JobStatus.EXPIRED, vendor_status="HTTP 404")
-ODD = BOUGHT.but(status=JobStatus.UNKNOWN, vendor_status="HALTED")
+RUNNING = BOUGHT.replace(status=JobStatus.RUNNING, vendor_status="PROCESSING")
+QUEUED = BOUGHT.replace(status=JobStatus.QUEUED, vendor_status="QUEUED")
+DONE = BOUGHT.replace(status=JobStatus.SUCCEEDED, vendor_status="COMPLETED", outputs=OUTPUT, charged="yes")
+EMPTY = DONE.replace(outputs=(), instead_of_outputs="status, output.film")
+FAILED = BOUGHT.replace(status=JobStatus.FAILED, vendor_status="FAILED", error="blocked")
+ERRED = BOUGHT.replace(status=JobStatus.ERROR, vendor_status="ERROR", error="oops", charged="no")
+CANCELLED = BOUGHT.replace(status=JobStatus.CANCELLED, vendor_status="CANCELED")
+GONE = BOUGHT.replace(status=JobStatus.EXPIRED, vendor_status="HTTP 404")
+ODD = BOUGHT.replace(status=JobStatus.UNKNOWN, vendor_status="HALTED")
 
 LOST = VendorUnavailableError("no answer")
 BUSY = RateLimitedError("slow down", retry_after=42.0)
@@ -50,13 +50,13 @@ WRONG = InvalidRequestError("no legacy route")
 T0 = 300  # the first look of most rows: past the grace period
 
 
-def watch(**fields):
-    return Watch(job=QUEUED, started=START, deadline=START + timedelta(hours=1))._replace(**fields)
+def state(**fields):
+    return PollState(job=QUEUED, started=START, deadline=START + timedelta(hours=1))._replace(**fields)
 
 
 def play(*looks, **fields):
     """The last verdict after looks at (seconds since the start, what was seen), and the watch."""
-    seen, verdict = watch(**fields), None
+    seen, verdict = state(**fields), None
     for number, (second, what) in enumerate(looks, start=1):
         seen, verdict = after(seen, what, START + timedelta(seconds=second))
         ended = verdict.done is not None or verdict.error is not None
@@ -181,8 +181,8 @@ def test_a_404_within_the_grace_period_is_an_ordinary_look():
 
 @pytest.mark.parametrize(("submitted_at", "within"), [(START - timedelta(days=1), False), (START, True), (None, True)])
 def test_the_grace_period_counts_from_the_submit_or_from_the_start_of_the_watch(submitted_at, within):
-    gone = GONE.but(submitted_at=submitted_at)
-    seen, _ = after(watch(), gone, START + GRACE - timedelta(seconds=1))
+    gone = GONE.replace(submitted_at=submitted_at)
+    seen, _ = after(state(), gone, START + GRACE - timedelta(seconds=1))
     assert (seen.trouble is None) is within
 
 
@@ -217,7 +217,7 @@ def test_each_ending_says_what_happened_what_it_costs_and_what_to_do():
 
 def test_a_lost_mochi_at_pixazo_may_be_one_of_the_older_status_call():
     def lost(**fields):
-        return str(play(*[(T0 + 30 * n, GONE.but(**fields)) for n in range(3)])[1].error)
+        return str(play(*[(T0 + 30 * n, GONE.replace(**fields)) for n in range(3)])[1].error)
 
     assert "status_route=legacy" in lost()
     assert "status_route=legacy" not in lost(status_route="legacy")
@@ -225,7 +225,7 @@ def test_a_lost_mochi_at_pixazo_may_be_one_of_the_older_status_call():
 
 
 def test_a_job_that_is_finished_at_the_deadline_is_not_said_to_run():
-    error = timed_out(watch(job=EMPTY))
+    error = timed_out(state(job=EMPTY))
     assert "still running" not in str(error)
     assert "has charged" in str(error)
 
@@ -233,7 +233,7 @@ def test_a_job_that_is_finished_at_the_deadline_is_not_said_to_run():
 def test_every_trouble_ends_within_the_time_that_its_numbers_say():
     for kind, seen in [("not found", GONE), ("no output", EMPTY), ("refused", REFUSED), ("key refused", LOCKED)]:
         limit, second, looks = TROUBLES[kind], T0, 0
-        current = watch()
+        current = state()
         while True:
             current, verdict = after(current, seen, START + timedelta(seconds=second))
             looks += 1
@@ -249,7 +249,7 @@ _SEEN = st.sampled_from([QUEUED, RUNNING, EMPTY, GONE, ODD, LOST, BUSY, STORMY, 
 
 @given(st.lists(st.tuples(st.floats(0, 600), _SEEN), max_size=60))
 def test_only_the_vendors_own_word_or_a_long_row_ends_a_wait_before_its_deadline(steps):
-    current, second = watch(), 0.0
+    current, second = state(), 0.0
     for gap, seen in steps:
         second += gap
         current, verdict = after(current, seen, START + timedelta(seconds=second))
@@ -273,7 +273,7 @@ def test_only_the_vendors_own_word_or_a_long_row_ends_a_wait_before_its_deadline
 # Gone for good: one function decides it for the wait, for a Clear and for a landing.
 
 HOUR = timedelta(hours=1)
-KEPT = DONE.but(expires_at=START + HOUR)  # its vendor documents that it forgets a job after an hour
+KEPT = DONE.replace(expires_at=START + HOUR)  # its vendor documents that it forgets a job after an hour
 
 
 @pytest.mark.parametrize(
@@ -283,17 +283,17 @@ KEPT = DONE.but(expires_at=START + HOUR)  # its vendor documents that it forgets
         (GONE, timedelta(seconds=1), False),
         (GONE, GRACE - timedelta(seconds=1), False),
         (GONE, GRACE, True),
-        (GONE.but(submitted_at=None), timedelta(0), True),
+        (GONE.replace(submitted_at=None), timedelta(0), True),
         # twice a documented retention
         (KEPT, HOUR, False),
         (KEPT, 2 * HOUR - timedelta(seconds=1), False),
         (KEPT, 2 * HOUR, True),
-        (KEPT.but(status=JobStatus.RUNNING), 2 * HOUR, True),
+        (KEPT.replace(status=JobStatus.RUNNING), 2 * HOUR, True),
         # time alone says nothing where no retention is documented
         (DONE, timedelta(days=400), False),
         (RUNNING, timedelta(days=400), False),
         (EMPTY, timedelta(days=400), False),
-        (DONE.but(submitted_at=None, expires_at=START), timedelta(days=400), False),
+        (DONE.replace(submitted_at=None, expires_at=START), timedelta(days=400), False),
     ],
 )
 def test_a_job_is_lost_by_the_vendors_word_or_after_twice_its_documented_retention(job, after, gone):
@@ -355,8 +355,8 @@ def test_a_job_that_the_vendor_does_not_know_a_moment_after_its_submit_is_as_it_
 
 
 def test_an_attached_job_without_a_time_is_asked_for_with_the_same_patience():
-    vendor = Vendor(GONE.but(submitted_at=None))
-    assert vendor.believed(BOUGHT.but(submitted_at=None)).status is JobStatus.EXPIRED
+    vendor = Vendor(GONE.replace(submitted_at=None))
+    assert vendor.believed(BOUGHT.replace(submitted_at=None)).status is JobStatus.EXPIRED
     assert vendor.asked == 3
 
 

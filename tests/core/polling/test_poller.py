@@ -25,7 +25,7 @@ from airflow_video_providers.core.errors import (
     VideoProviderError,
 )
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
-from airflow_video_providers.core.polling.connection_cache import Opened
+from airflow_video_providers.core.polling.connection_cache import SharedClient
 from airflow_video_providers.core.polling.poller import LAST_CALL, Poller, _pollers, shared_poller
 from tests.support.virtual import (
     FakeClient,
@@ -34,8 +34,8 @@ from tests.support.virtual import (
     new_poller,
     new_timing,
     run_virtually,
+    state,
     wall_clock,
-    watch,
 )
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def alone(
         client = FakeClient({"r1": list(script)})
         poller = new_poller(client)
         try:
-            outcome: Any = await poller.wait(watch(new_job(**job), seconds), interval=interval)
+            outcome: Any = await poller.wait(state(new_job(**job), seconds), interval=interval)
         except VideoProviderError as error:
             outcome = error
         return outcome, client, elapsed()
@@ -78,7 +78,7 @@ def alone(
         ([S.ERROR], JobErroredError),
         ([S.EXPIRED], JobExpiredError),
         ([S.UNKNOWN], JobUnknownError),
-        ([lambda job: job.but(status=S.SUCCEEDED)], OutputMissingError),
+        ([lambda job: job.replace(status=S.SUCCEEDED)], OutputMissingError),
         ([busy(AuthenticationError)], AuthenticationError),
         ([busy(RequestRejectedError)], RequestRejectedError),
         ([busy(), busy(), busy(), S.SUCCEEDED], "done"),
@@ -109,7 +109,7 @@ def test_a_wait_ends_at_its_deadline_with_one_last_look() -> None:
 
 def test_a_job_finished_at_the_very_deadline_is_not_timed_out() -> None:
     async def main() -> VideoJob:
-        return await new_poller(FakeClient(done_after=lambda _: 99.5)).wait(watch(new_job(), 100.0))
+        return await new_poller(FakeClient(done_after=lambda _: 99.5)).wait(state(new_job(), 100.0))
 
     assert run_virtually(main()).status is S.SUCCEEDED
 
@@ -118,7 +118,7 @@ def test_a_deadline_passed_while_the_triggerer_was_down_still_gets_one_look() ->
     async def main() -> tuple[Any, int]:
         client = FakeClient({"done": [S.SUCCEEDED], "running": [S.RUNNING]})
         poller = new_poller(client)
-        late = [watch(new_job(name, submitted_at=wall_clock() - timedelta(hours=2)), -60.0) for name in client.script]
+        late = [state(new_job(name, submitted_at=wall_clock() - timedelta(hours=2)), -60.0) for name in client.script]
         found = await asyncio.gather(*(poller.wait(one) for one in late), return_exceptions=True)
         return found, len(client.looks)
 
@@ -130,7 +130,7 @@ def test_a_deadline_passed_while_the_triggerer_was_down_still_gets_one_look() ->
 
 def test_the_first_look_waits_until_completion_is_plausible() -> None:
     _, client, _ = alone(S.RUNNING, S.SUCCEEDED)
-    assert client.looks[0][0] == pytest.approx(new_timing().first_look("pixel:one", 0.0))
+    assert client.looks[0][0] == pytest.approx(new_timing().first_poll("pixel:one", 0.0))
 
 
 @pytest.mark.parametrize("job", [{"submitted_at": None}, {"submitted_at": "2025-12-31T23:00:00Z"}])
@@ -167,7 +167,7 @@ def test_an_answer_that_drips_for_ever_is_given_up() -> None:
     async def main() -> tuple[float, float]:
         client = FakeClient({"r1": [S.SUCCEEDED]}, latency=10_000.0)
         with pytest.raises(JobTimeoutError):
-            await new_poller(client).wait(watch(new_job(), 200.0))
+            await new_poller(client).wait(state(new_job(), 200.0))
         return elapsed(), len(client.looks)
 
     took, looks = run_virtually(main())
@@ -184,7 +184,7 @@ def test_news_are_told_once_each() -> None:
         def tell(seen: VideoJob | VideoProviderError) -> None:
             told.append(str(seen.status) if isinstance(seen, VideoJob) else type(seen).__name__)
 
-        await poller.wait(watch(new_job()), on_news=tell)
+        await poller.wait(state(new_job()), on_news=tell)
         return told
 
     assert run_virtually(main()) == ["queued", "running", "VendorUnavailableError", "running", "succeeded"]
@@ -195,7 +195,7 @@ def many(
 ) -> list[Any]:
     async def main() -> list[Any]:
         shared = new_poller(client, **poller)
-        waits = [shared.wait(watch(new_job(f"r{number}"))) for number in range(jobs)]
+        waits = [shared.wait(state(new_job(f"r{number}"))) for number in range(jobs)]
         found = await asyncio.gather(*waits, return_exceptions=True)
         if then is not None:
             then(shared)
@@ -309,20 +309,20 @@ def test_a_vendors_pause_outlives_the_job_that_met_it() -> None:
     async def main() -> list[float]:
         client = FakeClient({"r1": [busy(RateLimitedError, retry_after=300.0)]}, done_after=None)
 
-        async def connect() -> Opened:
-            return Opened(client, 60.0)
+        async def connect() -> SharedClient:
+            return SharedClient(client, 60.0)
 
         def shared() -> Poller:
             poller = shared_poller("k", connect, Pixel)
             poller._now, poller._timing = wall_clock, new_timing()
             return poller
 
-        first = asyncio.create_task(shared().wait(watch(new_job("r1", submitted_at=None))))
+        first = asyncio.create_task(shared().wait(state(new_job("r1", submitted_at=None))))
         await asyncio.sleep(1.0)
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
         client.script["r2"] = [S.SUCCEEDED]
-        await shared().wait(watch(new_job("r2", submitted_at=None)))
+        await shared().wait(state(new_job("r2", submitted_at=None)))
         return [moment for moment, _ in client.looks]
 
     refused, next_one = run_virtually(main())
@@ -333,7 +333,7 @@ def test_a_wall_clock_that_is_set_back_does_not_make_the_last_looks_a_storm() ->
     async def main() -> tuple[Any, int]:
         client = FakeClient()
         poller = new_poller(client)
-        job = watch(new_job(), 100.0)
+        job = state(new_job(), 100.0)
         wait = asyncio.create_task(poller.wait(job, interval=20.0))
         await asyncio.sleep(50.0)
         poller._now = lambda: wall_clock() - timedelta(hours=2)
@@ -367,7 +367,7 @@ def test_a_look_up_that_never_works_ends_at_the_deadline_and_not_before() -> Non
             raise ConnectionError("the API server is down")
 
         with pytest.raises(JobTimeoutError) as caught:
-            await new_poller(connect).wait(watch(new_job(), 900.0))
+            await new_poller(connect).wait(state(new_job(), 900.0))
         return caught.value, elapsed()
 
     error, took = run_virtually(main())
@@ -386,8 +386,8 @@ def test_a_trigger_cancelled_during_the_look_up_leaves_it_to_the_next() -> None:
     async def main() -> VideoJob:
         poller = new_poller(connect)
         old = {"submitted_at": None}
-        first = asyncio.create_task(poller.wait(watch(new_job("a", **old))))
-        second = asyncio.create_task(poller.wait(watch(new_job("b", **old))))
+        first = asyncio.create_task(poller.wait(state(new_job("a", **old))))
+        second = asyncio.create_task(poller.wait(state(new_job("b", **old))))
         await asyncio.sleep(1.0)
         first.cancel()
         return await second
@@ -402,7 +402,7 @@ def test_within_a_minute_no_more_requests_go_than_the_connection_allows() -> Non
     async def main() -> None:
         poller = new_poller(client, per_minute=60.0)
         async with asyncio.timeout(600):
-            await asyncio.gather(*(poller.wait(watch(new_job(f"r{n}")), interval=5.0) for n in range(100)))
+            await asyncio.gather(*(poller.wait(state(new_job(f"r{n}")), interval=5.0) for n in range(100)))
 
     with pytest.raises(TimeoutError):
         run_virtually(main())
@@ -418,7 +418,7 @@ def test_a_second_request_of_a_look_is_paid_from_the_same_budget() -> None:
     async def main(client: FakeClient) -> None:
         poller = new_poller(client, per_minute=60.0)
         async with asyncio.timeout(300):
-            await asyncio.gather(*(poller.wait(watch(new_job(f"r{n}")), interval=5.0) for n in range(50)))
+            await asyncio.gather(*(poller.wait(state(new_job(f"r{n}")), interval=5.0) for n in range(50)))
 
     for client in (one, two):
         with pytest.raises(TimeoutError):
@@ -434,7 +434,7 @@ def test_when_requests_are_short_they_go_to_the_jobs_most_likely_done() -> None:
         poller = new_poller(client, per_minute=30.0)
         names = [f"{kind}{n}" for n in range(20) for kind in ("young", "old")]
         ages = {"young": timedelta(seconds=20), "old": timedelta(seconds=200)}
-        waits = [watch(new_job(name, submitted_at=wall_clock() - ages[name.rstrip("0123456789")])) for name in names]
+        waits = [state(new_job(name, submitted_at=wall_clock() - ages[name.rstrip("0123456789")])) for name in names]
         async with asyncio.timeout(120):
             await asyncio.gather(*(poller.wait(one, interval=5.0) for one in waits))
 
@@ -452,7 +452,7 @@ def test_a_429_stops_all_jobs_of_the_connection_for_as_long_as_it_asks() -> None
     async def main() -> None:
         poller = new_poller(client, per_minute=600.0)
         async with asyncio.timeout(300):
-            await asyncio.gather(*(poller.wait(watch(new_job(f"r{n}")), interval=5.0) for n in range(20)))
+            await asyncio.gather(*(poller.wait(state(new_job(f"r{n}")), interval=5.0) for n in range(20)))
 
     with pytest.raises(TimeoutError):
         run_virtually(main())
@@ -468,9 +468,9 @@ def test_a_job_whose_call_always_fails_does_not_starve_the_others() -> None:
     async def main() -> float:
         poller = new_poller(client, per_minute=60.0)
         job = {"submitted_at": wall_clock() - timedelta(seconds=300)}
-        sick = [asyncio.create_task(poller.wait(watch(new_job(f"sick{n}", **job)))) for n in range(30)]
+        sick = [asyncio.create_task(poller.wait(state(new_job(f"sick{n}", **job)))) for n in range(30)]
         await asyncio.sleep(0)
-        await asyncio.gather(*(poller.wait(watch(new_job(f"well{n}", **job))) for n in range(30)))
+        await asyncio.gather(*(poller.wait(state(new_job(f"well{n}", **job))) for n in range(30)))
         took = elapsed()
         for task in sick:
             task.cancel()
@@ -485,7 +485,7 @@ def test_a_deadline_that_comes_while_the_budget_is_spent_ends_the_wait_all_the_s
 
     async def main() -> tuple[list[Any], float]:
         poller = new_poller(client, per_minute=5.0)
-        waits = [poller.wait(watch(new_job(f"r{n}"), 300.0)) for n in range(500)]
+        waits = [poller.wait(state(new_job(f"r{n}"), 300.0)) for n in range(500)]
         return await asyncio.gather(*waits, return_exceptions=True), elapsed()
 
     found, took = run_virtually(main())
@@ -499,9 +499,9 @@ def test_a_leaving_job_releases_its_place_and_its_request_is_cancelled() -> None
     async def main() -> tuple[VideoJob, int]:
         poller = new_poller(client)
         old = {"submitted_at": None}
-        stuck = [asyncio.create_task(poller.wait(watch(new_job(f"r{n}", **old)))) for n in range(16)]
+        stuck = [asyncio.create_task(poller.wait(state(new_job(f"r{n}", **old)))) for n in range(16)]
         await asyncio.sleep(1.0)
-        waiting = asyncio.create_task(poller.wait(watch(new_job("done", **old))))
+        waiting = asyncio.create_task(poller.wait(state(new_job("done", **old))))
         await asyncio.sleep(1.0)
         assert "done" not in [name for _, name in client.looks]
         for task in stuck:
@@ -520,14 +520,14 @@ def test_what_took_how_long_is_learned_from_the_vendors_own_times() -> None:
     async def main() -> None:
         def finished(job: VideoJob) -> VideoJob:
             assert job.submitted_at is not None
-            return job.but(
+            return job.replace(
                 status=S.SUCCEEDED,
                 outputs=({"url": "https://cdn.invalid/v.mp4"},),
                 completed_at=job.submitted_at + timedelta(seconds=31),
             )
 
         poller = new_poller(FakeClient({"r1": [S.RUNNING] * 8 + [finished]}), timing=learned)
-        await poller.wait(watch(new_job()))
+        await poller.wait(state(new_job()))
 
     run_virtually(main())
     (seconds,) = [2.718281828459045**value for value in learned._past["pixel:one"]]
@@ -539,7 +539,7 @@ def test_a_job_found_done_after_a_restart_teaches_nothing() -> None:
 
     async def main() -> None:
         poller = new_poller(FakeClient({"r1": [S.SUCCEEDED]}), timing=learned)
-        await poller.wait(watch(new_job(submitted_at=wall_clock() - timedelta(hours=3))))
+        await poller.wait(state(new_job(submitted_at=wall_clock() - timedelta(hours=3))))
 
     run_virtually(main())
     assert learned._past == {}
@@ -550,14 +550,14 @@ def test_a_thousand_times_joining_and_leaving_leave_nothing_behind() -> None:
 
     async def main() -> tuple[int, int, int, int]:
         poller = new_poller(client)
-        anchor = asyncio.create_task(poller.wait(watch(new_job("anchor"))))
+        anchor = asyncio.create_task(poller.wait(state(new_job("anchor"))))
         for number in range(1000):
             due_now = {"submitted_at": None} if number % 2 else {}
-            task = asyncio.create_task(poller.wait(watch(new_job(f"r{number}", **due_now))))
+            task = asyncio.create_task(poller.wait(state(new_job(f"r{number}", **due_now))))
             await asyncio.sleep(0.1 * (number % 7))
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        turns = poller._turns
+        turns = poller._scheduler
         kept = len(turns._later) + len(turns._due)
         anchor.cancel()
         await asyncio.gather(anchor, return_exceptions=True)
@@ -572,13 +572,13 @@ def test_a_thousand_times_joining_and_leaving_leave_nothing_behind() -> None:
 
 
 def test_pollers_are_shared_per_loop_and_key_and_end_with_their_last_job() -> None:
-    opened: list[FakeClient] = []
+    shared: list[FakeClient] = []
 
     async def connect() -> Any:
-        from airflow_video_providers.core.polling.connection_cache import Opened
+        from airflow_video_providers.core.polling.connection_cache import SharedClient
 
-        opened.append(FakeClient({"a": [S.SUCCEEDED], "b": [S.SUCCEEDED]}))
-        return Opened(opened[-1], 600.0)
+        shared.append(FakeClient({"a": [S.SUCCEEDED], "b": [S.SUCCEEDED]}))
+        return SharedClient(shared[-1], 600.0)
 
     async def main() -> None:
         for name in "ab":
@@ -586,14 +586,14 @@ def test_pollers_are_shared_per_loop_and_key_and_end_with_their_last_job() -> No
             assert shared_poller(("pixel", "one"), connect, Pixel) is poller
             other = shared_poller(("pixel", "two"), connect, Pixel)
             assert other is not poller
-            await asyncio.gather(*(p.wait(watch(new_job(name, submitted_at=None))) for p in (poller, other)))
+            await asyncio.gather(*(p.wait(state(new_job(name, submitted_at=None))) for p in (poller, other)))
             assert asyncio.get_running_loop() not in _pollers
 
     run_virtually(main())
     run_virtually(main())
     gc.collect()
-    assert len(opened) == 8
-    assert all(client.closed == 1 for client in opened)
+    assert len(shared) == 8
+    assert all(client.closed == 1 for client in shared)
     assert not list(_pollers.items())
 
 
@@ -604,7 +604,7 @@ def test_a_mistake_in_the_client_is_raised_and_frees_the_place() -> None:
 
         poller = new_poller(FakeClient({"r1": [broken]}))
         with pytest.raises(TypeError):
-            await poller.wait(watch(new_job(submitted_at=None)))
-        return poller._turns._free - poller._turns._places
+            await poller.wait(state(new_job(submitted_at=None)))
+        return poller._scheduler._free - poller._scheduler._places
 
     assert run_virtually(main()) == 0

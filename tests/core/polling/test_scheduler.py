@@ -6,8 +6,8 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, cast
 
-from airflow_video_providers.core.polling.rate_limiter import Budget
-from airflow_video_providers.core.polling.scheduler import BATCH, Turns
+from airflow_video_providers.core.polling.rate_limiter import RateLimiter
+from airflow_video_providers.core.polling.scheduler import BATCH, Scheduler
 from tests.support.virtual import VirtualLoop, run_virtually
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MANY = 5000
 
 
-def waiting(turns: Turns, chances: list[Callable[[], float]]) -> list[asyncio.Task[None]]:
+def waiting(turns: Scheduler, chances: list[Callable[[], float]]) -> list[asyncio.Task[None]]:
     """All of them due now."""
     return [asyncio.create_task(turns.take(asyncio.get_running_loop().time(), chance)) for chance in chances]
 
@@ -30,7 +30,7 @@ def test_putting_thousands_in_order_lets_the_event_loop_come_round() -> None:
             asked[loop.round] += 1
             return 0.5
 
-        turns = Turns(Budget(60))
+        turns = Scheduler(RateLimiter(60))
         tasks = waiting(turns, [chance] * MANY)
         await asyncio.sleep(20)
         for task in tasks:
@@ -48,7 +48,7 @@ def test_one_of_thousands_whose_chance_has_risen_is_next() -> None:
     async def main() -> tuple[bool, bool]:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        turns = Turns(Budget(60))
+        turns = Scheduler(RateLimiter(60))
         tasks = waiting(turns, [lambda: 0.1] * MANY)
         (one,) = waiting(turns, [lambda: 0.9 if loop.time() > began + 10 else 0.0])
         await asyncio.sleep(10)
@@ -70,7 +70,7 @@ def test_while_all_places_are_taken_the_order_is_kept_up() -> None:
     async def main() -> str:
         loop = asyncio.get_running_loop()
         began = loop.time()
-        turns = Turns(Budget(6000), places=1)
+        turns = Scheduler(RateLimiter(6000), places=1)
         await turns.take(began, lambda: 0.0)
         early, late = waiting(turns, [lambda: 0.5, lambda: 0.9 if loop.time() > began + 5 else 0.1])
         await asyncio.sleep(10)

@@ -26,24 +26,24 @@ def taught(median: float, sigma: float, jobs: int = WINDOW, typical: float = 60.
 
 
 def looks(clock: Timing, until: float, bounds: tuple[float, float] = BOUNDS) -> list[float]:
-    age, found = clock.first_look("m", 0.0), []
+    age, found = clock.first_poll("m", 0.0), []
     while age < until:
         found.append(age)
-        age += clock.next_look("m", age, bounds)
+        age += clock.next_poll("m", age, bounds)
     return found
 
 
 def test_the_first_look_comes_when_completion_is_plausible_and_not_before() -> None:
-    first = taught(280.0, 0.25).first_look("m", 0.0)
+    first = taught(280.0, 0.25).first_poll("m", 0.0)
     assert 70 < first < 220
 
 
 def test_the_first_look_of_an_unknown_model_comes_early() -> None:
-    assert 3 < timing(60.0).first_look("m", 0.0) < 20
+    assert 3 < timing(60.0).first_poll("m", 0.0) < 20
 
 
 def test_a_job_that_may_be_done_already_is_looked_at_at_once() -> None:
-    assert taught(90.0, 0.25).first_look("m", 200.0) == 0.0
+    assert taught(90.0, 0.25).first_poll("m", 200.0) == 0.0
 
 
 def test_looks_are_dense_where_completion_is_likely() -> None:
@@ -67,14 +67,14 @@ def test_the_documented_bounds_hold_between_two_looks(bounds: tuple[float, float
 
 
 def test_before_completion_is_plausible_the_longest_pause_does_not_hold() -> None:
-    assert taught(280.0, 0.1).next_look("m", 1.0, BOUNDS) > BOUNDS[1]
+    assert taught(280.0, 0.1).next_poll("m", 1.0, BOUNDS) > BOUNDS[1]
 
 
 def test_a_wrong_first_guess_is_soon_forgotten() -> None:
     few = taught(25.0, 0.25, jobs=8, typical=180.0)
-    assert few.first_look("m", 0.0) < timing(180.0).first_look("m", 0.0)
-    assert taught(25.0, 0.25, typical=180.0).first_look("m", 0.0) == pytest.approx(
-        taught(25.0, 0.25, typical=25.0).first_look("m", 0.0), rel=0.15
+    assert few.first_poll("m", 0.0) < timing(180.0).first_poll("m", 0.0)
+    assert taught(25.0, 0.25, typical=180.0).first_poll("m", 0.0) == pytest.approx(
+        taught(25.0, 0.25, typical=25.0).first_poll("m", 0.0), rel=0.15
     )
 
 
@@ -83,12 +83,12 @@ def test_only_the_last_durations_count() -> None:
     chance = random.Random(2)  # noqa: S311 # the same in each run
     for _ in range(WINDOW):
         clock.record("m", 25.0 * math.exp(0.2 * chance.gauss(0, 1)))
-    assert clock.first_look("m", 0.0) < 25
+    assert clock.first_poll("m", 0.0) < 25
 
 
 def test_models_do_not_teach_each_other() -> None:
     clock = taught(280.0, 0.2)
-    assert clock.first_look("another", 0.0) == timing().first_look("another", 0.0)
+    assert clock.first_poll("another", 0.0) == timing().first_poll("another", 0.0)
 
 
 def test_equal_durations_do_not_make_it_blind() -> None:
@@ -103,9 +103,9 @@ def test_equal_durations_do_not_make_it_blind() -> None:
 @pytest.mark.parametrize("nonsense", [0.0, -5.0, math.nan, math.inf])
 def test_durations_that_cannot_be_are_not_learned(nonsense: float) -> None:
     clock = timing()
-    before = clock.first_look("m", 0.0)
+    before = clock.first_poll("m", 0.0)
     clock.record("m", nonsense)
-    assert clock.first_look("m", 0.0) == before
+    assert clock.first_poll("m", 0.0) == before
 
 
 def test_the_chance_that_a_job_is_done_grows_with_its_age_and_starts_anew_after_a_look() -> None:
@@ -120,14 +120,14 @@ def test_the_chance_that_a_job_is_done_grows_with_its_age_and_starts_anew_after_
 def test_a_job_far_beyond_its_like_is_stuck_and_not_done_any_moment_now() -> None:
     clock = taught(90.0, 0.1)
     assert clock.chance("m", 900.0, 905.0) < clock.chance("m", 90.0, 95.0) / 4
-    assert clock.next_look("m", 900.0, (1.0, 30.0)) > 5 * clock.next_look("m", 95.0, (1.0, 30.0))
+    assert clock.next_poll("m", 900.0, (1.0, 30.0)) > 5 * clock.next_poll("m", 95.0, (1.0, 30.0))
 
 
 @pytest.mark.parametrize("age", [0.0, 1e-9, 1e9])
 def test_no_age_is_too_odd(age: float) -> None:
     clock = taught(90.0, 0.1)
-    assert clock.first_look("m", age) >= 0.0
-    assert BOUNDS[0] <= clock.next_look("m", age, BOUNDS) < math.inf
+    assert clock.first_poll("m", age) >= 0.0
+    assert BOUNDS[0] <= clock.next_poll("m", age, BOUNDS) < math.inf
     assert 0.0 <= clock.chance("m", age, age + 1.0) <= 1.0
 
 
@@ -142,5 +142,5 @@ def test_the_same_past_and_the_same_chance_give_the_same_looks() -> None:
 
 def test_the_process_has_one_that_goes_by_what_the_catalogue_says() -> None:
     quick, slow = sorted(models().values(), key=lambda model: model.typical_seconds)[:: len(models()) - 1]
-    assert TIMING.first_look(quick.id, 0.0) < TIMING.first_look(slow.id, 0.0)
-    assert TIMING.first_look("newer:model", 0.0) > 0.0
+    assert TIMING.first_poll(quick.id, 0.0) < TIMING.first_poll(slow.id, 0.0)
+    assert TIMING.first_poll("newer:model", 0.0) > 0.0

@@ -185,7 +185,7 @@ def test_a_persons_answer_is_not_written_over(task, unreceipted, caplog):
     "key", [(), ("submits",), ("landed", "a", "b", "c", "-1", "1"), ("submits", "a", "b", "c", "x", "1")]
 )
 def test_a_key_that_is_none_repairs_nothing(task, unreceipted, key):
-    repair(task.ledger, unreceipted.but(receipt_due=key), own=task.identity, log=LOG)
+    repair(task.ledger, unreceipted.replace(receipt_due=key), own=task.identity, log=LOG)
     assert states(task) == [AttemptState.INTENT]
 
 
@@ -261,7 +261,7 @@ def test_the_loser_of_a_race_waits_a_moment_for_the_winners_id_and_takes_it(race
 
 def test_a_loser_whose_winner_was_refused_is_retried(raced, vendor):
     with pytest.raises(LedgerError, match="refused at the same time") as caught:
-        raced.run(sleep=Rival(raced, 2, lambda attempt: attempt.but(state=AttemptState.REJECTED)))
+        raced.run(sleep=Rival(raced, 2, lambda attempt: attempt.replace(state=AttemptState.REJECTED)))
     assert caught.value.retryable
     assert raced.run().request_id == "job-1"
 

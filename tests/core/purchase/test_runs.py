@@ -33,7 +33,7 @@ def test_a_new_run_of_the_same_id_buys_for_the_same_prompt_and_for_another(bough
     assert "deleted" in caplog.text
     assert "job-1" in caplog.text
     assert [bought.run(run=run, request={"prompt": prompt}).request_id for _ in range(3)] == ["job-2"] * 3
-    assert vendor.looked == []
+    assert vendor.polled == []
 
 
 @pytest.mark.parametrize("on_clear", ["resubmit", "reattach"])
@@ -67,7 +67,7 @@ def test_a_run_that_begins_again_counts_as_a_clear_and_never_as_a_new_one(task, 
     vendor.finish("job-1", JobStatus.RUNNING)
     again = Run(DUE, FIRST.started_at + timedelta(hours=5), clears)
     assert task.run(run=again).request_id == "job-1", "it still runs"
-    assert vendor.looked == ["job-1"]
+    assert vendor.polled == ["job-1"]
     vendor.finish("job-1")
     assert task.run(run=again).request_id == "job-1", "a retry of what was answered"
 

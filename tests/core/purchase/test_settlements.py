@@ -66,7 +66,7 @@ def test_a_kept_file_that_a_person_removed_lets_a_clear_buy_again(ledger):
 
 
 def test_a_failed_job_says_whether_it_was_charged(ledger):
-    ledger.mark_failed(JOB.but(status=JobStatus.ERROR, charged="no"))
+    ledger.mark_failed(JOB.replace(status=JobStatus.ERROR, charged="no"))
     ended = ledger.settlement(JOB)
     assert (ended.ending, ended.charged, ended.reason) == (Ending.FAILED, "no", "error")
     assert not ledger.settled(JOB)
@@ -90,6 +90,6 @@ def test_while_a_refused_file_stands_a_clear_keeps_the_job_and_does_not_ask_the_
 
     assert task.clear().run(stands=stands).request_id == "job-1"
     assert task.run(stands=stands).request_id == "job-1", "its retry is a retry"
-    assert vendor.looked == []
+    assert vendor.polled == []
     task.ledger.drop_refused_file(job)
     assert task.clear().run(stands=stands).request_id == "job-2"

@@ -54,7 +54,7 @@ def test_the_package_has_one_place_that_buys():
 
 def test_neither_prompt_nor_output_address_is_stored(task, vendor, tmp_path, accessor):
     def buy():
-        return type(vendor).buy(vendor).but(outputs=(VideoOutput(url="https://cdn/x.mp4?signature=s3cret"),))
+        return type(vendor).buy(vendor).replace(outputs=(VideoOutput(url="https://cdn/x.mp4?signature=s3cret"),))
 
     assert task.run(buy=buy, request={"prompt": "a very secret cat"}).outputs
     stored = "".join(p.read_text() for p in tmp_path.rglob("*.json")) + "".join(accessor.rows.values())
@@ -77,7 +77,7 @@ def test_any_number_of_retries_return_the_same_job_and_send_nothing(task, vendor
     job = task.run()
     assert [task.run() for _ in range(5)] == [job] * 5
     assert len(vendor.charges) == 1
-    assert vendor.looked == []
+    assert vendor.polled == []
 
 
 def test_a_retry_keeps_the_job_when_the_request_drifted_and_names_the_fields(task, vendor, caplog):
@@ -180,7 +180,7 @@ def test_the_error_says_what_to_check_and_every_way_out(ledger, vendor, make_tas
 def test_a_clear_keeps_a_job_that_still_runs(task, vendor):
     task.run()
     assert task.clear().run().request_id == "job-1"
-    assert vendor.looked == ["job-1"]
+    assert vendor.polled == ["job-1"]
     assert len(vendor.charges) == 1
 
 
@@ -219,7 +219,7 @@ def test_an_unknown_status_word_is_a_job_that_still_runs(task, vendor):
 def test_a_clear_buys_nothing_when_the_vendor_cannot_be_asked(task, vendor):
     task.run()
     with pytest.raises(VendorUnavailableError):
-        task.clear().run(look=lambda job: (_ for _ in ()).throw(VendorUnavailableError("503.")))
+        task.clear().run(poll=lambda job: (_ for _ in ()).throw(VendorUnavailableError("503.")))
     assert len(vendor.charges) == 1
 
 
@@ -227,7 +227,7 @@ def test_on_clear_reattach_keeps_a_finished_job_without_looking(task, vendor):
     task.run()
     vendor.finish("job-1")
     assert task.clear().run(on_clear="reattach").request_id == "job-1"
-    assert vendor.looked == []
+    assert vendor.polled == []
 
 
 def test_a_retry_after_an_answered_clear_is_a_retry(task, vendor):
@@ -250,7 +250,7 @@ def test_a_clear_whose_purchase_crashed_is_not_repeated(task, vendor):
 def test_without_a_generation_a_clear_counts_as_a_retry(task, vendor):
     task.run()
     vendor.finish("job-1")
-    task.generation = None
+    task.max_tries = None
     assert task.run().request_id == "job-1"
 
 
@@ -283,7 +283,7 @@ def test_a_record_that_is_not_one_stops_the_submit(task, vendor):
 def test_a_record_of_somebody_else_stops_the_submit(task, vendor):
     task.run()
     (attempt,) = task.ledger.attempts(task.identity)
-    task.ledger.store.replace(task.identity.key(1), attempt.but(dag_id="other").to_dict())
+    task.ledger.store.replace(task.identity.key(1), attempt.replace(dag_id="other").to_dict())
     with pytest.raises(LedgerError, match="belongs to"):
         task.run()
 
@@ -406,5 +406,5 @@ def test_only_the_vendors_own_error_without_a_charge_is_taken_back(task, vendor,
 
 
 def test_a_job_that_the_ledger_does_not_hold_is_not_taken_back(task, vendor):
-    job = task.run().but(request_id="other", status=JobStatus.ERROR, charged="no")
+    job = task.run().replace(request_id="other", status=JobStatus.ERROR, charged="no")
     assert not void_after_error(task.ledger, task.identity, job, limit=5)

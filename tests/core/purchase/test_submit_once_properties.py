@@ -160,7 +160,7 @@ class Purchases(RuleBasedStateMachine):
         self.log = Log()
         self.gate = Gate()
         self.moment = Run(NOW, NOW, 0)
-        self.generation = 3
+        self.max_tries = 3
         self.wishes = 1  # the task was asked to run once
         self.clears = 0
         self.jobs = {}
@@ -174,11 +174,11 @@ class Purchases(RuleBasedStateMachine):
         self.posts = 0
         self.due = []  # jobs whose receipt the store refused for good
 
-    def look(self, job, vendor):
+    def poll(self, job, vendor):
         if vendor == "is away":
             raise VendorUnavailableError("503.")
         seen = self.jobs[job.request_id]
-        return seen.but(status=JobStatus.UNKNOWN) if vendor == "lags" else seen
+        return seen.replace(status=JobStatus.UNKNOWN) if vendor == "lags" else seen
 
     def attempts(self):
         kept = self.rows.fault, self.rows.calls, self.rows.dead, self.rows.paid
@@ -235,11 +235,11 @@ class Purchases(RuleBasedStateMachine):
                 identity=ME,
                 intent=Intent.of(model=MODEL, request={"prompt": "a cat"}),
                 buy=lambda: self.sell(answer, policy, meanwhile),
-                look=lambda job: self.look(job, vendor),
+                poll=lambda job: self.poll(job, vendor),
                 clock=lambda: NOW,
                 sleep=self.rows.sleep,
                 log=self.log,
-                generation=self.generation,
+                max_tries=self.max_tries,
                 try_number=1,
                 on_clear=on_clear,
                 on_unknown_outcome=policy,
@@ -258,8 +258,8 @@ class Purchases(RuleBasedStateMachine):
                 self.violations.append("bought, although the vendor did not say how the job stands")
         if job.receipt_due:
             self.due.append(job)
-        given = (self.generation, job.request_id)
-        retried = self.given is not None and self.given[0] == self.generation and not overlapping
+        given = (self.max_tries, job.request_id)
+        retried = self.given is not None and self.given[0] == self.max_tries and not overlapping
         if retried and (self.given != given or sum(self.charged.values()) != charges):
             self.violations.append(f"a retry of {self.given} gave {given}")
         self.given = given
@@ -313,20 +313,20 @@ class Purchases(RuleBasedStateMachine):
 
     @rule()
     def a_person_clears_the_task(self):
-        self.generation += 2
+        self.max_tries += 2
         self.wishes += 1
 
     @precondition(lambda self: self.jobs)
     @rule(data=st.data(), status=st.sampled_from([JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.EXPIRED]))
     def a_job_ends(self, data, status):
         name = data.draw(st.sampled_from(sorted(self.jobs)))
-        self.jobs[name] = self.jobs[name].but(status=status)
+        self.jobs[name] = self.jobs[name].replace(status=status)
 
     @precondition(lambda self: self.attempts() and self.attempts()[-1].state is AttemptState.SUBMITTED)
     @rule()
     def the_vendor_takes_a_job_back(self):
         newest = self.attempts()[-1]
-        job = self.jobs[newest.request_id].but(status=JobStatus.ERROR, charged="no")
+        job = self.jobs[newest.request_id].replace(status=JobStatus.ERROR, charged="no")
         if void_after_error(Ledger(self.store), ME, job, limit=1):
             self.voids[newest.purchase] += 1
             self.given = None

@@ -890,7 +890,7 @@ def test_no_signature_in_a_vendors_words_reaches_an_error(vendor, code, says):
         except VideoProviderError as error:
             shown = f"{error} {error.args}"
         else:  # where a 200 holds an output, that is the job's
-            shown = repr(seen.but(outputs=()) if isinstance(seen, VideoJob) else seen)
+            shown = repr(seen.replace(outputs=()) if isinstance(seen, VideoJob) else seen)
         assert "-2b" not in shown
 
 

@@ -265,7 +265,7 @@ def vendor_of(fault: Fault, fresh: str | None) -> Callable[[VideoJob], VideoJob]
 
     def status(job: VideoJob) -> VideoJob:
         if fault.forgotten:
-            return job.but(status=JobStatus.EXPIRED, outputs=())
-        return job.but(outputs=(VideoOutput(url=fresh),)) if fresh else job
+            return job.replace(status=JobStatus.EXPIRED, outputs=())
+        return job.replace(outputs=(VideoOutput(url=fresh),)) if fresh else job
 
     return status

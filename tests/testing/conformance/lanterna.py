@@ -33,7 +33,7 @@ class Lanterna(Vendor):
 
     def check(self) -> Flow[str]:
         """The account page: a free call."""
-        return self.read_check((yield from self.ask(self.call("GET", "/v1/account"))))
+        return self.read_check((yield from self.send_read(self.call("GET", "/v1/account"))))
 
 
 class Magica(VideoModel):

@@ -37,9 +37,9 @@ def subject(video_simulator: SimulatorHandle) -> Subject:  # noqa: F811  the fix
 
 
 class SendsTwice(Pixazo):
-    def pay(self, request: Any, call: Any, bought: Any) -> Any:
+    def send_paid(self, request: Any, call: Any, bought: Any) -> Any:
         yield call
-        return (yield from super().pay(request, call, bought))
+        return (yield from super().send_paid(request, call, bought))
 
 
 class PutsTheKeyElsewhere(Pixazo):
@@ -52,9 +52,9 @@ class PutsTheKeyElsewhere(Pixazo):
 
 
 class CallsALostAnswerARefusal(Pixazo):
-    def pay(self, request: Any, call: Any, bought: Any) -> Any:
+    def send_paid(self, request: Any, call: Any, bought: Any) -> Any:
         try:
-            return (yield from super().pay(request, call, bought))
+            return (yield from super().send_paid(request, call, bought))
         except VendorError as error:
             raise RequestRejectedError("It failed.", model=request.id) from error
 
@@ -62,7 +62,7 @@ class CallsALostAnswerARefusal(Pixazo):
 class TakesAWordForAFailure(Pixazo):
     def read_job(self, job: Any, answer: Any) -> Any:
         seen = super().read_job(job, answer)
-        return seen.but(status=JobStatus.FAILED) if seen.status is JobStatus.UNKNOWN else seen
+        return seen.replace(status=JobStatus.FAILED) if seen.status is JobStatus.UNKNOWN else seen
 
 
 class TakesATroubledGatewayForTheJob(Pixazo):
@@ -76,7 +76,7 @@ class TakesA404ForAFailure(Pixazo):
 
 class FindsNoOutputs(Pixazo):
     def read_job(self, job: Any, answer: Any) -> Any:
-        return super().read_job(job, answer).but(outputs=())
+        return super().read_job(job, answer).replace(outputs=())
 
 
 class TakesAnybodysAnswer(Pixazo):

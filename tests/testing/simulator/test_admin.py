@@ -172,5 +172,5 @@ def test_connections_are_json_with_a_host_a_key_and_the_private_host_allowed(des
 
 
 def test_settings_name_what_they_take() -> None:
-    assert Options().but(queue_seconds=[1, 2]).queue_seconds == (1, 2)
+    assert Options().replace(queue_seconds=[1, 2]).queue_seconds == (1, 2)
     assert Options(profile="real").latency(mochi=True)[1] == (170.0, 190.0)

@@ -119,7 +119,7 @@ def test_a_cycle_is_one_second_and_in_the_real_profile_fifteen(profile: str, cyc
         def _send(self, waiting: Subscription, states: list[str]) -> None:
             sent.extend(now for _ in states)
 
-    webhooks = Silent(World(Options().but(profile=profile)))
+    webhooks = Silent(World(Options().replace(profile=profile)))
     job = Job("pixazo", "m", "r", "k", {}, "", 0, 10, 90, Decimal(1), "", ClipSpec())
     waiting = Subscription(job, "https://x.example", "sync", lambda _state: {}, cycle)
     for tick in range(1100):
