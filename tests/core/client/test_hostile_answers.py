@@ -63,7 +63,7 @@ _ANSWERS = st.tuples(
 )  # fmt: skip
 
 
-def answered(send_read: Any, vendor: str, answers: list[Any]) -> VideoJob | VideoProviderError:
+def answered(ask: Any, vendor: str, answers: list[Any]) -> VideoJob | VideoProviderError:
     """What a client makes of these answers; the last one is given again and again."""
     left = list(answers)
 
@@ -76,7 +76,7 @@ def answered(send_read: Any, vendor: str, answers: list[Any]) -> VideoJob | Vide
     kind = catalogue.vendor_of(MODELS[vendor])
     with VideoClient(kind(), KEY, transport=httpx.MockTransport(answer), sleep=lambda seconds: None) as client:
         try:
-            found: VideoJob | VideoProviderError = send_read(client, vendor)
+            found: VideoJob | VideoProviderError = ask(client, vendor)
         except VideoProviderError as error:
             found = error
     return found
@@ -106,11 +106,11 @@ def status(client: VideoClient, vendor: str) -> VideoJob:
 
 @pytest.mark.parametrize("ask", [submit, status])
 @given(vendor=st.sampled_from(sorted(MODELS)), answers=st.lists(_ANSWERS, min_size=1, max_size=2))
-def test_an_answer_ends_as_a_job_or_as_an_error_that_is_short_printable_and_keeps_secrets(send_read, vendor, answers):
+def test_an_answer_ends_as_a_job_or_as_an_error_that_is_short_printable_and_keeps_secrets(ask, vendor, answers):
     began = time.process_time()
     tracemalloc.start()
     try:
-        found = answered(send_read, vendor, answers)
+        found = answered(ask, vendor, answers)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
