@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
 
+    from airflow_video_providers.core.callbacks.webhook import Callback, WebhookMode
     from airflow_video_providers.core.client.client import AsyncVideoClient, VideoClient
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.settings import ConnectionLike, Settings
@@ -192,6 +193,8 @@ class VideoHook(BaseHook):
         request: Mapping[str, Any] | None = None,
         *,
         extra_fields: Mapping[str, Any] | None = None,
+        webhook_url: str | None = None,
+        webhook_mode: WebhookMode = "terminal",
     ) -> VideoJob:
         """Buy one video, and return its job. Repeats nothing that may have arrived.
 
@@ -201,7 +204,9 @@ class VideoHook(BaseHook):
         :param model: A model's id, with ``request`` as a dict, or a typed request.
         :param request: The model's fields, where ``model`` is an id.
         :param extra_fields: Fields of the vendor that the catalogue does not know; sent as they are.
-        :raises InvalidRequestError: the request, the connection or a limit does not allow it; nothing was sent.
+        :param webhook_url: Your own receiver, an https address that the vendor calls when the job has ended.
+        :param webhook_mode: ``"terminal"``, or ``"sync"`` for a call at each status that the vendor sees too.
+        :raises InvalidRequestError: the request, the webhook, the connection or a limit does not allow it; nothing was sent.
         :raises VendorError: the vendor refused; nothing was charged.
         :raises SubmissionOutcomeUnknownError: it may have been accepted and charged.
         """
@@ -209,8 +214,20 @@ class VideoHook(BaseHook):
             model if isinstance(model, VideoModel) else catalogue.find(model).parse({} if request is None else request)
         )
         typed.refuse_known({} if extra_fields is None else extra_fields)
+        callback = self.callback(webhook_url, webhook_mode)
         self.refuse_over_limit(typed)
-        return self.send(typed, extra_fields)
+        return self.send(typed, extra_fields, callback=callback)
+
+    def callback(self, webhook_url: str | None, webhook_mode: object = "terminal") -> Callback | None:
+        """An author's own receiver, checked; None where none is named.
+
+        :raises InvalidRequestError: this vendor has no webhooks, or cannot call that address. Nothing was sent.
+        """
+        if not webhook_url:
+            return None
+        from airflow_video_providers.core.callbacks.webhook import checked
+
+        return checked(self.vendor_class, webhook_url, webhook_mode, allowed_hosts=self.settings.allow_private_hosts)
 
     def send(
         self,
@@ -219,15 +236,17 @@ class VideoHook(BaseHook):
         *,
         into: str | os.PathLike[str] | None = None,
         max_bytes: int | None = None,
+        callback: Callback | None = None,
     ) -> VideoJob:
         """The paid call alone, for an operator, which has checked everything before it stored its intent.
 
         :param into: Buy on the route that answers with the video itself, and stream it to this file.
         :param max_bytes: That file may not be larger.
+        :param callback: Where the vendor is to call.
         """
         client = self.get_conn()
         if into is None:
-            job = client.submit(request, extra_fields)
+            job = client.submit(request, extra_fields, callback)
         else:
             job = client.generate_to_file(request, into, extra_fields=extra_fields, max_bytes=max_bytes)
         return job.replace(conn_id=self.conn_id)

@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 
     from airflow.sdk import ObjectStoragePath
 
+    from airflow_video_providers.core.callbacks.webhook import WebhookMode
     from airflow_video_providers.core.vendors.models import VideoModel
 
 
 class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
     """Base of the operators that buy a video: what to buy, for how much, and what is already bought."""
 
-    template_fields: Sequence[str] = ("model", "request", "request_id", "conn_id", "extra_fields")
+    template_fields: Sequence[str] = ("model", "request", "request_id", "conn_id", "extra_fields", "webhook_url")
     template_fields_renderers = {"request": "json", "extra_fields": "json"}
     operator_extra_links: Collection[BaseOperatorLink] = (ModelDocumentationLink(),)
     ui_color = "#fdeac6"
@@ -40,6 +41,8 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         request_id: str | None = None,
         conn_id: str | None = None,
         extra_fields: Mapping[str, Any] | None = None,
+        webhook_url: str | None = None,
+        webhook_mode: WebhookMode = "terminal",
         on_clear: Literal["resubmit", "reattach"] | None = None,
         on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
         max_cost_usd: float | Decimal | str | None = None,
@@ -53,6 +56,8 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         self.request_id = request_id
         self.conn_id = conn_id
         self.extra_fields = extra_fields
+        self.webhook_url = webhook_url
+        self.webhook_mode = webhook_mode
         self.on_clear = on_clear
         self.on_unknown_outcome = on_unknown_outcome
         self.max_cost_usd = max_cost_usd

@@ -49,6 +49,7 @@ _DURATION = (_is_duration, "a number of seconds above 0")
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "on_clear": _one_of("resubmit", "reattach", None),
     "on_unknown_outcome": _one_of("fail", "resubmit"),
+    "webhook_mode": _one_of("terminal", "sync"),
     "allow_unknown_price": _SWITCH,
     "overwrite": _SWITCH,
     "poster": _SWITCH,

@@ -74,6 +74,11 @@ def check_arguments(task: Any) -> None:
         value = getattr(task, name, None)
         if not comes_later(value):
             text(name, value)
+    webhook = getattr(task, "webhook_url", None)
+    if webhook and not comes_later(webhook) and not comes_later(task.model):
+        from airflow_video_providers.core.callbacks.webhook import checked
+
+        checked(catalogue.vendor_of(task.model), str(text("webhook_url", webhook)), task.webhook_mode)
     path = getattr(task, "output_path", None)
     if hasattr(task, "output_path") and not comes_later(path) and not (path is None and task.path_is_optional):
         from airflow_video_providers.core.storage.open import check_output_path

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 #: Arguments that are text, if they are anything.
 _LONGEST = 500
-TEXTS = ("model", "request_id", "conn_id", "key_template")
+_LONGEST_ADDRESS = 2000
+TEXTS = ("model", "request_id", "conn_id", "key_template", "webhook_url")
 
 
 class ReadsTemplates:
@@ -66,7 +67,8 @@ def text(name: str, value: object) -> str | None:
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
-    if isinstance(value, str) and value.strip().isprintable() and len(value) <= _LONGEST:
+    longest = _LONGEST_ADDRESS if name == "webhook_url" else _LONGEST
+    if isinstance(value, str) and value.strip().isprintable() and len(value) <= longest:
         return value.strip()
     if isinstance(value, int) and not isinstance(value, bool):
         try:
@@ -76,7 +78,7 @@ def text(name: str, value: object) -> str | None:
     from airflow_video_providers.core.vendors.field_errors import shown
 
     raise InvalidRequestError(
-        f"{name} is {shown(value)}; it must be one line of text, of {_LONGEST} characters at most.",
+        f"{name} is {shown(value)}; it must be one line of text, of {longest} characters at most.",
         remedy="Write it as text. Where render_template_as_native_obj is set, a template gives what its text looks like.",
         field=name,
         value=value,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.errors import JobErroredError
     from airflow_video_providers.core.settings import Settings
     from airflow_video_providers.core.vendors.models import VideoModel
@@ -77,7 +78,7 @@ def buy(
     hook.get_conn()
     identity, ledger, ti = identity_of(context), open_ledger(context), context["ti"]
     try:
-        order = _order(task, settings.extra)
+        order = _order(task, settings.extra, hook)
     except InvalidRequestError as wrong:
         # What is bought already is returned even if the task has drifted into nonsense since.
         if ledger is None or not any(attempt.request_id for attempt in ledger.attempts(identity)):
@@ -115,7 +116,8 @@ def buy(
             raise AssertionError("a task that attaches never buys")
         nonlocal bought
         bought = True
-        job = hook.send(order.request, order.extra_fields, into=into, max_bytes=getattr(task, "max_bytes", None))
+        most = getattr(task, "max_bytes", None)
+        job = hook.send(order.request, order.extra_fields, into=into, max_bytes=most, callback=order.callback)
         return job.replace(
             estimated_cost_usd=order.cost.usd, cost_basis=order.cost.basis, request_sha256=intent.request_sha256
         )
@@ -192,10 +194,11 @@ class _Order:
     extra_fields: dict[str, Any] = field(default_factory=dict)
     cost: Estimate = field(default_factory=Estimate)
     limits: Limits = field(default_factory=Limits)
+    callback: Callback | None = None
     wrong: InvalidRequestError | None = None
 
 
-def _order(task: BuysVideo, extra: Mapping[str, Any]) -> _Order:
+def _order(task: BuysVideo, extra: Mapping[str, Any], hook: VideoHook) -> _Order:
     if task.request_id:
         return _Order()
     request, extra_fields = rendered_request(task), plain_json("extra_fields", task.extra_fields)
@@ -207,7 +210,8 @@ def _order(task: BuysVideo, extra: Mapping[str, Any]) -> _Order:
         max_run_cost_usd=task.max_run_cost_usd,
         allow_unknown_price=task.allow_unknown_price,
     )
-    return _Order(request, plain_request(request, extra_fields), extra_fields, cost, limits)
+    callback = hook.callback(task.webhook_url, task.webhook_mode)
+    return _Order(request, plain_request(request, extra_fields), extra_fields, cost, limits, callback)
 
 
 def not_landed(context: Context) -> Callable[[VideoJob], bool]:

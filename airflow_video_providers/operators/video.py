@@ -45,6 +45,10 @@ class SubmitVideoOperator(BuysVideo):
     :param request_id: Attach to this job of the vendor's and buy nothing. Templated.
     :param conn_id: The Airflow connection with the API key. Default: ``<vendor>_default``. Templated.
     :param extra_fields: Fields of the vendor that the catalogue does not know, sent as they are. Templated.
+    :param webhook_url: Your own receiver: an https address that the vendor calls when the job has ended, where the vendor
+        has webhooks (Pixazo). It is no part of the request: a changed address is no changed purchase. Templated.
+    :param webhook_mode: ``"terminal"`` (default): one call at the job's end. ``"sync"``: also one at each status that the
+        vendor sees.
     :param on_clear: What a user's Clear of this task does once its job is finished: ``"resubmit"`` buys again,
         ``"reattach"`` returns the finished job. A job that still runs is kept in both cases. Default:
         ``[video_providers] on_clear``, which is ``"resubmit"`` unless set.

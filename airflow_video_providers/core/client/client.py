@@ -30,6 +30,7 @@ from airflow_video_providers.core.errors import InvalidRequestError, SubmissionO
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+    from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.vendors.base import Flow, Vendor
     from airflow_video_providers.core.vendors.models import VideoModel
@@ -79,17 +80,25 @@ class VideoClient(Session):
         if self._wire is None:
             self._wire = SyncTransport(self._home)
 
-    def submit(self, request: VideoModel, extra_fields: Mapping[str, Any] | None = None) -> VideoJob:
+    def submit(
+        self,
+        request: VideoModel,
+        extra_fields: Mapping[str, Any] | None = None,
+        callback: Callback | None = None,
+    ) -> VideoJob:
         """Buy one video. Only what certainly did not reach the vendor is sent again.
 
         :param extra_fields: Fields that the catalogue does not know; sent beside the request's own, as they are.
+        :param callback: Where the vendor is to call (:func:`~airflow_video_providers.core.callbacks.webhook.checked`).
         :raises InvalidRequestError: another vendor serves the model. Nothing was sent.
         :raises SubmissionOutcomeUnknownError: it may have been accepted and charged; it must not be repeated.
         :raises VendorError: the vendor refused, or was not reached (:meth:`Vendor.submit`); nothing was charged.
         """
         self._serves(request.id)
         return self._send_paid(
-            request, self.vendor.submit(request, extra_fields), self._sender(_SUBMIT_TIMEOUT, paid=True)
+            request,
+            self.vendor.submit(request, extra_fields, *([] if callback is None else [callback])),
+            self._sender(_SUBMIT_TIMEOUT, paid=True),
         )
 
     def status(self, job: VideoJob) -> VideoJob:

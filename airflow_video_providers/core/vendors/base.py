@@ -43,6 +43,7 @@ from airflow_video_providers.core.vendors.refusals import (
 )
 
 if TYPE_CHECKING:
+    from airflow_video_providers.core.callbacks.webhook import Callback, WebhookMode
     from airflow_video_providers.core.vendors.models import VideoModel
 
 T = TypeVar("T")
@@ -78,6 +79,8 @@ class Vendor:
     :cvar documented_poll_seconds: Shortest time between two polls of one job that the vendor's documents ask for.
     :cvar requests_per_minute: Default request budget of a connection.
     :cvar status_routes: The status calls the documents describe; the first is the default.
+    :cvar webhook_modes: When the vendor calls back an address that came with a submit: ``"terminal"``, ``"sync"``.
+        Empty: it has no webhooks.
 
     :param base_url: The address to use instead of the vendor's own.
     :param status_route: ``"legacy"`` for an older status call, where the vendor has one.
@@ -102,6 +105,7 @@ class Vendor:
     documented_poll_seconds: ClassVar[float | None] = None
     requests_per_minute: ClassVar[float] = 60.0
     status_routes: ClassVar[tuple[str, ...]] = ("default",)
+    webhook_modes: ClassVar[tuple[WebhookMode, ...]] = ()
 
     def __init__(
         self,
@@ -139,18 +143,39 @@ class Vendor:
         """What the account has left, where an answer tells."""
         return None
 
+    def webhook_headers(self, callback: Callback) -> Mapping[str, str]:
+        """How a submit says where to call back, where that is said in headers."""
+        raise NotImplementedError
+
     # The verbs.
 
-    def submit(self, request: VideoModel, extra_fields: Mapping[str, Any] | None = None) -> Flow[VideoJob]:
+    def submit(
+        self,
+        request: VideoModel,
+        extra_fields: Mapping[str, Any] | None = None,
+        callback: Callback | None = None,
+    ) -> Flow[VideoJob]:
         """Buy one video: the paid call. Only what certainly did not reach the vendor is repeated.
 
         :param extra_fields: Fields that the catalogue does not know; sent beside the request's own, as they are.
+        :param callback: Where the vendor is to call when something is new.
         :raises SubmissionOutcomeUnknownError: the call may have been accepted; it must not be repeated.
         :raises VendorError: the vendor refused, or was not reached in several tries with two minutes of pauses
             between them; nothing was charged.
         """
+        return (yield from self.send_paid(request, self.submit_call(request, extra_fields, callback), self._bought))
+
+    def submit_call(
+        self,
+        request: VideoModel,
+        extra_fields: Mapping[str, Any] | None = None,
+        callback: Callback | None = None,
+    ) -> httpx.Request:
+        """The paid request, body and headers, composed here and nowhere else."""
         call = self.call("POST", self.path_of(request), json={**request.body(), **(extra_fields or {})})
-        return (yield from self.send_paid(request, call, self._bought))
+        if callback is not None:
+            call.headers.update(self.webhook_headers(callback))
+        return call
 
     def generate(
         self,

@@ -21,7 +21,11 @@ from airflow_video_providers.core.vendors.models import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import httpx
+
+    from airflow_video_providers.core.callbacks.webhook import Callback
 
 AspectRatio = Literal["16:9", "4:3", "1:1", "3:4", "9:16", "2:3", "3:2", "21:9"]
 Resolution = Literal["360p", "540p", "720p", "1080p"]
@@ -46,12 +50,16 @@ class Pixazo(Vendor):
     poll_seconds = (5.0, 15.0)
     documented_poll_seconds = 5.0  # "every 5-10 seconds"
     status_routes = ("default", "legacy")
+    webhook_modes = ("terminal", "sync")
 
     def status_call(self, job: VideoJob) -> httpx.Request:
         # The older call is documented for Mochi only. A connection that asks for it buys other models too.
         if job.status_route == "legacy" and job.model == MochiV1.id:
             return self.call("POST", "/mochi-v1-polling-clone/getStatus", json={"requestId": job.request_id})
         return self.call("GET", f"/v2/requests/status/{self.in_path(job.request_id)}")
+
+    def webhook_headers(self, callback: Callback) -> Mapping[str, str]:
+        return {"X-Webhook-URL": callback.url, "X-Webhook-Mode": callback.mode}
 
     def check(self) -> Flow[str]:
         """The documents name no free call about the account: ask for a job that cannot exist."""

@@ -10,7 +10,11 @@ from airflow_video_providers.core.vendors.base import Flow, Vendor
 from airflow_video_providers.core.vendors.models import Price, Text, VideoModel, optional, required
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import httpx
+
+    from airflow_video_providers.core.callbacks.webhook import Callback
 
 
 class Lanterna(Vendor):
@@ -27,6 +31,10 @@ class Lanterna(Vendor):
     charged = {JobStatus.SUCCEEDED: "yes", JobStatus.FAILED: "no"}
     poll_seconds = (3.0, 20.0)
     requests_per_minute = 120.0
+    webhook_modes = ("terminal",)
+
+    def webhook_headers(self, callback: Callback) -> Mapping[str, str]:
+        return {"Lanterna-Notify": callback.url}
 
     def status_call(self, job: VideoJob) -> httpx.Request:
         return self.call("GET", f"/v1/clips/{self.in_path(job.request_id)}")
