@@ -6,6 +6,7 @@ A page marks the place with ``<!-- generated: NAME -->`` and ``<!-- end -->``; :
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import sys
 from datetime import UTC, datetime
@@ -173,6 +174,21 @@ def extra() -> str:
     return table(("extra", "meaning"), *((f"`{name}`", meaning) for name, meaning in rows.items()))
 
 
+def price_list() -> str:
+    """A connection with the printed price list of one model."""
+    model = catalogue.find("pixazo:pixverse-v6-image-to-video")
+    rows = [
+        json.dumps({"usd": float(line.usd), "per": line.per, "when": dict(line.when)}, ensure_ascii=False)
+        for line in model.prices
+    ]
+    listed = ",\n    ".join(rows)
+    return (
+        "```json\n"
+        f'{{"conn_type": "pixazo", "password": "YOUR_API_KEY", "extra": {{"prices": {{\n  "{model.id}": [\n    {listed}\n'
+        "  ]\n}}}\n```"
+    )
+
+
 def metric_names() -> str:
     """Every metric."""
     return table(
@@ -207,6 +223,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "GenerateVideoOperator": parameters(GenerateVideoOperator),
     "configuration": configuration,
     "extra": extra,
+    "price list": price_list,
     "errors": errors,
     "reasons": reasons,
     "metrics": metric_names,

@@ -176,7 +176,7 @@ class VideoHook(BaseHook):
         self.refuse_if_off()
         extra = self.settings.extra
         limits = Limits.of(extra)
-        cost = estimate(request.id, documented=request.price(), prices=extra.get("prices"), seconds=request.seconds())
+        cost = estimate(request, extra.get("prices"))
         limits.check(cost, model=request.id)
         if limits.max_run_cost_usd is not None:
             raise InvalidRequestError(
@@ -312,10 +312,21 @@ class VideoHook(BaseHook):
             text += f" {model} is bought at {path}."
         return text
 
+    def _own_prices(self) -> str:
+        """What the connection says of prices, all of it read.
+
+        :raises InvalidRequestError: a part of it is malformed, or names a model that this connection never buys.
+        """
+        from airflow_video_providers.core.purchase.price_list import check_prices
+
+        counted = check_prices(self.settings.extra.get("prices"), self.vendor_class.id)
+        rows = (f"{model} ({rows} row{'s' if rows > 1 else ''})" for model, rows in counted.items())
+        return f" It has its own prices of {', '.join(rows)}." if counted else ""
+
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection without spending anything: is it complete, does the vendor answer, is the key taken?"""
         try:
-            other = self._other_paths()
+            other = self._other_paths() + self._own_prices()
             return True, f"{self.get_conn().check()}{other}"
         except VideoProviderError as error:
             return False, f"{error.what} Nothing was spent by this test. {error.remedy}".strip()

@@ -42,8 +42,9 @@ FIELDS: Mapping[str, dict[str, Any]] = {
     ),
     "prices": _field(
         "Prices of this account",
-        'JSON: US dollars per video by model id, or per second: {"pixazo:mochi-v1": 0.40, '
-        '"segmind:mochi-1": {"usd": 0.05, "per": "second"}}. Empty: the documented prices, where there are any.',
+        'JSON: by model id US dollars per video, {"usd": 0.05, "per": "second"}, or a list of such rows with conditions on '
+        'fields of the request: {"usd": 0.045, "per": "second", "when": {"resolution": "720p"}}. The first row that holds '
+        "counts; what no row covers has no known price. Empty: the documented prices, where there are any.",
         "string",
         format="multiline",
     ),

@@ -203,7 +203,7 @@ def _order(task: BuysVideo, extra: Mapping[str, Any], hook: VideoHook) -> _Order
         return _Order()
     request, extra_fields = rendered_request(task), plain_json("extra_fields", task.extra_fields)
     request.refuse_known(extra_fields)
-    cost = estimate(task.model, documented=request.price(), prices=extra.get("prices"), seconds=request.seconds())
+    cost = estimate(request, extra.get("prices"))
     limits = Limits.of(
         extra,
         max_cost_usd=task.max_cost_usd,

@@ -24,6 +24,7 @@ from airflow.sdk import DAG, Connection
 from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.pricing import estimate
 from airflow_video_providers.core.purchase.records import Attempt, AttemptState
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory, ObjectDirectory
 from airflow_video_providers.core.settings import read_settings
@@ -33,6 +34,7 @@ from airflow_video_providers.integration.ledger_cli import main as ledger_comman
 from airflow_video_providers.integration.provider_info import get_provider_info
 from tests.support.airflow import MemoryAirflow
 from tests.support.pages import PAGES, ROOT, Block, Page, blocks
+from tests.support.vendors import request
 
 pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
 
@@ -178,6 +180,20 @@ def test_every_connection_is_understood(made):
 def test_both_ways_to_write_a_connection_say_the_same():
     read = [read_settings(made, "segmind") for page, made in connections() if page == "docs/connections.md"]
     assert [settings.requests_per_minute for settings in read] == [120, 120]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("size", ["360p", "480p", "540p", "720p", "1080p"])
+@pytest.mark.parametrize("audio", [True, False])
+def test_the_price_list_that_a_page_shows_says_what_the_vendor_prints(size, audio):
+    (page,) = (page for page in PAGES if page.name == "docs/connections.md")
+    shown = page.text.partition("<!-- generated: price list -->\n\n```json\n")[2].partition("```")[0]
+    prices = read_settings(Connection.from_json(shown, conn_id="of_a_page"), "pixazo").extra["prices"]
+    (model,) = prices
+    wanted = request(model, resolution=size, generate_audio_switch=audio, duration=7)
+    own, documented = estimate(wanted, prices), estimate(wanted)
+    assert own.usd == documented.usd
+    assert (own.usd is None) == (size == "480p")
 
 
 # Commands.

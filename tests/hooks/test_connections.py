@@ -16,6 +16,7 @@ from airflow_video_providers.core.purchase.pricing import Limits, estimate
 from airflow_video_providers.core.settings import read_settings
 from airflow_video_providers.hooks.connection_form import FIELDS
 from airflow_video_providers.testing.simulator import running
+from tests.support.vendors import request
 
 VENDORS = ["pixazo", "appypie", "segmind"]
 MODEL = "segmind:mochi-1"
@@ -111,6 +112,36 @@ def test_what_is_missing_is_told_without_asking_the_vendor(monkeypatch, simulato
     assert simulator.requests() == []
 
 
+ROWS = [{"usd": 0.3, "when": {"seed": 1}}, {"usd": 0.2}]
+
+
+def test_all_prices_are_read_and_counted_by_the_test(monkeypatch, simulator):
+    simulator.reset()
+    connection = simulator.connection("segmind")
+    connection["extra"] = {**connection["extra"], "prices": {MODEL: ROWS}}
+    assert try_out(monkeypatch, connection)[1].endswith("It has its own prices of segmind:mochi-1 (2 rows).")
+
+
+@pytest.mark.parametrize(
+    ("prices", "said"),
+    [
+        (0.4, "model id"),
+        ({MODEL: ROWS[::-1]}, "can never hold"),
+        ({MODEL: [{"usd": 1, "when": {"sead": 1}}]}, "'sead'"),
+        ({"segmind:mochi-2": 1}, "segmind:mochi-1"),
+        ({"pixazo:mochi-v1": 1}, "another vendor"),
+    ],
+)
+def test_a_price_that_is_wrong_fails_the_test_with_what_is_allowed(monkeypatch, simulator, prices, said):
+    connection = simulator.connection("segmind")
+    connection["extra"] = {**connection["extra"], "prices": prices}
+    good, message = try_out(monkeypatch, connection)
+    assert not good
+    assert said in message
+    assert "prices" in message
+    assert "Nothing was spent by this test." in message
+
+
 # What a connection stores.
 
 #: A form that was filled in: Airflow stores numbers, booleans and text; the older forms, and URIs, text only.
@@ -119,7 +150,7 @@ FILLED = {
     "allow_private_hosts": " gpu.internal, 127.0.0.1 ",
     "download_user_agent": "Mozilla/5.0",
     "paths": '{"segmind:mochi-1": "/v2/other"}',
-    "prices": '{"segmind:mochi-1": {"usd": 0.05, "per": "second"}}',
+    "prices": '{"segmind:mochi-1": {"usd": 0.20, "per": "generation"}}',
     "max_cost_usd": 0.5,
     "max_run_cost_usd": 10,
     "allow_unknown_price": True,
@@ -131,7 +162,7 @@ def understood(extra):
     settings = read_settings(
         Connection(conn_id="c", conn_type="segmind", password="k", extra=json.dumps(extra)), "segmind"
     )
-    cost = estimate(MODEL, documented=None, prices=settings.extra.get("prices"), seconds=Decimal(4))
+    cost = estimate(request(MODEL), settings.extra.get("prices"))
     return (
         settings.requests_per_minute,
         settings.allow_private_hosts,
@@ -197,7 +228,7 @@ def test_a_uri_is_understood():
     settings = read_settings(Connection(conn_id="c", uri=URI), "segmind")
     assert (settings.base_url, settings.api_key) == ("https://api.segmind.com", "SG_key")
     assert settings.requests_per_minute == 30
-    assert estimate(MODEL, documented=None, prices=settings.extra["prices"]).usd == Decimal("0.20")
+    assert estimate(request(MODEL), settings.extra["prices"]).usd == Decimal("0.20")
     assert Limits.of(settings.extra) == Limits(Decimal("0.50"))
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.purchase.price_list import rows_of
 from airflow_video_providers.core.vendors.field_errors import shown
 from airflow_video_providers.core.vendors.fields import bounded, switch
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from decimal import Decimal
+
+    from airflow_video_providers.core.vendors.models import VideoModel
 
 
 @dataclass(frozen=True)
@@ -47,59 +49,18 @@ def money(value: object, field: str) -> Decimal:
     return amount
 
 
-def estimate(
-    model: str,
-    *,
-    documented: tuple[Decimal | None, str | None] | None,
-    prices: object = None,
-    seconds: Decimal | None = None,
-) -> Estimate:
-    """What a request costs: by the account's own price, or else by the vendor's documents.
+def estimate(request: VideoModel, prices: object = None) -> Estimate:
+    """What a request costs: by the connection's own price list of its model, or else by the vendor's documents.
 
-    :param documented: The catalogue's price of this request and its basis.
-    :param prices: ``prices`` of the connection's extra: per model id an amount per generation, or
-        ``{"usd": 0.045, "per": "second"}``; or all of it as JSON text.
-    :param seconds: Length of the video; without it a price per second is no price.
+    :param prices: ``prices`` of the connection's extra: :mod:`airflow_video_providers.core.purchase.price_list`.
+    :returns: No price where the list has no row for this request, or a price per second meets no length: never 0, and
+        never the documented price, which is not this account's.
     :raises InvalidRequestError: ``prices`` is malformed.
     """
-    line = _price_list(prices).get(model)
-    if line is None:
-        usd, basis = documented or (None, None)
-        usd = bounded(usd)  # a private model's own
-        return Estimate(usd, basis if usd is not None else None)
-    name = f"prices[{model!r}]"
-    per = line.get("per", "generation") if isinstance(line, Mapping) else "generation"
-    usd = money(line.get("usd") if isinstance(line, Mapping) else line, name)
-    if per == "generation":
-        return Estimate(usd, "the connection's prices: per generation")
-    if per != "second":
-        raise _bad_price(name, line)
-    seconds = bounded(seconds)
-    return Estimate() if seconds is None else Estimate(usd * seconds, "the connection's prices: per second")
-
-
-def _price_list(prices: object) -> Mapping[str, Any]:
-    """The connection's prices: a form and a URI hold them as JSON text."""
-    if isinstance(prices, str):
-        try:
-            prices = json.loads(prices) if prices.strip() else None
-        except (ValueError, RecursionError):
-            raise _bad_price("prices", prices) from None
-    if prices is None:
-        return {}
-    if not isinstance(prices, Mapping):
-        raise _bad_price("prices", prices)
-    return prices
-
-
-def _bad_price(field: str, value: object) -> InvalidRequestError:
-    allowed = '{"<model id>": <US dollars>} or {"<model id>": {"usd": <US dollars>, "per": "second"}}'
-    return InvalidRequestError(
-        f"{field} in the connection's extra is {shown(value)}; prices must be {allowed}.",
-        field=field,
-        value=value,
-        allowed=allowed,
-    )
+    rows = rows_of(type(request), prices)
+    usd, basis = (request.price() if rows is None else request.price_in(rows)) or (None, None)
+    usd = bounded(usd)  # a private model's own
+    return Estimate(usd, basis if usd is not None else None)
 
 
 @dataclass(frozen=True)

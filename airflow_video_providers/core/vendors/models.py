@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from decimal import Decimal
 from types import MappingProxyType
@@ -58,7 +58,8 @@ class Price(NamedTuple):
     :param usd: US dollars per ``per``.
     :param per: What costs that much: ``"generation"``, one video of any length, or ``"second"``, one second of the
         video (:meth:`VideoModel.seconds`).
-    :param when: Field values for which the line holds; a field that is not set counts with the vendor's default.
+    :param when: Field values for which the line holds, a frozenset for any of several; a field that is not set counts
+        with the vendor's default.
     :param basis: Where the number comes from.
     """
 
@@ -257,12 +258,20 @@ class VideoModel(BaseModel):
 
     def price(self) -> tuple[Decimal, str] | None:
         """The documented price of this request in US dollars and its basis; None where none is documented."""
-        for line in self.prices:
-            if all(self._effective(name) == value for name, value in line.when.items()):
+        return self.price_in(self.prices)
+
+    def price_in(self, prices: Iterable[Price]) -> tuple[Decimal, str] | None:
+        """The price of this request by a price list, and its basis: the first line that holds, None where none does."""
+        for line in prices:
+            if all(self._is(name, wanted) for name, wanted in line.when.items()):
                 usd = bounded(line.usd)
-                seconds = Decimal(1) if line.per == "generation" else self.seconds()
+                seconds = Decimal(1) if line.per == "generation" else bounded(self.seconds()) or None
                 return None if usd is None or seconds is None else (usd * seconds, line.basis)
         return None
+
+    def _is(self, name: str, wanted: object) -> bool:
+        value = self._effective(name)
+        return value in wanted if isinstance(wanted, frozenset) else bool(value == wanted)
 
     def seconds(self) -> Decimal | None:
         """Length of the video this request asks for, in seconds, where the request or a default says."""

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_video_providers.core.errors import InvalidRequestError, LedgerError, RateLimitedError
 from airflow_video_providers.core.purchase.limits import Guard
-from airflow_video_providers.core.purchase.pricing import Estimate, Limits, estimate
+from airflow_video_providers.core.purchase.pricing import Estimate, Limits
 from airflow_video_providers.core.purchase.resolve import forget
 from airflow_video_providers.core.purchase.run_budget import RunBudget
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
@@ -24,48 +24,6 @@ UNTOLD = [
     "much", "nan", "inf", -1, True, "9e999999", "1e-999999", float("nan"), float("inf"), 10**5000, 1e300, "0." + "1" * 5000,
     1_000_001, b"1", [1], {}, object(),
 ]  # fmt: skip
-
-
-# --- prices ------------------------------------------------------------------------------------------------------
-
-
-def test_the_documented_price_holds_where_the_account_has_none():
-    assert estimate(MODEL, documented=(Decimal("0.4"), "documented")) == KNOWN
-
-
-@pytest.mark.parametrize("documented", [None, (None, "no price documented")])
-def test_an_unknown_price_is_none_and_never_zero(documented):
-    assert estimate(MODEL, documented=documented) == Estimate(None, None)
-
-
-@pytest.mark.parametrize("price", ["0.25", 0.25, {"usd": "0.25"}, {"usd": 0.25, "per": "generation"}])
-def test_the_accounts_own_price_wins(price):
-    cost = estimate(MODEL, documented=(Decimal("0.4"), "documented"), prices={MODEL: price, "other": 1})
-    assert cost.usd == Decimal("0.25")
-    assert cost.basis == "the connection's prices: per generation"
-
-
-def test_a_price_per_second_needs_the_length():
-    prices = {MODEL: {"usd": "0.045", "per": "second"}}
-    assert estimate(MODEL, documented=None, prices=prices, seconds=Decimal(5)).usd == Decimal("0.225")
-    assert estimate(MODEL, documented=None, prices=prices) == Estimate()
-
-
-def test_prices_may_be_json_text():
-    assert estimate(MODEL, documented=None, prices='{"pixazo:mochi-v1": 0.1}').usd == Decimal("0.1")
-    assert estimate(MODEL, documented=None, prices=" ") == Estimate()
-
-
-MALFORMED = [
-    *({MODEL: value} for value in UNTOLD), *({MODEL: {"usd": value}} for value in UNTOLD if value != {}),
-    "[" * 100_000, 0.4, 7, [1], "not json", {MODEL: {"usd": 1, "per": "frame"}}, {MODEL: {}},
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("prices", MALFORMED, ids=range(len(MALFORMED)))
-def test_malformed_prices_are_refused_and_named(prices):
-    with pytest.raises(InvalidRequestError, match="prices"):
-        estimate(MODEL, documented=None, prices=prices)
 
 
 # --- limits ------------------------------------------------------------------------------------------------------
@@ -135,17 +93,6 @@ def test_a_form_that_does_not_allow_it_does_not(blank):
 def test_an_owners_word_that_is_neither_true_nor_false_refuses(odd):
     with pytest.raises(InvalidRequestError, match="allow_unknown_price"):
         Limits.of({**OWNERS, "allow_unknown_price": odd})
-
-
-@pytest.mark.parametrize("seconds", [None, "auto", "9e999999", Decimal("nan"), -5, True])
-def test_a_length_that_is_none_gives_no_price_per_second(seconds):
-    prices = {MODEL: {"usd": 1_000_000, "per": "second"}}
-    assert estimate(MODEL, documented=None, prices=prices, seconds=seconds) == Estimate()
-
-
-@pytest.mark.parametrize("usd", [Decimal("nan"), Decimal("9e999999"), Decimal(-1), "much"])
-def test_a_documented_price_that_is_no_amount_is_unknown(usd):
-    assert estimate(MODEL, documented=(usd, "a private model's")) == Estimate()
 
 
 def test_a_refusal_stores_no_intent_and_a_bought_job_is_kept_when_buying_was_stopped(task, vendor):
