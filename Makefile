@@ -8,6 +8,8 @@ EXAMPLES ?=
 PEERS ?=
 FAST ?=
 WRITE ?=
+# Written once and read by every process: the tests start hundreds that import Airflow.
+export PYTHONDONTWRITEBYTECODE =
 PINNED := --quiet --constraint constraints.txt
 # uv resolves in seconds what takes pip minutes; where it cannot reach a package index, pip may be set up to.
 , := ,

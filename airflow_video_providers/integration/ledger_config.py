@@ -82,14 +82,14 @@ def open_directory(path: str) -> Store:
         return _open(path)
     except Exception as error:
         shown, why = without_secret(path), f"{type(error).__name__}: {error}".rstrip(". ")
-        if shown != path:  # what a library says of an address may hold it whole
-            why, error.__cause__, error.__suppress_context__ = without_secret(why), None, True
-            error.args = (without_secret(str(error)),)
+        cause: Exception | None = error
+        if shown != path:  # what a library says of an address may hold it whole, and a log prints causes
+            why, cause = without_secret(why), None
         raise LedgerError(
             f"The ledger of purchases at {shown} cannot be opened: {why}.",
             money="Nothing was sent.",
             remedy=f"Correct [{SECTION}] ledger_path or its connection, then run the task again.",
-        ) from error
+        ) from cause
 
 
 def _open(path: str) -> Store:

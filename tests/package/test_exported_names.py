@@ -28,7 +28,7 @@ EXPORTED = {
     "testing.simulator.wire": {"Answer", "Call"},
     "testing.simulator.clip": {"ClipSpec"},
     "client": {"VideoClient", "AsyncVideoClient"},
-    "core.polling.decision": {"after", "timed_out", "Watch", "Verdict", "Trouble", "TROUBLES", "GRACE", "lost", "believed"},
+    "core.polling.decision": {"after", "timed_out", "PollState", "Verdict", "Trouble", "TROUBLES", "GRACE", "lost", "believed"},
     "core.settings": {"Settings", "read_settings", "ConnectionLike"},
     "vendors.base": {"Vendor", "Flow"},
     "vendors.pixazo": {
