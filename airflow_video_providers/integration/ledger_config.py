@@ -81,15 +81,16 @@ def open_directory(path: str) -> Store:
     try:
         return _open(path)
     except Exception as error:
-        shown, why = without_secret(path), f"{type(error).__name__}: {error}".rstrip(". ")
-        cause: Exception | None = error
-        if shown != path:  # what a library says of an address may hold it whole, and a log prints causes
-            why, cause = without_secret(why), None
-        raise LedgerError(
+        shown = without_secret(path)
+        why = without_secret(f"{type(error).__name__}: {error}".rstrip(". "))
+        failure = LedgerError(
             f"The ledger of purchases at {shown} cannot be opened: {why}.",
             money="Nothing was sent.",
             remedy=f"Correct [{SECTION}] ledger_path or its connection, then run the task again.",
-        ) from cause
+        )
+        if shown != path:  # what a library says of an address may hold it whole, and a log prints causes
+            raise failure from None
+        raise failure from error
 
 
 def _open(path: str) -> Store:
