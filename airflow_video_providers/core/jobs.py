@@ -72,6 +72,10 @@ class VideoJob(BaseModel):
     :param expires_at: When the vendor forgets it (UTC), where its documents say so.
     :param status_route: ``"default"``, or ``"legacy"`` for Pixazo's older status call, which knows Mochi only.
     :param request_sha256: Digest of the request as it was sent; the prompt itself is not kept.
+    :param parameters: The request's parameters, texts and addresses as their sha256 unless ``keep_prompt`` is set.
+    :param vendor_defaults: Names of those ``parameters`` that the request left to the vendor: what its documents say.
+    :param expected: What the request asked for and a file can be held against: ``duration_s``, ``resolution``,
+        ``aspect_ratio``, ``audio``.
     :param estimated_cost_usd: Estimated price in US dollars, None where no price is known; never 0 for that.
     :param cost_basis: Where the estimate comes from.
     :param remaining_credits: What the account has left, in the vendor's unit, where the vendor reports it.
@@ -96,6 +100,9 @@ class VideoJob(BaseModel):
     expires_at: _Moment | None = None
     status_route: str = "default"
     request_sha256: str | None = None
+    parameters: dict[str, bool | int | float | str] | None = None
+    vendor_defaults: tuple[str, ...] | None = None
+    expected: dict[str, bool | float | str] | None = None
     estimated_cost_usd: Decimal | None = None
     cost_basis: str | None = None
     remaining_credits: str | None = None

@@ -72,6 +72,9 @@ def event_extra(manifest: Mapping[str, Any], output: Mapping[str, Any]) -> dict[
         "duration": output.get("duration_s"),
         "model": manifest["model"],
         "request_id": manifest["request_id"],
+        "parameters": manifest.get("parameters"),
+        "vendor_defaults": manifest.get("vendor_defaults"),
+        "differences": manifest.get("differences"),
     }
     return {name: value for name, value in known.items() if value is not None}
 

@@ -23,6 +23,7 @@ from airflow_video_providers.core.jobs import VideoJob, read_job
 from airflow_video_providers.core.polling import decision
 from airflow_video_providers.core.polling.timing import TIMING, own_interval
 from airflow_video_providers.core.vendors.base import utcnow
+from airflow_video_providers.core.vendors.parameters import without_texts
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.integration import metrics
 
@@ -212,7 +213,7 @@ class WorkerWait:
     def trigger_arguments(self) -> dict[str, Any]:
         """What the trigger needs: plain values, no secret, no output address."""
         return {
-            "job": json.dumps(self.job.replace(outputs=()).to_dict()),
+            "job": json.dumps(without_texts(self.job.replace(outputs=())).to_dict()),
             "poll_interval": self._pace,
             "started_at": self.state.started.timestamp(),
             "end_time": self.state.deadline.timestamp(),

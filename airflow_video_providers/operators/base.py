@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
@@ -13,13 +14,14 @@ from airflow_video_providers.links.video import LandedVideoLink, ManifestLink, M
 from airflow_video_providers.operators.rendered import ReadsTemplates, as_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from decimal import Decimal
     from os import PathLike
 
     from airflow.sdk import ObjectStoragePath
 
     from airflow_video_providers.core.callbacks.webhook import WebhookMode
+    from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.vendors.models import VideoModel
 
 
@@ -48,6 +50,7 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         max_cost_usd: float | Decimal | str | None = None,
         max_run_cost_usd: float | Decimal | str | None = None,
         allow_unknown_price: bool = False,
+        keep_prompt: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**with_retry_policy(kwargs))
@@ -63,6 +66,7 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         self.max_cost_usd = max_cost_usd
         self.max_run_cost_usd = max_run_cost_usd
         self.allow_unknown_price = allow_unknown_price
+        self.keep_prompt = keep_prompt
         # Whose typed request it is shows only here: rendering makes a dict of it.
         from airflow_video_providers.operators import parse_checks
 
@@ -70,6 +74,15 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
             parse_checks.check_literals(model, request, request_id)
         if not made_while_running(self):
             parse_checks.check_arguments(self)
+
+    def as_kept(self, job: VideoJob) -> VideoJob:
+        """The job as this task pushes it: with the texts of its request, where ``keep_prompt`` says so."""
+        from airflow_video_providers.core.vendors.parameters import with_texts
+
+        request: Any = self.request
+        if hasattr(request, "serialize"):  # a typed one that was not rendered
+            request = request.serialize()
+        return with_texts(job, request) if self.keep_prompt and isinstance(request, Mapping) else job
 
     def render_template(self, content: Any, *args: Any, **kwargs: Any) -> Any:
         """Render a typed request field by field, into a dict: the object may be shared by several tasks."""
@@ -95,6 +108,7 @@ class LandsVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         output_path: str | PathLike[str] | ObjectStoragePath,
         overwrite: bool = False,
         verify: Literal["container", "decode"] = "container",
+        expect: Literal["report", "strict"] = "report",
         media_types: Sequence[str] | None = None,
         key_template: str | None = None,
         poster: bool = False,
@@ -112,6 +126,7 @@ class LandsVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         self.output_path = output_path
         self.overwrite = overwrite
         self.verify = verify
+        self.expect = expect
         self.media_types = media_types
         self.key_template = key_template
         self.poster = poster

@@ -119,6 +119,7 @@ def _landing(task: LandsVideo) -> Landing:
         output_path=str(task.output_path),
         overwrite=task.overwrite,
         verify=task.verify,
+        expect=task.expect,
         key_template=task.key_template,
         poster=task.poster,
         timeout=task.download_timeout,

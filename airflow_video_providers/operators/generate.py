@@ -186,6 +186,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         from airflow_video_providers.operators.download import deliver
 
         report_outcome(job, self.log)
+        job = self.as_kept(job)
         context["ti"].xcom_push(key="job", value=job.to_dict())
         return deliver(job, self, context)
 

@@ -69,7 +69,7 @@ def generate_now(task: GenerateVideoOperator, context: Context) -> dict[str, Any
             brought.replace(kept)
     context["ti"].xcom_push(key="request_id", value=job.request_id)
     finished = kept_job(job, task, context) if is_next_try(context) else None
-    job = finished or job
+    job = task.as_kept(finished or job)
     report_outcome(job, task.log)
     context["ti"].xcom_push(key="job", value=job.to_dict())
     if not job.outputs and not kept.exists() and finished is None:

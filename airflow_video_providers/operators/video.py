@@ -60,6 +60,8 @@ class SubmitVideoOperator(BuysVideo):
         this many US dollars. Needs ``[video_providers] ledger_path``.
     :param allow_unknown_price: Buy under this task's limits although no price is known. A limit of the connection's
         is lifted by ``allow_unknown_price`` in its extra alone. Default False.
+    :param keep_prompt: Keep the prompt and the image's address in the job, the manifest and the asset event as they are.
+        Default False: their sha256 alone (``prompt_sha256``). The ledger and the triggers never hold them.
     :param output_path: Where the video is going to land, as in ``DownloadVideoOperator``: given here, it is checked
         before anything is bought. Nothing is landed by this task. Templated.
     :raises InvalidRequestError: the request, the model, the connection or ``output_path`` is wrong; nothing was sent.
@@ -86,7 +88,7 @@ class SubmitVideoOperator(BuysVideo):
         from airflow_video_providers.operators.submit import buy
 
         try:
-            job = buy(self, context, check=self._check_landing)
+            job = self.as_kept(buy(self, context, check=self._check_landing))
         except VideoProviderError as error:
             failure = failed(self, error)
         else:
@@ -128,6 +130,9 @@ class DownloadVideoOperator(LandsVideo):
     :param overwrite: Replace what is stored. By default an equal object is kept and a different one is an error.
     :param verify: ``"container"`` (default) checks the container from first to last box, ``"decode"`` decodes
         every frame too (extra ``media``).
+    :param expect: What to do where the file is not what the request asked for (duration, resolution, ratio, audio):
+        ``"report"`` (default) writes it into the manifest (``differences``) and the log, ``"strict"`` refuses the file and
+        keeps it as other refused files are; landed with ``"report"`` afterwards, it is read from there.
     :param media_types: Accepted types. Default: MP4 and WebM.
     :param key_template: Where below ``output_path``; default
         ``provider={vendor}/model={model}/dt={date}/{request_id}/{index}``. Templated by Jinja too.

@@ -246,6 +246,9 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
     def _finish(self, job: VideoJob) -> dict[str, Any]:
         from airflow_video_providers.integration.waiting import report_outcome
 
+        known = self._job()
+        if known.parameters is not None:  # the wait itself carries no texts
+            job = job.replace(parameters=known.parameters)
         self.known_job = job
         report_outcome(job, self.log)
         return job.to_dict()

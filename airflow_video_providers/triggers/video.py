@@ -24,6 +24,7 @@ from airflow_video_providers.core.jobs import VideoJob, read_job
 from airflow_video_providers.core.polling.connection_cache import SharedClient
 from airflow_video_providers.core.polling.decision import PollState
 from airflow_video_providers.core.polling.poller import shared_poller
+from airflow_video_providers.core.vendors.parameters import without_texts
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.integration import metrics
 from airflow_video_providers.integration.waiting import AIRFLOWS_MARGIN
@@ -194,7 +195,7 @@ def event_of(job: VideoJob | None, error: VideoProviderError | None) -> TriggerE
     payload = {
         "status": _status(error),
         "message": str(error) if error else f"The job {job.request_id if job else ''} is finished.",
-        "job": job.replace(outputs=()).to_dict() if job else {},
+        "job": without_texts(job.replace(outputs=())).to_dict() if job else {},
         "error": describe(error) if error else None,
     }
     return TriggerEvent(payload)  # type: ignore[no-untyped-call] # Airflow's is untyped

@@ -61,7 +61,10 @@ def test_an_outlet_gets_uri_digest_size_and_duration_of_the_clip(pipeline):
         "duration": clip["duration_s"],
         "model": MODEL,
         "request_id": manifest["request_id"],
+        "parameters": manifest["parameters"],
+        "vendor_defaults": manifest["vendor_defaults"],
     }
+    assert event["extra"]["parameters"]["duration"] == 5
 
 
 def test_an_alias_gets_an_event_for_each_clip(pipeline, simulator):

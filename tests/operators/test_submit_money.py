@@ -42,7 +42,7 @@ def test_the_xcom_is_the_job_as_a_plain_dict_and_its_request_id(desk):
     }  # fmt: skip
     assert expected.items() <= job.items()
     assert len(job["request_sha256"]) == 64
-    assert "prompt" not in str(job)
+    assert "a fox" not in str(job)
 
 
 def test_the_intent_is_stored_when_the_post_leaves(desk, monkeypatch, tmp_path):

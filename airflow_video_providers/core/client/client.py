@@ -26,6 +26,7 @@ from airflow_video_providers.core.border import Intake, printable
 from airflow_video_providers.core.client.base import Body, Session
 from airflow_video_providers.core.client.transport import MOST_CONNECTIONS, AsyncTransport, SyncTransport
 from airflow_video_providers.core.errors import InvalidRequestError, SubmissionOutcomeUnknownError, VideoProviderError
+from airflow_video_providers.core.vendors.parameters import kept_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -95,11 +96,13 @@ class VideoClient(Session):
         :raises VendorError: the vendor refused, or was not reached (:meth:`Vendor.submit`); nothing was charged.
         """
         self._serves(request.id)
-        return self._send_paid(
+        kept = kept_of(request, extra_fields)
+        job = self._send_paid(
             request,
             self.vendor.submit(request, extra_fields, *([] if callback is None else [callback])),
             self._sender(_SUBMIT_TIMEOUT, paid=True),
         )
+        return job.replace(**kept)
 
     def status(self, job: VideoJob) -> VideoJob:
         """How a job stands now; a finished job holds its outputs. A job that the vendor does not know is ``expired``.
@@ -146,7 +149,7 @@ class VideoClient(Session):
         :raises VendorError: the vendor refused, or was not reached; nothing was charged.
         """
         self._serves(request.id)
-        target = Path(path)
+        target, kept = Path(path), kept_of(request, extra_fields)
         with _part_of(target) as part:
             read = self._sender(_GENERATE_TIMEOUT, paid=True)
 
@@ -164,7 +167,7 @@ class VideoClient(Session):
                     model=request.id,
                     charged="yes",
                 ) from error
-            return job
+            return job.replace(**kept)
 
     def close(self) -> None:
         """Let go of what was opened."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_video_providers.core.errors import DownloadError, InvalidRequestError
 from airflow_video_providers.core.landing import commit as placing
+from airflow_video_providers.core.landing import expectations
 from airflow_video_providers.core.landing import manifest as manifests
 from airflow_video_providers.core.landing.address import host_names
 from airflow_video_providers.core.landing.bring import Bringing
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.jobs import VideoJob
 
 Verify = Literal["container", "decode"]
+Expect = Literal["report", "strict"]
 DEFAULT_MAX_BYTES = 4 * 1024**3
 
 
@@ -44,6 +46,9 @@ class Landing:
     :param overwrite: Fetch again and replace what is there. By default nothing stored is ever replaced: what is
         landed already costs no request, and something else under the same name is an error.
     :param verify: ``"container"``: whole to its last box. ``"decode"``: every frame decodes too (extra ``media``).
+    :param expect: ``"report"``: where a file is not what the request asked for (duration, resolution, ratio, audio), that
+        stands in the manifest and in the log. ``"strict"``: such a file is refused before it has its final name, and kept
+        as other refused files are: it is paid for. What is landed already stays where it is.
     :param media_types: The accepted types, of ``video/mp4``, ``video/webm``, ``video/quicktime`` and
         ``video/x-matroska``; what the bytes are decides, not what the server calls them.
     :param key_template: The layout below ``output_path``, see
@@ -74,6 +79,7 @@ class Landing:
     output_path: str
     overwrite: bool = False
     verify: Verify = "container"
+    expect: Expect = "report"
     media_types: Collection[str] = DEFAULT_MEDIA_TYPES
     key_template: str | None = None
     poster: bool = False
@@ -101,6 +107,11 @@ class Landing:
                 f"verify is {self.verify!r}.", field="verify", value=self.verify, allowed="container, decode"
             )
 
+        if self.expect not in ("report", "strict"):
+            raise InvalidRequestError(
+                f"expect is {self.expect!r}.", field="expect", value=self.expect, allowed="report, strict"
+            )
+
     @property
     def _template(self) -> str:
         return self.key_template or DEFAULT_KEY_TEMPLATE
@@ -123,6 +134,7 @@ class Landing:
         )  # fmt: skip
         if plan.landed is not None and self._satisfies(plan.landed):
             self.log.info("Landed before: %s/%s. Nothing is fetched.", plan.store.uri, plan.keys.manifest)
+            self._hold_against(plan.landed.get("differences", []))
             return returned(plan, plan.landed, skipped=True)
         with ExitStack() as open_files:
             clips = self._fetch(plan, open_files, began)
@@ -157,6 +169,7 @@ class Landing:
             )
             if "source" not in clip.entry and plan.kept is not None and index in plan.kept.files:
                 clip.entry |= {"source": plan.kept.files[index].source} if plan.kept.files[index].source else {}
+            self._hold_against(expectations.differences(plan.job.expected, clip.entry))
             return clip
 
         return bringing.all(describe, self.threads)
@@ -181,12 +194,23 @@ class Landing:
             seconds={"download": fetched_at - began, "store": now - fetched_at, "total": now - began},
             task=self.task,
             extra=self.extra_manifest,
+            differences=[one for clip in clips for one in expectations.differences(plan.job.expected, clip.entry)],
         )
         record = manifests.with_addresses(record, store.uri)
         record = placing.commit(store, keys, record, replace=self.overwrite or plan.landed is not None)
         size = sum(clip.verified.size for clip in clips)
         self.log.info("Landed %d file(s), %.1f MB, at %s/%s.", len(clips), size / 1e6, store.uri, keys.manifest)
         return record
+
+    def _hold_against(self, differences: list[dict[str, Any]]) -> None:
+        """Say where a file is not what was asked for.
+
+        :raises OutputRejectedError: if it has to be.
+        """
+        if differences and self.expect == "strict":
+            raise expectations.refusal(differences)
+        if differences:
+            self.log.warning("The video is not what was asked for: %s. It lands.", expectations.said(differences))
 
     def _satisfies(self, landed: Mapping[str, Any]) -> bool:
         posters = not self.poster or all("poster" in output for output in landed["outputs"])

@@ -66,6 +66,7 @@ def build(
     seconds: dict[str, float],
     task: Mapping[str, Any] | None,
     extra: Mapping[str, Any] | None,
+    differences: list[dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Put the record together. Without values it does not know, as plain JSON, without a query in any address."""
     known = {
@@ -75,6 +76,10 @@ def build(
         "request_id": job.request_id,
         "conn_id": job.conn_id,
         "request_sha256": job.request_sha256,
+        "parameters": job.parameters,
+        "vendor_defaults": job.vendor_defaults,
+        "expected": job.expected,
+        "differences": differences or None,
         "outputs": outputs,
         "verified": verify,
         "submitted_at": job.submitted_at,

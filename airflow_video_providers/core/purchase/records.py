@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field
 
+from airflow_video_providers.core.vendors.parameters import without_texts
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -230,7 +232,7 @@ class Attempt(BaseModel):
 
     def bought(self, job: VideoJob) -> Self:
         """This attempt, with the job that it bought; without outputs, whose addresses are signed."""
-        record = job.replace(outputs=()).to_dict()
+        record = without_texts(job.replace(outputs=())).to_dict()
         return self.replace(state=AttemptState.SUBMITTED, request_id=job.request_id, job=record, reason=None)
 
     def to_dict(self) -> dict[str, Any]:

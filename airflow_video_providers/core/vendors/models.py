@@ -79,6 +79,7 @@ class VideoModel(BaseModel):
     :cvar documentation: Address of the page the class was written from.
     :cvar prices: The documented price list; empty where the documents have none.
     :cvar text_on_the_wire: Fields that authors write as numbers and the vendor wants as text.
+    :cvar length_fields: The fields that decide how long the video is, of which :meth:`seconds` makes its length.
     :cvar typical_seconds: How long a job usually takes; a first guess, replaced by what is learned.
 
     :raises InvalidRequestError: on any literal mistake: nothing was sent, nothing is charged.
@@ -92,6 +93,7 @@ class VideoModel(BaseModel):
     prices: ClassVar[tuple[Price, ...]] = ()
     typical_seconds: ClassVar[float] = 60.0
     text_on_the_wire: ClassVar[frozenset[str]] = frozenset()
+    length_fields: ClassVar[tuple[str, ...]] = ("duration",)
 
     registry: ClassVar[dict[str, type[VideoModel]]] = {}
 
@@ -276,6 +278,20 @@ class VideoModel(BaseModel):
     def seconds(self) -> Decimal | None:
         """Length of the video this request asks for, in seconds, where the request or a default says."""
         return bounded(self._effective("duration")) or None  # a vendor may take words there, such as "auto"
+
+    def expected(self) -> dict[str, Any]:
+        """What this request itself asks for and a file can be held against; nothing that it leaves to the vendor.
+
+        ``duration_s`` in seconds, ``resolution`` as ``"720p"``, ``aspect_ratio`` as ``"16:9"``, ``audio``.
+        """
+        seconds = self.seconds() if any(getattr(self, name, None) is not None for name in self.length_fields) else None
+        known = {
+            "duration_s": None if seconds is None else float(round(seconds, 3)),
+            "resolution": getattr(self, "resolution", None),
+            "aspect_ratio": getattr(self, "aspect_ratio", None),
+            "audio": getattr(self, "generate_audio_switch", None),
+        }
+        return {name: value for name, value in known.items() if value is not None}
 
     def _effective(self, name: str) -> Any:
         given = getattr(self, name, None)

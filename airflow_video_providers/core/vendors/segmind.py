@@ -126,6 +126,7 @@ class Mochi1(SegmindModel):
     path = "/v2/mochi-1"
     documentation = Segmind.documentation
     typical_seconds = 180.0
+    length_fields = ("frames", "fps")
 
     prompt: Text = required("What the video shows.")
     negative_prompt: str | None = optional("What to keep out of the video.")
