@@ -78,6 +78,8 @@ class VideoJob(BaseModel):
         ``aspect_ratio``, ``audio``.
     :param estimated_cost_usd: Estimated price in US dollars, None where no price is known; never 0 for that.
     :param cost_basis: Where the estimate comes from.
+    :param cost_usd: What it has cost in US dollars, where the vendor says so; the estimate stays beside it.
+    :param progress: How much of it is done, 0 to 1, while it runs and where the vendor says so.
     :param remaining_credits: What the account has left, in the vendor's unit, where the vendor reports it.
     :param charged: ``"yes"``, ``"no"`` or ``"unknown"``.
     :param error: The vendor's reason for a failure.
@@ -105,6 +107,8 @@ class VideoJob(BaseModel):
     expected: dict[str, bool | float | str] | None = None
     estimated_cost_usd: Decimal | None = None
     cost_basis: str | None = None
+    cost_usd: Decimal | None = None
+    progress: float | None = None
     remaining_credits: str | None = None
     charged: Charged = "unknown"
     error: str | None = None

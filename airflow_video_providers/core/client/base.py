@@ -1,6 +1,6 @@
 """What both clients share: one vendor, its key, and the one place where the key meets a request.
 
-The API key is added to requests for the vendor's own base URL and to nothing else; a key that a vendor echoes is
+The API key is added to requests for the hosts that the vendor's class declares and to nothing else; a key that a vendor echoes is
 taken out of the answer, its headers and the texts of exceptions before anybody reads them.
 """
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.vendors.base import Vendor
 
 _USER_AGENT = f"airflow-video-providers/{__version__}"
+Origin = tuple[str, str, int | None]
+
 #: How long a call may take in all, whatever trickles: so many times what it may be silent.
 _IN_ALL = 2.0
 #: What is no text is not read where JSON is awaited: its type says enough, and it may be a video of gigabytes.
@@ -52,15 +54,16 @@ class Session:
         self._key = key
         self._transport = transport
         self._redactor = Redactor(key)
-        self._home = _address(vendor)
+        self._home = _address(vendor, vendor.url)
+        self._hosts = {origin_of(url) for url in (self._home, *(_address(vendor, url) for url in vendor.urls.values()))}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.vendor.id!r}, {self.vendor.url!r})"
 
     def _sign(self, call: httpx.Request, timeout: httpx.Timeout) -> httpx.Request:
         """Add the key: the one place where it meets a request."""
-        if (call.url.scheme, call.url.host, call.url.port) != (self._home.scheme, self._home.host, self._home.port):
-            raise AssertionError("a request for another host than the connection's must never be signed")
+        if origin_of(call.url) not in self._hosts:
+            raise AssertionError("a request for another host than the vendor's own must never be signed")
         call.headers[self.vendor.key_header] = self.vendor.key_prefix + self._key
         call.headers["User-Agent"] = _USER_AGENT
         call.headers["Accept-Encoding"] = "identity"
@@ -152,14 +155,19 @@ class Body:
         return f"; what came of the answer (HTTP {self._response.status_code}) names the id {found[1]}"
 
 
-def _address(vendor: Vendor) -> httpx.URL:
+def origin_of(url: httpx.URL) -> Origin:
+    """Scheme, host and port: whom a request goes to."""
+    return url.scheme, url.host, url.port
+
+
+def _address(vendor: Vendor, text: str) -> httpx.URL:
     try:
-        url = httpx.URL(vendor.url)
+        url = httpx.URL(text)
     except httpx.InvalidURL:
         url = httpx.URL()
     if url.scheme not in ("http", "https") or not url.host:
         raise InvalidRequestError(
-            f"The address {vendor.url!r} for {vendor.title} is not one that can be called.",
+            f"The address {text!r} for {vendor.title} is not one that can be called.",
             remedy="Write it as https://host, or leave it empty for the vendor's own.",
             vendor=vendor.id,
             field="host",

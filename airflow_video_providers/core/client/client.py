@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 import httpx
 
 from airflow_video_providers.core.border import Intake, printable
-from airflow_video_providers.core.client.base import Body, Session
+from airflow_video_providers.core.client.base import Body, Origin, Session, origin_of
 from airflow_video_providers.core.client.transport import MOST_CONNECTIONS, AsyncTransport, SyncTransport
 from airflow_video_providers.core.errors import InvalidRequestError, SubmissionOutcomeUnknownError, VideoProviderError
 from airflow_video_providers.core.vendors.parameters import kept_of
@@ -70,7 +70,7 @@ class VideoClient(Session):
     ) -> None:
         super().__init__(vendor, api_key, transport)
         self._sleep = sleep
-        self._wire: Any = transport
+        self._wires: dict[Origin, Any] = {}
 
     def open(self) -> None:
         """Make ready to send: whatever in the environment is in the way of a call shows here. Sends nothing.
@@ -78,8 +78,12 @@ class VideoClient(Session):
         :raises VendorUnavailableError: a proxy or the authorities that the environment names cannot be used; nothing was
             sent and nothing was charged, and a retry in a corrected environment may buy.
         """
-        if self._wire is None:
-            self._wire = SyncTransport(self._home)
+        self._wire_to(self._home)
+
+    def _wire_to(self, url: httpx.URL) -> Any:
+        if (host := origin_of(url)) not in self._wires:
+            self._wires[host] = self._transport or SyncTransport(url)
+        return self._wires[host]
 
     def submit(
         self,
@@ -171,9 +175,9 @@ class VideoClient(Session):
 
     def close(self) -> None:
         """Let go of what was opened."""
-        if self._wire is not None:
-            self._wire.close()
-            self._wire = self._transport
+        for wire in self._wires.values():
+            wire.close()
+        self._wires.clear()
 
     def __enter__(self) -> Self:
         return self
@@ -214,7 +218,8 @@ class VideoClient(Session):
         def send(call: httpx.Request, elsewhere: Callable[[httpx.Response], bool] = lambda _: False) -> httpx.Response:
             body: Body | None = None
             try:
-                response: httpx.Response = self._wire.handle_request(self._sign(call, timeout))
+                signed = self._sign(call, timeout)
+                response: httpx.Response = self._wire_to(call.url).handle_request(signed)
                 with closing(response):
                     if elsewhere(response):
                         return self._clean(response, b"")
@@ -245,7 +250,7 @@ class AsyncVideoClient(Session):
 
     def __init__(self, vendor: Vendor, api_key: str, *, transport: Any = None) -> None:
         super().__init__(vendor, api_key, transport)
-        self._wire: Any = transport
+        self._wires: dict[Origin, Any] = {}
         self._room = asyncio.Semaphore(MOST_CONNECTIONS)
 
     async def status(self, job: VideoJob, *, on_request: Callable[[], None] | None = None) -> VideoJob:
@@ -257,8 +262,7 @@ class AsyncVideoClient(Session):
         """
         self._serves(job.model)
         with self._unreadable(job):
-            if self._wire is None:
-                self._wire = AsyncTransport(self._home)
+            self._wire_to(self._home)
 
             async def send(call: httpx.Request) -> httpx.Response:
                 if on_request is not None:
@@ -268,9 +272,14 @@ class AsyncVideoClient(Session):
 
             return await _arun(self.vendor.status(job), send)
 
+    def _wire_to(self, url: httpx.URL) -> Any:
+        if (host := origin_of(url)) not in self._wires:
+            self._wires[host] = self._transport or AsyncTransport(url)
+        return self._wires[host]
+
     async def _send(self, call: httpx.Request) -> httpx.Response:
         try:
-            response: httpx.Response = await self._wire.handle_async_request(call)
+            response: httpx.Response = await self._wire_to(call.url).handle_async_request(call)
             try:
                 body, pieces = Body(response), 0
                 async for piece in response.stream:  # type: ignore[union-attr] # an asynchronous transport's
@@ -294,8 +303,8 @@ class AsyncVideoClient(Session):
 
     async def aclose(self) -> None:
         """Close the kept connections."""
-        wire, self._wire = self._wire, self._transport
-        if wire is not None:
+        wires, self._wires = self._wires, {}
+        for wire in wires.values():
             await wire.aclose()
 
     async def __aenter__(self) -> Self:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _REASON_KEYS = ("message", "error", "detail", "msg")
+#: Seconds since 1970 in digits, or milliseconds; no vendor sold video before 2001, and 2286 is far.
+_UNIX = re.compile(r"\d{10}(?:\d{3})?(?:\.\d{1,6})?")
+_EARLIEST, _LATEST = 1_000_000_000, 10_000_000_000
 #: No wait that a vendor asks for is taken to be longer, so that it fits every clock it gets to.
 _LONGEST_WAIT = 86_400.0
 #: How Azure's API Management, which two of the vendors use, says it: "Try again in 7 seconds", "replenished in 01:02:03".
@@ -101,20 +104,38 @@ def _words_in(value: Any) -> str:
     return str(value)
 
 
-def reason_in(body: Mapping[str, Any]) -> str | None:
-    """Why a job failed, in the vendor's words."""
-    words = [_words_in(body[key]) for key in ("error", "message", "detail") if body.get(key)]
-    return cut(words[0]) if words else None
+def words_in(value: Any) -> str:
+    """What a value says to a person: a text, the messages in an object or a list."""
+    return cut(_words_in(value))
+
+
+def fraction(value: object) -> float | None:
+    """A number of 0 to 1; None for anything else, which says nothing about how much is done."""
+    plain = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if plain and 0 <= value <= 1 else None  # type: ignore[operator, arg-type] # asked the line above
 
 
 def timestamp(value: object) -> datetime | None:
-    """A vendor's time in UTC. A time without zone counts as UTC, what cannot be read as None."""
+    """A vendor's time in UTC: ISO 8601, or seconds or milliseconds since 1970, as a number or in digits.
+
+    A time without zone counts as UTC, what cannot be read as None.
+    """
+    if isinstance(value, str) and _UNIX.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _since_1970(value)
     if not isinstance(value, str):
         return None
     try:
         return _in_utc(datetime.fromisoformat(value.strip()))
     except (ValueError, OverflowError):  # the second: year 1 in a zone east of Greenwich
         return None
+
+
+def _since_1970(seconds: float) -> datetime | None:
+    if not _EARLIEST <= seconds < 1000 * _LATEST:  # also what is not a number
+        return None
+    return datetime.fromtimestamp(seconds if seconds < _LATEST else seconds / 1000, UTC)
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -23,14 +23,19 @@ from airflow_video_providers.core.errors import (
     VendorUnavailableError,
 )
 from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.core.vendors.answers import Answer, cut, reason_in, timestamp
+from airflow_video_providers.core.vendors.answers import Answer, cut, fraction, timestamp
+from airflow_video_providers.core.vendors.fields import bounded
 from airflow_video_providers.core.vendors.output_shapes import (
+    REASON_PATHS,
+    STATUS_PATHS,
     find_ids,
     find_status,
     find_urls,
+    first_at,
     hints,
     id_at,
     names_in,
+    reason_at,
     search_urls,
 )
 from airflow_video_providers.core.vendors.refusals import (
@@ -41,8 +46,11 @@ from airflow_video_providers.core.vendors.refusals import (
     submit_refused,
     unavailable,
 )
+from airflow_video_providers.core.vendors.wire import Wire
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from airflow_video_providers.core.callbacks.webhook import Callback, WebhookMode
     from airflow_video_providers.core.vendors.models import VideoModel
 
@@ -66,11 +74,16 @@ class Vendor:
 
     :cvar id: Connection type and first half of the model ids.
     :cvar base_url: The vendor's own address; a connection's host replaces it.
+    :cvar other_urls: Further addresses of the vendor's own, by a name for :meth:`call`. The key goes to these and to
+        ``base_url``, and nowhere else. A connection's host replaces them all: a key meant for it goes to it alone.
     :cvar key_header: The header that carries the API key, and ``key_prefix`` what stands before it there.
     :cvar id_paths: Where in a body the job's own id stands, in the answer to a submit and in a status; the first that
         holds one counts. Empty: a submit takes what can be nothing else, and a status may be about any job.
     :cvar words: What its own status words mean, where the words of the field do not hold them or mean something else.
     :cvar output_paths: Where in a body the output addresses stand; the first that holds any counts.
+    :cvar status_paths: Where the status word stands, ``reason_paths`` why a job failed, ``submitted_paths`` and
+        ``completed_paths`` the times (ISO 8601, or seconds since 1970), ``progress_paths`` how much is done (0 to 1), and
+        ``cost_paths`` what the job has cost, in US dollars. Dotted; the first that holds something counts.
     :cvar charged: What a final state means for the bill; a state that is not named is ``"unknown"``.
     :cvar no_credits: HTTP codes that mean an empty account.
     :cvar failure_codes: HTTP codes other than 2xx whose body describes a job.
@@ -91,12 +104,19 @@ class Vendor:
     id: ClassVar[str]
     title: ClassVar[str]
     base_url: ClassVar[str]
+    other_urls: ClassVar[Mapping[str, str]] = {}
     documentation: ClassVar[str] = ""
     key_header: ClassVar[str]
     key_prefix: ClassVar[str] = ""
     id_paths: ClassVar[tuple[str, ...]] = ()
     words: ClassVar[Mapping[str, JobStatus]] = {}
     output_paths: ClassVar[tuple[str, ...]] = ()
+    status_paths: ClassVar[tuple[str, ...]] = STATUS_PATHS
+    reason_paths: ClassVar[tuple[str, ...]] = REASON_PATHS
+    submitted_paths: ClassVar[tuple[str, ...]] = ("created_at",)
+    completed_paths: ClassVar[tuple[str, ...]] = ("completed_at",)
+    progress_paths: ClassVar[tuple[str, ...]] = ()
+    cost_paths: ClassVar[tuple[str, ...]] = ()
     charged: ClassVar[Mapping[JobStatus, Charged]] = {}
     no_credits: ClassVar[frozenset[int]] = frozenset({402})
     failure_codes: ClassVar[frozenset[int]] = frozenset()
@@ -125,6 +145,8 @@ class Vendor:
                 allowed=allowed,
             )
         self.url = (base_url or self.base_url).rstrip("/")
+        own = not base_url or self.url == self.base_url.rstrip("/")
+        self.urls = {name: url.rstrip("/") if own else self.url for name, url in self.other_urls.items()}
         self.status_route = status_route
         self.paths = paths or {}
         self.now = now
@@ -134,6 +156,13 @@ class Vendor:
     def status_call(self, job: VideoJob) -> httpx.Request:
         """The request that asks how a job stands."""
         raise NotImplementedError
+
+    def wire(self, request: VideoModel, extra_fields: Mapping[str, Any]) -> Wire:
+        """The submit's body and headers: the one place where a request takes the vendor's form. Sends nothing.
+
+        :param extra_fields: Fields that the catalogue does not know; they belong beside the request's own.
+        """
+        return Wire({**request.body(), **extra_fields})
 
     def check(self) -> Flow[str]:
         """Is the connection good? Spends nothing; returns a sentence, raises a VendorError."""
@@ -171,8 +200,9 @@ class Vendor:
         extra_fields: Mapping[str, Any] | None = None,
         callback: Callback | None = None,
     ) -> httpx.Request:
-        """The paid request, body and headers, composed here and nowhere else."""
-        call = self.call("POST", self.path_of(request), json={**request.body(), **(extra_fields or {})})
+        """The paid request: the vendor's own form of body and headers, and where a callback shall go."""
+        body, headers = self.wire(request, extra_fields or {})
+        call = self.call("POST", self.path_of(request), json=body, headers=headers)
         if callback is not None:
             call.headers.update(self.webhook_headers(callback))
         return call
@@ -210,9 +240,23 @@ class Vendor:
 
     # Building blocks for the vendors' files.
 
-    def call(self, method: str, path: str, *, json: Any = None) -> httpx.Request:
-        """A request below the base URL. The client adds the key; no address from an answer gets here."""
-        return httpx.Request(method, f"{self.url}{path}", headers=_HEADERS, json=json)
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        headers: Mapping[str, str] | None = None,
+        at: str | None = None,
+    ) -> httpx.Request:
+        """A request below the base URL. The client adds the key; no address from an answer gets here.
+
+        :param at: The name of one of :attr:`other_urls`, to call that one instead.
+        """
+        root = self.url if at is None else self.urls[at]
+        request = httpx.Request(method, f"{root}{path}", headers=_HEADERS, json=json)
+        request.headers.update(headers or {})
+        return request
 
     def path_of(self, request: VideoModel) -> str:
         """Where a model is bought: the connection's own path for it, or what its documents say."""
@@ -274,7 +318,8 @@ class Vendor:
         answered = answer.ok or answer.status in self.failure_codes
         if answered or answer.status == 404:
             self._refuse_another(job, answer)
-        status, word = (find_status(answer.body, self.words) if answered else None) or self.unlabelled(answer, job)
+        named = find_status(answer.body, self.words, self.status_paths) if answered else None
+        status, word = named or self.unlabelled(answer, job)
         body = answer.body or {}
         done = status is JobStatus.SUCCEEDED
         urls = (find_urls(body, self.output_paths) or search_urls(body)) if done else []
@@ -283,19 +328,25 @@ class Vendor:
             urls, instead = [], f"{len(urls)} addresses, of which {MOST_OUTPUTS} would be read"
         output = body.get("output")
         media_types = hints(output.get("media_type") if isinstance(output, dict) else None, len(urls))
-        submitted_at = job.submitted_at or timestamp(body.get("created_at"))
+        submitted_at = job.submitted_at or timestamp(first_at(body, self.submitted_paths))
         return job.replace(
             status=status,
             vendor_status=word,
             submitted_at=submitted_at,
             expires_at=job.expires_at or self._forgotten_at(submitted_at),
-            completed_at=timestamp(body.get("completed_at")) or job.completed_at,
+            completed_at=timestamp(first_at(body, self.completed_paths)) or job.completed_at,
+            progress=fraction(first_at(body, self.progress_paths)) if not status.terminal else None,
+            cost_usd=job.cost_usd if (cost := self.cost_in(body)) is None else cost,
             charged=self.charged.get(status, "unknown") if status.terminal else job.charged,
-            error=reason_in(body) if status.terminal and not done else None,
+            error=reason_at(body, self.reason_paths) if status.terminal and not done else None,
             outputs=tuple(VideoOutput(url=url, media_type=kind) for url, kind in zip(urls, media_types, strict=True)),
             instead_of_outputs=instead,
             remaining_credits=self.credits_left(answer) or job.remaining_credits,
         )
+
+    def cost_in(self, body: Mapping[str, Any]) -> Decimal | None:
+        """What the job has cost in US dollars, where an answer says so; 0 is a cost, too."""
+        return bounded(first_at(body, self.cost_paths))
 
     def _refuse_another(self, job: VideoJob, answer: Answer) -> None:
         named = id_at(answer.body, self.id_paths)
@@ -339,7 +390,7 @@ class Vendor:
         if len(ids) != 1:
             return None
         (request_id,) = ids
-        status, word = find_status(answer.body, self.words) or (JobStatus.QUEUED, None)
+        status, word = find_status(answer.body, self.words, self.status_paths) or (JobStatus.QUEUED, None)
         return VideoJob(
             model=request.id,
             request_id=request_id,

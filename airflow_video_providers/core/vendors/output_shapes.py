@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_video_providers.core.border import json_value, plain_id, printable
-from airflow_video_providers.core.vendors.answers import cut
+from airflow_video_providers.core.vendors.answers import cut, words_in
 from airflow_video_providers.core.vendors.status_words import meaning
 
 if TYPE_CHECKING:
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 _ID_NAMES = ("requestid", "id", "taskid", "predictionid", "jobid", "generationid")
 #: ... at the top, or in one of these.
 _WRAPPERS = ("data", "output", "result", "task", "job")
-_STATUS_NAMES = ("status", "task_status")
+#: Where most vendors say how a job stands, and why one failed.
+STATUS_PATHS = ("status", "task_status")
+REASON_PATHS = ("error", "message", "detail")
 #: Where else the outputs of a finished job may stand: under these names at any depth ...
 _VIDEO_NAMES = (
     "media_url",
@@ -48,6 +50,17 @@ def at(body: Any, path: str) -> Any:
     for key in path.split("."):
         body = body.get(key) if isinstance(body, Mapping) else None
     return body
+
+
+def first_at(body: Any, paths: Iterable[str]) -> Any:
+    """What stands at the first of these paths that holds something; 0 and False are something."""
+    return next((found for path in paths if (found := at(body, path)) not in (None, "")), None)
+
+
+def reason_at(body: Mapping[str, Any], paths: Iterable[str] = REASON_PATHS) -> str | None:
+    """Why a job failed, in the vendor's words."""
+    found = next((value for path in paths if (value := at(body, path))), None)
+    return words_in(found) if found else None
 
 
 def id_at(body: Any, paths: Iterable[str]) -> str | None:
@@ -90,11 +103,11 @@ def _id(value: Any) -> str | None:
 
 
 def find_status(
-    body: Mapping[str, Any] | None, own: Mapping[str, JobStatus] | None = None
+    body: Mapping[str, Any] | None, own: Mapping[str, JobStatus] | None = None, paths: Iterable[str] = STATUS_PATHS
 ) -> tuple[JobStatus, str] | None:
     """Our status and the vendor's own word; None where the body names no status at all."""
-    for name in _STATUS_NAMES:
-        word = (body or {}).get(name)
+    for path in paths:
+        word = at(body, path)
         if isinstance(word, str) and word.strip():
             return meaning(word, own or {}), cut(word)
     return None

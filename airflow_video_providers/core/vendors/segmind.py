@@ -84,7 +84,8 @@ class Segmind(Vendor):
     def generate(self, request: VideoModel, extra_fields: Mapping[str, Any] | None = None) -> Flow[VideoJob]:
         """The v1 call. Interrupted after sending, it leaves a bill and no id."""
         path = self.path_of(request).replace("/v2/", "/v1/", 1)
-        call = self.call("POST", path, json={**request.body(), **(extra_fields or {})})
+        body, headers = self.wire(request, extra_fields or {})
+        call = self.call("POST", path, json=body, headers=headers)
         call.headers["Accept"] = "*/*"  # it answers with a video
         return (yield from self.send_paid(request, call, self._generated))
 

@@ -13,10 +13,20 @@ from airflow_video_providers.core.errors import (
     describe,
 )
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
-from airflow_video_providers.testing.conformance.between import Script, between, elsewhere, instead, lost, rewritten
+from airflow_video_providers.testing.conformance.between import (
+    Between,
+    Script,
+    between,
+    elsewhere,
+    instead,
+    lost,
+    passed_on,
+    rewritten,
+)
 from airflow_video_providers.testing.conformance.subject import Check, Outcome, Subject, expect, kind
 
 _HTML = "<html><body><h1>Service Unavailable</h1></body></html>"
+_FAILED = (JobStatus.FAILED, JobStatus.ERROR)
 #: Answers that say nothing about the job.
 _NO_NEWS: dict[str, tuple[Script, type[VendorError]]] = {
     "HTTP 500": (instead(500, '{"error": "internal"}'), VendorUnavailableError),
@@ -42,6 +52,45 @@ def a_job_comes_to_its_end_with_all_its_outputs(subject: Subject) -> None:
     charged = subject.vendor.charged.get(JobStatus.SUCCEEDED, "unknown")
     expect(job.charged == charged, f"The finished job says charged={job.charged!r}, the vendor {charged!r}.")
     expect(VideoJob.from_dict(json.loads(json.dumps(job.to_dict()))) == job, "The job does not survive XCom.")
+
+
+def a_failed_job_is_failed_whatever_its_word(subject: Subject) -> None:
+    """Some vendors call every end by one word: what the result says counts, and why it failed is told."""
+    job = subject.bought(subject.url, subject.failing)
+    subject.finish()
+    seen = subject.look(subject.url, job)
+    expect(
+        isinstance(seen, VideoJob) and seen.status in _FAILED,
+        f"The job of ``failing`` has failed, and a look at it came to {kind(seen)}.",
+    )
+    if isinstance(seen, VideoJob):
+        expect(seen.error, "The failed job does not say why: name in reason_paths where the vendor does.")
+        expect(not seen.outputs, f"The failed job names outputs: {seen.outputs}.")
+        charged = subject.vendor.charged.get(seen.status, "unknown")
+        expect(seen.charged == charged, f"The failed job says charged={seen.charged!r}, the vendor {charged!r}.")
+
+
+def a_result_that_is_not_there_yet_ends_nothing(subject: Subject) -> None:
+    """A word of success may come before the result: trouble in any call of a look is no news of the job."""
+    job = _finished(subject)
+    with between(subject.url) as gate:
+        subject.look(gate.url, job)
+        calls = len(gate.calls)
+        for number in range(calls):
+            for code in (500, 502, 503, 504):
+                gate.calls.clear()
+                gate.script = _at_call(gate, number, instead(code, '{"detail": "not there yet", "status": "error"}'))
+                seen = subject.look(gate.url, job)
+                what = f"HTTP {code} in call {number + 1} of {calls} of a look at a finished job"
+                expect(type(seen) is VendorUnavailableError, f"{what} came to {kind(seen)}.")
+                gate.script = passed_on
+        again = subject.look(gate.url, job)
+    good = isinstance(again, VideoJob) and again.status is JobStatus.SUCCEEDED
+    expect(good, f"After such trouble a look came to {kind(again)}.")
+
+
+def _at_call(gate: Between, number: int, script: Script) -> Script:
+    return lambda call, forward: (script if len(gate.calls) == number + 1 else passed_on)(call, forward)
 
 
 def the_documented_words_mean_what_the_documents_say(subject: Subject) -> None:
@@ -156,6 +205,8 @@ def _plain(outcome: Outcome) -> object:
 
 CHECKS: tuple[Check, ...] = (
     a_job_comes_to_its_end_with_all_its_outputs,
+    a_failed_job_is_failed_whatever_its_word,
+    a_result_that_is_not_there_yet_ends_nothing,
     the_documented_words_mean_what_the_documents_say,
     a_word_that_nobody_knows_is_unknown_and_not_an_end,
     a_job_that_the_vendor_does_not_know_is_expired,

@@ -28,6 +28,8 @@ def the_vendor_describes_itself(subject: Subject) -> None:
     expect(_VENDOR_ID.fullmatch(vendor.id), f"id is {vendor.id!r}: a connection type is lower case letters and digits.")
     expect(vendor.title.strip(), "title is empty: errors and the connection form name the vendor by it.")
     expect(urlsplit(vendor.base_url).scheme == "https", f"base_url is {vendor.base_url!r}: the key would go in clear.")
+    for name, url in vendor.other_urls.items():
+        expect(urlsplit(url).scheme == "https", f"other_urls[{name!r}] is {url!r}: the key would go in clear.")
     expect(vendor.key_header.strip(), "key_header is empty.")
     shortest, longest = vendor.poll_seconds
     expect(0 < shortest <= longest, f"poll_seconds is {vendor.poll_seconds}: shortest first, above 0.")

@@ -41,11 +41,14 @@ class Subject:
     :param finish: Called with no arguments; afterwards every job that the stand-in accepted has succeeded.
     :param key: An API key that the stand-in accepts.
     :param bad_key: One that it refuses.
+    :param failing: A request that the stand-in accepts, and whose job has failed after ``finish``: the simulator's
+        gateways take ``[[fault:job_failed]]`` before a prompt.
     :param outputs: How many files the stand-in makes of ``request``.
     """
 
     vendor: type[Vendor]
     request: VideoModel
+    failing: VideoModel
     url: str
     words: Mapping[str, JobStatus]
     finish: Callable[[], None]
@@ -53,14 +56,21 @@ class Subject:
     bad_key: str = "bad-0123456789abcdef"
     outputs: int = 1
 
-    def submit(self, url: str, key: str | None = None) -> Outcome:
+    def submit(
+        self,
+        url: str,
+        key: str | None = None,
+        *,
+        request: VideoModel | None = None,
+        extra_fields: Mapping[str, object] | None = None,
+    ) -> Outcome:
         """Buy ``request`` at ``url``, without the pauses between two tries."""
         with closing(VideoClient(self.vendor(url), key or self.key, sleep=_no_pause)) as client:
-            return _outcome(lambda: client.submit(self.request))
+            return _outcome(lambda: client.submit(request or self.request, extra_fields))
 
-    def bought(self, url: str) -> VideoJob:
+    def bought(self, url: str, request: VideoModel | None = None) -> VideoJob:
         """A job that was bought at ``url``."""
-        job = self.submit(url)
+        job = self.submit(url, request=request)
         if isinstance(job, VideoProviderError):
             raise ConformanceError(f"The stand-in's gateway did not accept the subject's request: {job}") from job
         return job

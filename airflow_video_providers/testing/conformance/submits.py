@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+from typing import TYPE_CHECKING
 
 from airflow_video_providers.core.errors import (
     AuthenticationError,
@@ -19,6 +20,9 @@ from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.testing.conformance.between import after, between, elsewhere, instead, lost
 from airflow_video_providers.testing.conformance.subject import Check, Subject, expect, kind
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _REFUSALS: dict[int, type[VendorError]] = {
     400: RequestRejectedError,
     401: AuthenticationError,
@@ -29,6 +33,7 @@ _REFUSALS: dict[int, type[VendorError]] = {
     422: RequestRejectedError,
     429: RateLimitedError,
 }
+_EXTRA = ("conformance_extra", "beside the others")
 _HTML = "<html><body><h1>502 Bad Gateway</h1></body></html>"
 #: Answers that come after the vendor may have accepted, and say nothing about it.
 _NO_ANSWER = {
@@ -56,11 +61,51 @@ def a_submit_returns_a_job_and_sends_the_key_home_only(subject: Subject) -> None
         )
         rest = [*(value for name, value in call.headers.items() if name != header), call.path, call.body.decode()]
         expect(not any(subject.key in text for text in rest), "The key is in another header, the address or the body.")
-        expect(json.loads(call.body) == subject.request.body(), f"The body sent was {call.body!r}.")
+        wire = subject.vendor(gate.url).wire(subject.request, {})
+        expect(json.loads(call.body) == wire.body, f"The body sent was {call.body!r}, and wire() makes {wire.body!r}.")
+        for name, value in wire.headers.items():
+            expect(call.headers.get(name.lower()) == value, f"The header {name} that wire() makes was not sent.")
     expect(job.request_id.strip(), "The job has no request_id.")
     expect(job.model == subject.request.id, f"The job says it is a {job.model}.")
     expect(job.submitted_at is not None, "The job has no submitted_at.")
     expect(VideoJob.from_dict(json.loads(json.dumps(job.to_dict()))) == job, "The job does not survive XCom.")
+
+
+def the_wire_form_holds_what_the_author_set(subject: Subject) -> None:
+    """Wrapped or renamed, every value arrives, and a field that the catalogue does not know arrives beside them."""
+    vendor = subject.vendor(subject.url)
+    plain, _ = vendor.wire(subject.request, {})
+    arrived = [json.dumps(leaf) for leaf in _leaves(plain)]
+    for name, value in subject.request.body().items():
+        for leaf in _leaves(value):
+            expect(json.dumps(leaf) in arrived, f"wire() leaves out {name}={leaf!r}, which the request holds.")
+    with between(subject.url) as gate:
+        gate.script = instead(400, '{"error": "no"}')
+        subject.submit(gate.url, extra_fields=dict([_EXTRA]))
+        sent = json.loads(gate.calls[0].body)
+    inside = [found for found in _objects(sent) if _EXTRA in found.items()]
+    expect(
+        len(inside) == 1, f"extra_fields must go over the wire once, beside the request's own, and went as {sent!r}."
+    )
+    mine = [value for value in subject.request.body().values() if not isinstance(value, dict | list)]
+    homes = [found for found in _objects(sent, lists=False) if any(value in found.values() for value in mine)]
+    expect(not homes or inside[0] in homes, f"extra_fields went elsewhere than the request's own fields: {sent!r}.")
+
+
+def _leaves(value: object) -> Iterator[object]:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(inner)
+    else:
+        yield value
+
+
+def _objects(value: object, *, lists: bool = True) -> Iterator[dict[str, object]]:
+    if isinstance(value, dict):
+        yield value
+    if isinstance(value, dict) or (lists and isinstance(value, list)):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _objects(inner, lists=lists)
 
 
 def a_refusal_is_the_right_error_and_costs_nothing(subject: Subject) -> None:
@@ -129,6 +174,7 @@ def _expect_refusal(outcome: object, error: type[VideoProviderError], what: str)
 
 CHECKS: tuple[Check, ...] = (
     a_submit_returns_a_job_and_sends_the_key_home_only,
+    the_wire_form_holds_what_the_author_set,
     a_refusal_is_the_right_error_and_costs_nothing,
     a_lost_answer_is_an_unknown_outcome_and_is_never_repeated,
     what_was_never_sent_costs_nothing,

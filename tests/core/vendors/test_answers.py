@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.jobs import JobStatus, public_text, read_job
-from airflow_video_providers.core.vendors.answers import Answer, cut, reason_in, timestamp
+from airflow_video_providers.core.vendors.answers import Answer, cut, timestamp
 from airflow_video_providers.core.vendors.output_shapes import (
     find_ids,
     find_status,
     find_urls,
     hints,
     names_in,
+    reason_at,
     search_urls,
 )
 
@@ -196,7 +197,13 @@ def test_the_first_path_that_holds_an_address_counts():
         ("", None),
         ("0001-01-01T00:00:00+14:00", None),
         (None, None),
-        (1779455963, None),
+        (1779455963, datetime(2026, 5, 22, 13, 19, 23, tzinfo=UTC)),
+        ("1779455963", datetime(2026, 5, 22, 13, 19, 23, tzinfo=UTC)),
+        (1779455963500, datetime(2026, 5, 22, 13, 19, 23, 500000, tzinfo=UTC)),
+        (52, None),
+        (True, None),
+        (float("nan"), None),
+        (10**40, None),
     ],
 )
 def test_a_time_is_read_in_both_documented_forms_and_never_fails_a_job(text, moment):
@@ -361,7 +368,7 @@ def test_what_is_no_job_is_shown_without_its_signature():
     [({}, None), ({"error": None}, None), ({"error": "x", "message": "y"}, "x"), ({"message": {"detail": "z"}}, "z")],
 )
 def test_the_reason_of_a_failed_job_is_its_error_first(body, reason):
-    assert reason_in(body) == reason
+    assert reason_at(body) == reason
 
 
 @pytest.mark.parametrize(
@@ -487,7 +494,7 @@ def test_whatever_json_comes_each_reader_finds_plain_text_or_nothing(body, value
     assert names_in(body).isprintable()
     status = find_status(body)
     assert status is None or status[1].isprintable()
-    reason = reason_in(body)
+    reason = reason_at(body)
     assert reason is None or reason.isprintable()
 
 

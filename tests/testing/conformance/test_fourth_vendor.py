@@ -58,6 +58,7 @@ def subject(simulator: SimulatorHandle) -> Subject:
     return Subject(
         vendor=catalogue.vendors()["lanterna"],
         request=catalogue.find("lanterna:magica").parse({"prompt": "a paper boat in the rain"}),
+        failing=catalogue.find("lanterna:magica").parse({"prompt": "[[fault:job_failed]] a paper boat"}),
         url=simulator.base_url("lanterna"),
         words={
             "waiting": JobStatus.QUEUED,

@@ -13,6 +13,7 @@ from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.models import Price, VideoModel
 from airflow_video_providers.core.vendors.pixazo import MochiV1, Pixazo
+from airflow_video_providers.core.vendors.wire import Wire
 from airflow_video_providers.testing.conformance import CHECKS, ConformanceError, Subject
 from airflow_video_providers.testing.pytest_plugin import video_simulator, video_simulator_server  # noqa: F401
 
@@ -30,6 +31,7 @@ def subject(video_simulator: SimulatorHandle) -> Subject:  # noqa: F811  the fix
     return Subject(
         vendor=Pixazo,
         request=MochiV1(prompt="a paper boat in the rain"),
+        failing=MochiV1(prompt="[[fault:job_failed]] a paper boat in the rain"),
         url=video_simulator.base_url("pixazo"),
         words={"QUEUED": JobStatus.QUEUED, "COMPLETED": JobStatus.SUCCEEDED, "ERROR": JobStatus.ERROR},
         finish=lambda: video_simulator.advance(600),
@@ -129,6 +131,65 @@ class FollowsThePollingAddress(Pixazo):
         return type(call)("GET", self.polling_url or call.url)
 
 
+class TrustsTheWord(Pixazo):
+    words = {"FAILED": JobStatus.SUCCEEDED}
+
+
+class TellsNoReason(Pixazo):
+    reason_paths = ("why",)
+
+
+class LosesAField(Pixazo):
+    def wire(self, request: Any, extra_fields: Any) -> Wire:
+        return Wire({"input": {"text": "a video"}} | dict(extra_fields))
+
+
+class LosesTheExtraFields(Pixazo):
+    def wire(self, request: Any, extra_fields: Any) -> Wire:
+        return Wire(request.body())
+
+
+class PutsExtraFieldsElsewhere(Pixazo):
+    def wire(self, request: Any, extra_fields: Any) -> Wire:
+        return Wire({"input": request.body(), **extra_fields})
+
+
+class ForgetsTheHeaders(Pixazo):
+    def wire(self, request: Any, extra_fields: Any) -> Wire:
+        return Wire({**request.body(), **extra_fields}, {"X-Version": "2024-11-06"})
+
+    def submit_call(self, request: Any, extra_fields: Any = None, callback: Any = None) -> Any:
+        return self.call("POST", self.path_of(request), json=self.wire(request, extra_fields or {}).body)
+
+
+class AsksForTheResult(Pixazo):
+    """A status that says COMPLETED, and a result in a call of its own, as several vendors have it."""
+
+    def status(self, job: Any) -> Any:
+        seen = yield from super().status(job)
+        if seen.status is not JobStatus.SUCCEEDED:
+            return seen
+        answer = yield from self.send_read(self.status_call(job), job)
+        return self.read_result(seen, answer)
+
+    def read_result(self, seen: Any, answer: Any) -> Any:
+        return self.read_job(seen, answer)
+
+
+class TakesATransientErrorForAFailure(AsksForTheResult):
+    def read_result(self, seen: Any, answer: Any) -> Any:
+        return super().read_result(seen, answer) if answer.ok else seen.replace(status=JobStatus.FAILED)
+
+
+class TakesATransientErrorForSuccess(AsksForTheResult):
+    def read_result(self, seen: Any, answer: Any) -> Any:
+        return super().read_result(seen, answer) if answer.ok else seen
+
+
+class GoesInClearElsewhere(Pixazo):
+    other_urls = {"lists": "http://lists.pixazo.ai"}
+
+
 class GoesInClear(Pixazo):
     base_url = "http://gateway.pixazo.ai"
 
@@ -153,7 +214,16 @@ class GoesInClear(Pixazo):
         (KnowsItsOwnWordsOnly, "the_words_of_the_field_are_known"),
         (TrustsTheShape, "whatever_shape_an_answer_has_it_is_read_or_refused"),
         (ForgetsAnEnd, "the_vendor_describes_itself"),
+        (TrustsTheWord, "a_failed_job_is_failed_whatever_its_word"),
+        (TellsNoReason, "a_failed_job_is_failed_whatever_its_word"),
+        (LosesAField, "the_wire_form_holds_what_the_author_set"),
+        (LosesTheExtraFields, "the_wire_form_holds_what_the_author_set"),
+        (PutsExtraFieldsElsewhere, "the_wire_form_holds_what_the_author_set"),
+        (ForgetsTheHeaders, "a_submit_returns_a_job_and_sends_the_key_home_only"),
+        (TakesATransientErrorForAFailure, "a_result_that_is_not_there_yet_ends_nothing"),
+        (TakesATransientErrorForSuccess, "a_result_that_is_not_there_yet_ends_nothing"),
         (GoesInClear, "the_vendor_describes_itself"),
+        (GoesInClearElsewhere, "the_vendor_describes_itself"),
         (GoesInClear, "the_catalogue_finds_it_and_its_models"),
     ],
 )

@@ -35,6 +35,7 @@ def subject(request: pytest.FixtureRequest, video_simulator: SimulatorHandle) ->
     return Subject(
         vendor=vendor,
         request=catalogue.find(request.param).parse({"prompt": "a paper boat in the rain"}),
+        failing=catalogue.find(request.param).parse({"prompt": "[[fault:job_failed]] a paper boat in the rain"}),
         url=video_simulator.base_url(vendor.id),
         finish=lambda: video_simulator.advance(600),
         **case,
