@@ -121,6 +121,12 @@ class VideoJob(BaseModel):
         """The company's id, the first half of the model id."""
         return self.model.partition(":")[0]
 
+    def retention_used(self, now: datetime) -> float | None:
+        """Which share of the time is over for which the vendor's documents say that it keeps the job; None: they do not."""
+        if self.submitted_at is None or self.expires_at is None or self.expires_at <= self.submitted_at:
+            return None
+        return (now - self.submitted_at) / (self.expires_at - self.submitted_at)
+
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields replaced."""
         return self.model_copy(update=changes)

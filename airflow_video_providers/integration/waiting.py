@@ -231,6 +231,8 @@ class WorkerWait:
         before = self.job.status
         self.state, verdict = decision.after(self.state, seen, utcnow())
         self._asked_pause = verdict.pause
+        if verdict.warning is not None:
+            self._log.warning("%s", verdict.warning)
         if verdict.reconnect:
             self.hook.reconnect()
         if self.job.status is not before and not self._reported_before:

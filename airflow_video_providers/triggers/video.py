@@ -122,7 +122,10 @@ class VideoJobTrigger(BaseTrigger):
             return (airflows if airflows.tzinfo else airflows.replace(tzinfo=UTC)) - AIRFLOWS_MARGIN
         return began + DEFAULT_TIMEOUT
 
-    def _report(self, job: VideoJob, seen: VideoJob | VideoProviderError) -> None:
+    def _report(self, job: VideoJob, seen: VideoJob | VideoProviderError | str) -> None:
+        if isinstance(seen, str):
+            self.log.warning("%s", seen)
+            return
         if isinstance(seen, VideoProviderError):
             self.log.info("%s %s: no answer about it (%s)", job.model, job.request_id, seen.what)
             return

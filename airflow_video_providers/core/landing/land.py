@@ -23,6 +23,7 @@ from airflow_video_providers.core.landing.plan import Plan, make_plan, returned
 from airflow_video_providers.core.landing.spool import Spool
 from airflow_video_providers.core.landing.threads import in_threads
 from airflow_video_providers.core.landing.verify import checked_media_types
+from airflow_video_providers.core.polling.decision import RETENTION_WARNING
 from airflow_video_providers.core.storage.base import check_encryption, conflict
 
 if TYPE_CHECKING:
@@ -136,6 +137,12 @@ class Landing:
             self.log.info("Landed before: %s/%s. Nothing is fetched.", plan.store.uri, plan.keys.manifest)
             self._hold_against(plan.landed.get("differences", []))
             return returned(plan, plan.landed, skipped=True)
+        used = plan.job.retention_used(datetime.now(UTC))
+        if used is not None and used >= RETENTION_WARNING and plan.job.expires_at is not None and plan.file is None:
+            self.log.warning(
+                "Landing job %s late: the vendor's documents promise it until %s UTC. Give landings a higher "
+                "priority_weight than submits.", plan.job.request_id, f"{plan.job.expires_at:%H:%M}",
+            )  # fmt: skip
         with ExitStack() as open_files:
             clips = self._fetch(plan, open_files, began)
             record = self._commit(plan, clips, began)

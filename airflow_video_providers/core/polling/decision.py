@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: A vendor's status store may lag behind its submit: until then a 404 means nothing.
 GRACE = timedelta(seconds=120)
+#: At this share of the time for which a vendor keeps a job a wait, or a landing, warns.
+RETENTION_WARNING = 0.75
 _ENDINGS: Mapping[JobStatus, type[JobError]] = {
     JobStatus.FAILED: JobFailedError,
     JobStatus.ERROR: JobErroredError,
@@ -70,6 +72,7 @@ class PollState(NamedTuple):
     :param job: The job as it was last seen.
     :param started: When the watch began (UTC).
     :param deadline: When it ends in any case (UTC).
+    :param warned: How often the wait has warned that the vendor forgets the job.
     """
 
     job: VideoJob
@@ -78,6 +81,7 @@ class PollState(NamedTuple):
     trouble: str | None = None
     trouble_since: datetime | None = None
     trouble_times: int = 0
+    warned: int = 0
 
 
 class Verdict(NamedTuple):
@@ -87,12 +91,14 @@ class Verdict(NamedTuple):
     :param error: Stop, with this error.
     :param pause: Look again after so many seconds; None leaves it to the caller's own timing.
     :param reconnect: Read the connection again before the next look: its key may have been changed.
+    :param warning: To be logged: the vendor forgets the job soon, or may have done so.
     """
 
     done: VideoJob | None = None
     error: VideoProviderError | None = None
     pause: float | None = None
     reconnect: bool = False
+    warning: str | None = None
 
 
 def after(state: PollState, seen: VideoJob | VideoProviderError, now: datetime) -> tuple[PollState, Verdict]:
@@ -101,7 +107,30 @@ def after(state: PollState, seen: VideoJob | VideoProviderError, now: datetime) 
     state, verdict = _judge(state._replace(job=job if job.status is not JobStatus.EXPIRED else state.job), seen, now)
     if verdict.done is None and verdict.error is None and now >= state.deadline:
         verdict = Verdict(error=timed_out(state))
+    if verdict.done is None and verdict.error is None:
+        return _mind_retention(state, verdict, now)
     return state, verdict
+
+
+def _mind_retention(state: PollState, verdict: Verdict, now: datetime) -> tuple[PollState, Verdict]:
+    """No wait reaches past the time for which the vendor keeps the job in silence: a warning before, and one after."""
+    job, used = state.job, state.job.retention_used(now)
+    due = 0 if used is None or used < RETENTION_WARNING else 1 if used < 1 else 2
+    if due <= state.warned or job.expires_at is None:
+        return state, verdict
+    until = f"{job.expires_at:%H:%M} UTC"
+    if due == 1:
+        left = (job.expires_at - now).total_seconds() / 60
+        warning = (
+            f"The vendor forgets job {job.request_id} at {until}, in {left:.0f} min, and it is {job.status}. Its result has "
+            "to land before that: give its landing a higher priority_weight than new submits."
+        )
+    else:
+        warning = (
+            f"The vendor's documents promise job {job.request_id} until {until} only. The wait goes on until "
+            f"{state.deadline:%H:%M} UTC, and the vendor may forget the job, which is paid for, at any time."
+        )
+    return state._replace(warned=due), verdict._replace(warning=warning)
 
 
 def _judge(state: PollState, seen: VideoJob | VideoProviderError, now: datetime) -> tuple[PollState, Verdict]:
@@ -176,16 +205,22 @@ def _given_up(job: VideoJob, state: PollState) -> JobError:
 def timed_out(state: PollState) -> JobTimeoutError | JobUnknownError:
     """The error for a watch whose deadline has come."""
     waited = int((state.deadline - state.started).total_seconds())
+    used = state.job.retention_used(state.deadline)
+    over = (
+        ""
+        if used is None or used < 1
+        else f" The vendor has promised to keep it until {state.job.expires_at:%H:%M} UTC only."
+    )
     if state.job.status is JobStatus.UNKNOWN:
         return JobUnknownError(
             f"The job was not finished after {waited} s of waiting; the vendor still reports the status "
-            f"{state.job.vendor_status!r}, which nobody knows.",
+            f"{state.job.vendor_status!r}, which nobody knows.{over}",
             money="It may still be running at the vendor and may still be charged.",
             job=state.job,
         )
     running = not state.job.status.terminal  # else it is finished, and its output was still to come
     return JobTimeoutError(
-        f"The job was not finished after {waited} s of waiting; it was last seen {state.job.status}.",
+        f"The job was not finished after {waited} s of waiting; it was last seen {state.job.status}.{over}",
         money="It is still running at the vendor and may still be charged." if running else None,
         job=state.job,
     )

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.polling.decision import PollState, Verdict
     from airflow_video_providers.core.vendors.base import Vendor
 
-    OnNews = Callable[[VideoJob | VideoProviderError], None]
+    OnNews = Callable[[VideoJob | VideoProviderError | str], None]
 
 #: A look that takes longer has failed, however slowly the answer drips in.
 LONGEST_POLL = 60.0
@@ -132,7 +132,7 @@ class Poller:
 
         :param watch: The job, and when to stop.
         :param interval: The author's own seconds between two looks; None leaves it to what was learned.
-        :param on_news: Told what a look brought, where that differs from the look before it.
+        :param on_news: Told what a look brought, where that differs from the look before it, and each warning as text.
         :raises VideoProviderError: what ended the wait otherwise.
         """
         self.jobs += 1
@@ -172,6 +172,8 @@ class Poller:
         if on_news is not None and (news := _gist(seen)) != scheduled.news:
             scheduled.news = news
             on_news(seen)
+        if on_news is not None and verdict.warning is not None:
+            on_news(verdict.warning)
         if verdict.error is not None:
             raise verdict.error
         if verdict.done is not None:

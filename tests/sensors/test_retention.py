@@ -1,0 +1,119 @@
+"""A job that the vendor forgets soon: warned about in time, never outwaited in silence. And what a sensor's error says
+about buying, which a sensor never does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import structlog
+from airflow.sdk import DAG
+
+from airflow_video_providers.core.errors import VendorUnavailableError
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.core.polling import timing
+from airflow_video_providers.core.polling.decision import PollState, after, timed_out
+from airflow_video_providers.core.vendors.pixazo import Pixazo
+from airflow_video_providers.core.vendors.segmind import Segmind
+from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
+from airflow_video_providers.sensors.video import VideoJobSensor
+from airflow_video_providers.testing.simulator import running
+from tests.support.airflow import MemoryAirflow
+
+START = datetime(2026, 5, 22, 13, 0, tzinfo=UTC)
+JOB = VideoJob(
+    model="segmind:mochi-1", request_id="r-1", status=JobStatus.RUNNING, submitted_at=START,
+    expires_at=START + Segmind.retention,
+)  # fmt: skip
+HOURS = timedelta(hours=1)
+
+
+def warnings(job, *minutes, seen=None, hours=2):
+    """What the wait says at each of these minutes after the submit."""
+    state, said = PollState(job, started=START, deadline=START + hours * HOURS), {}
+    for minute in minutes:
+        state, verdict = after(state, seen or job, START + timedelta(minutes=minute))
+        if verdict.warning:
+            said[minute] = verdict.warning
+    return said
+
+
+def test_a_wait_warns_once_at_three_quarters_and_once_when_the_time_is_over():
+    said = warnings(JOB, 1, 44, 45, 46, 59, 60, 61, 90)
+    assert list(said) == [45, 60]
+    assert "forgets job r-1 at 14:00 UTC, in 15 min" in said[45]
+    assert "priority_weight" in said[45]
+    assert "until 14:00 UTC only. The wait goes on until 15:00 UTC" in said[60]
+    assert "paid for" in said[60]
+
+
+def test_a_vendor_that_does_not_answer_does_not_silence_the_warning():
+    assert list(warnings(JOB, 44, 50, seen=VendorUnavailableError("no answer"))) == [50]
+
+
+def test_nothing_is_said_of_a_job_that_is_done_or_of_which_no_document_names_a_time():
+    done = JOB.replace(status=JobStatus.SUCCEEDED, outputs=(VideoOutput(url="https://cdn.invalid/v.mp4"),))
+    assert warnings(JOB, 50, seen=done) == {}
+    assert warnings(JOB.replace(expires_at=None), 50, 5000, hours=100) == {}
+
+
+def test_a_time_out_after_the_vendors_time_says_so():
+    assert "until 14:00 UTC only" in str(timed_out(PollState(JOB, START, START + 2 * HOURS)))
+    assert "until 14:00" not in str(timed_out(PollState(JOB, START, START + 0.5 * HOURS)))
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    with running(queue_seconds=(0, 0), run_seconds=(0.3, 0.3)) as handle:
+        yield handle
+
+
+@pytest.fixture
+def airflow(simulator, monkeypatch):
+    simulator.reset()
+    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.01)
+    for vendor in (Pixazo, Segmind):
+        monkeypatch.setattr(vendor, "poll_seconds", (0.01, 0.05))
+    return MemoryAirflow({f"{vendor}_default": simulator.connection(vendor) for vendor in ("pixazo", "segmind")})
+
+
+def chain(model, prompt, **how):
+    with DAG("dag", schedule=None):
+        submit = SubmitVideoOperator(task_id="buy_it", model=model, request={"prompt": prompt})
+        wait = VideoJobSensor(task_id="wait", job=submit.output, poke_interval=0.02, **how)
+    return submit, wait
+
+
+@pytest.mark.parametrize("how", [{}, {"deferrable": False}, {"deferrable": False, "mode": "reschedule"}])
+def test_every_way_of_waiting_warns_and_a_late_landing_does_too(airflow, tmp_path, how):
+    submit, wait = chain("segmind:mochi-1", "a fox", **how)
+    assert airflow.run(submit).state == "success"
+    job = airflow.xcom("buy_it")
+    old = datetime.now(UTC) - timedelta(minutes=50)
+    airflow.xcoms["buy_it", "return_value", -1] = job | {
+        "submitted_at": old.isoformat(), "expires_at": (old + HOURS).isoformat(),
+    }  # fmt: skip
+    with structlog.testing.capture_logs() as lines:
+        outcome = airflow.run_to_end(wait)
+        while outcome.state == "up_for_reschedule":
+            airflow.first_reschedule = datetime.now(UTC).isoformat()
+            outcome = airflow.run_to_end(wait)
+        assert outcome.state == "success"
+        with DAG("dag2", schedule=None):
+            land = DownloadVideoOperator(task_id="land", job=airflow.xcom("wait"), output_path=str(tmp_path))
+        assert airflow.run(land).state == "success"
+    log = "\n".join(str(line) for line in lines if line["log_level"] == "warning")
+    assert "The vendor forgets job" in log
+    assert "late: the vendor's documents promise it until" in log
+
+
+def test_a_sensors_error_says_that_the_error_was_not_charged_and_names_the_two_tasks_to_clear(airflow, simulator):
+    submit, wait = chain("pixazo:pixverse-v6-text-to-video", "[[fault:job_error]] a fox")
+    assert airflow.run(submit).state == "success"
+    outcome = airflow.run_to_end(wait, retries=3)
+    assert outcome.state == "failed"  # no retry of the wait can help: it buys nothing
+    text = str(outcome.error)
+    assert "ended with ERROR" in text
+    assert "Nothing was charged." in text
+    assert "Clear the tasks 'buy_it' and 'wait' to buy it again" in text
+    assert simulator.ledger()["accepted"] == 1
