@@ -38,8 +38,8 @@ lint: $(VENV)/installed-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test-fast: $(VENV)/installed-tests  ## Unit tests only: no network, no Airflow database, seconds
-	$(BIN)/pytest -q -m "not slow" tests
+test-fast: $(VENV)/installed-tests  ## Unit tests only: no server, no process, no Airflow database, seconds
+	$(BIN)/pytest -q -n 2 -m "not slow" tests
 
 bench: $(VENV)/installed-tests  ## Every benchmark, with ratios against named peers in the same run
 	@$(call INSTALL,--group bench)
@@ -50,7 +50,7 @@ faults: $(VENV)/installed-tests  ## What faults do to the money and to the stora
 	$(BIN)/python -m tests.faults.landing
 
 fuzz: $(VENV)/installed-tests  ## The property tests for longer: answers, files, records; EXAMPLES=20000 for that many each
-	HYPOTHESIS_PROFILE=fuzz EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -m "fuzz and not slow" --timeout 0 tests
+	HYPOTHESIS_PROFILE=fuzz EXAMPLES=$(EXAMPLES) $(BIN)/pytest -q -m fuzz --timeout 0 tests
 
 docs: $(VENV)/installed-tests  ## The documentation as a site in build/docs; a warning or a link that leads nowhere is an error
 	@$(call INSTALL,--group docs)
@@ -76,13 +76,13 @@ chaos: $(CHAOS)/installed  ## A cluster on PostgreSQL, Redis and Celery, killed 
 	@$(CHAOS)/bin/python -m tests.chaos $(if $(FAST),--fast) $(if $(WRITE),--write)
 
 test-lowest:  ## The oldest supported Airflow with the Python at hand, in an environment of its own
-	@$(PYTHON) scripts/matrix.py --airflow 3.1 --python $$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+	@HYPOTHESIS_PROFILE=ci $(PYTHON) scripts/matrix.py --airflow 3.1 --python $$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 test-matrix:  ## Every supported Airflow and Python
-	@$(PYTHON) scripts/matrix.py
+	@HYPOTHESIS_PROFILE=ci $(PYTHON) scripts/matrix.py
 
 test: lint  ## Everything on the newest Airflow; three processes, because some wait for a scheduler more than they compute
-	$(BIN)/pytest -q -n 3 tests
+	HYPOTHESIS_PROFILE=ci $(BIN)/pytest -q -n 3 tests
 
 clean:
 	rm -rf $(VENV) $(CHAOS) .demo build dist

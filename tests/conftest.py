@@ -1,22 +1,65 @@
-"""How long the property tests run: ``make fuzz`` runs all of them for longer, EXAMPLES=n for so many examples each."""
+"""What is slow, and how long the property tests run.
+
+A test that starts a server or a process is ``slow``: those that ask for one of the fixtures below are marked here, the
+others mark themselves, and a test without the mark that opens a connection or starts a process fails.
+"""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Generator  # noqa: TC003 # pytest reads the hooks' types
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
-# what is slow here is another process on the same machine; the tests have bounds of their own, in CPU seconds
-settings.register_profile("package", deadline=None, max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+# What is slow here is another process on the same machine; the tests have bounds of their own, in CPU seconds.
+settings.register_profile("fast", deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("ci", settings.get_profile("fast"), max_examples=100)
 settings.register_profile(
-    "fuzz", settings.get_profile("package"), max_examples=int(os.environ.get("EXAMPLES") or 5_000), print_blob=True
+    "fuzz", settings.get_profile("fast"), max_examples=int(os.environ.get("EXAMPLES") or 5_000), print_blob=True
 )
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "package"))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+#: Fixtures that start a server.
+SERVERS = {"video_simulator_server", "simulator", "server"}
+
+_OPENED = {"socket.bind", "socket.connect", "subprocess.Popen", "os.fork", "os.posix_spawn"}
+_seen: list[str] | None = None
+
+
+def _watch(event: str, arguments: tuple[Any, ...]) -> None:
+    if _seen is not None and event in _OPENED:
+        _seen.append(f"{event}{arguments[-1:]}")
+
+
+sys.addaudithook(_watch)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every property test is one to run for longer."""
+    """Every property test is one to run for longer, every test with a server is slow."""
     for item in items:
         if is_hypothesis_test(getattr(item, "obj", None)):
             item.add_marker(pytest.mark.fuzz)
+        if SERVERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """From here on, what a fast test opens is written down."""
+    global _seen  # an audit hook has no state of its own
+    _seen = None if item.get_closest_marker("slow") else []
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """A fast test that opened something fails."""
+    global _seen  # see above
+    opened, _seen = _seen, None
+    result = yield
+    if opened:
+        pytest.fail(f"A test that is not marked slow used {', '.join(opened[:3])}.", pytrace=False)
+    return result

@@ -82,7 +82,8 @@ def open_directory(path: str) -> Store:
         return _open(path)
     except Exception as error:
         shown = without_secret(path)
-        why = without_secret(f"{type(error).__name__}: {error}".rstrip(". "))
+        text = f"{type(error).__name__}: {error}".rstrip(". ")
+        why = text if shown == path else without_secret(text)
         failure = LedgerError(
             f"The ledger of purchases at {shown} cannot be opened: {why}.",
             money="Nothing was sent.",

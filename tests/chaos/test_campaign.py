@@ -103,6 +103,7 @@ def test_a_missing_server_that_cannot_be_installed_is_named(monkeypatch: pytest.
         servers.programs()
 
 
+@pytest.mark.slow  # binds a port
 def test_ports_are_below_those_that_connections_take() -> None:
     ports = servers.free_ports(5)
     assert len(set(ports)) == 5

@@ -94,7 +94,7 @@ def requests(model: str) -> st.SearchStrategy[dict[str, Any]]:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_what_the_catalogue_allows_the_simulator_accepts_as_it_was_sent(model, submit, video_simulator):
-    @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(deadline=None, suppress_health_check=list(HealthCheck))
     @given(requests(model))
     def agree(fields: dict[str, Any]) -> None:
         with warnings.catch_warnings():

@@ -153,20 +153,14 @@ def test_a_body_is_taken_in_without_its_codings(body, coding, step):
     assert taken(body, coding, step=step) == b"plain"
 
 
-BOMB = zlib.compress(b"0" * 200_000_000)
-BOMBS = {
-    "deflate": BOMB,
-    "gzip": gzip.compress(b"0" * 200_000_000, mtime=0),
-    "deflate, gzip": gzip.compress(BOMB, mtime=0),
-    "gzip, gzip": gzip.compress(gzip.compress(b"0" * 200_000_000, mtime=0)),
-}
-
-
-@pytest.mark.parametrize("coding", BOMBS)
+@pytest.mark.parametrize("coding", ["deflate", "gzip", "deflate, gzip", "gzip, gzip"])
 @pytest.mark.parametrize("limit", [1000, border.MOST_JSON])
 def test_a_bomb_is_put_out_before_it_is_unpacked(coding, limit):
+    bomb = b"0" * 30_000_000
+    for layer in coding.split(", "):
+        bomb = zlib.compress(bomb) if layer == "deflate" else gzip.compress(bomb, 1, mtime=0)
     tracemalloc.start()
-    pieces = border.Intake({"content-encoding": coding}, limit).take(BOMBS[coding])
+    pieces = border.Intake({"content-encoding": coding}, limit).take(bomb)
     with pytest.raises(httpx.RemoteProtocolError, match="longer than"):
         collections.deque(pieces, maxlen=0)
     peak = tracemalloc.get_traced_memory()[1]

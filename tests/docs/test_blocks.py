@@ -78,6 +78,7 @@ def test_every_mark_is_one_that_a_test_looks_for():
     assert set(used) == TESTS
 
 
+@pytest.mark.slow
 def test_what_is_generated_is_what_the_code_says():
     # in a process of its own: other tests here add models to the catalogue
     ran = subprocess.run([sys.executable, ROOT / "scripts" / "docs.py", "--check"], capture_output=True, check=False)
@@ -208,6 +209,7 @@ def test_a_console_block_holds_commands_and_no_output():
         assert all(line.startswith("$ ") for line in block.text.splitlines()), block
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", sorted(set(commands())))
 def test_a_command_exists(command):
     words = shlex.split(command)

@@ -89,6 +89,7 @@ def test_no_page_names_a_place_that_only_one_machine_has() -> None:
         assert not re.search(r"pypi\.|/simple/", page.text), page.name
 
 
+@pytest.mark.slow
 def test_the_projects_addresses_are_written_or_refused_by_a_release(tmp_path: Path) -> None:
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
     assert {"Documentation", "Source", "Issues", "Changelog"} <= set(urls)

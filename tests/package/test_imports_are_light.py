@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PARSED = ["airflow_video_providers.operators.video", "airflow_video_providers.sensors.video"]
 HEAVY = (
     "airflow_video_providers.landing", "airflow_video_providers.testing.simulator", "airflow_video_providers.ledger",

@@ -97,6 +97,7 @@ def test_every_module_with_operators_sensors_hooks_triggers_and_links_is_listed(
     assert {f"{link.__module__}.{link.__name__}" for link in links} == set(INFO["extra-links"])
 
 
+@pytest.mark.slow
 def test_reading_it_imports_no_models_and_no_http_client():
     code = (
         "import sys; from airflow_video_providers.integration.provider_info import get_provider_info as f; f();"

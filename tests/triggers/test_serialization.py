@@ -92,6 +92,7 @@ def test_a_typed_request_of_a_mapped_task_is_stored_as_text():
     assert "prompt='{{ params.prompt }}'" in json.dumps(stored_task(mapped, "generate")["partial_kwargs"])
 
 
+@pytest.mark.slow
 def test_two_processes_store_the_same():
     code = (
         "import json, sys; sys.path.insert(0, '.');"

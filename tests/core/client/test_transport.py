@@ -27,6 +27,8 @@ from airflow_video_providers.core.vendors import catalogue
 from tests.support.raw_server import RawServer, http, trickle
 from tests.support.vendors import KEY, MODELS, job, request
 
+pytestmark = pytest.mark.slow
+
 QUEUED = http(b'{"request_id": "r-1", "status": "QUEUED"}')
 RUNNING = http(b'{"request_id": "r-1", "status": "PROCESSING"}')
 VIDEO = http(b"a video", "200 OK", "Content-Type: video/mp4")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 
 def stored(directory: Path, data: bytes) -> tuple[str, MediaInfo]:
     path = directory / "clip"

@@ -474,6 +474,7 @@ def test_without_pyav_the_file_comes_and_the_error_names_the_extra(
     put(job_for(server.serve("a", whole())), tmp_path)
 
 
+@pytest.mark.slow
 def test_naming_the_package_at_parse_time_loads_nothing_heavy() -> None:
     code = (
         "import sys; import airflow_video_providers.landing as landing; landing.__all__;"

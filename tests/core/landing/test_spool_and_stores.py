@@ -50,6 +50,7 @@ def tells_money_and_remedy(error: DownloadError, reason: str) -> None:
     assert "un the download again: the job is paid for and is not bought again." in str(error)
 
 
+@pytest.mark.slow
 def test_what_a_killed_landing_leaves_is_swept_and_a_living_one_is_not(tmp_path: Path) -> None:
     (tmp_path / "film.mp4").write_bytes(b"somebody's")
     (tmp_path / ".airflow-video-notes.txt").write_bytes(b"somebody's")

@@ -67,6 +67,7 @@ def port(certificate: Path) -> Iterator[int]:
     listener.close()
 
 
+@pytest.mark.slow
 def test_a_certificate_for_the_name_passes_one_for_another_name_or_from_nobody_does_not(
     certificate: Path, port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,8 @@ from airflow_video_providers.triggers.video import VideoJobTrigger
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+pytestmark = pytest.mark.slow
+
 KEY = "sk-live-0123456789"
 
 

@@ -179,6 +179,7 @@ def _reserve_many(root, number):
     return granted
 
 
+@pytest.mark.slow
 def test_of_many_processes_exactly_as_many_are_granted_as_the_budget_allows(tmp_path):
     with ProcessPoolExecutor(4, mp_context=get_context("fork")) as pool:
         granted = sum(pool.map(partial(_reserve_many, tmp_path), range(4)))

@@ -389,7 +389,7 @@ class PurchasesInTheStateStore(Purchases):
 
 
 LIMITS = settings(
-    max_examples=300,
+    max_examples=3 * settings().max_examples,
     stateful_step_count=20,
     deadline=None,
     derandomize=True,  # a red build must be red again

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_video_providers.core.border import TooLong
@@ -943,7 +943,6 @@ def outcome(call, *args):
         return error
 
 
-@settings(max_examples=60, deadline=None)
 @given(vendor=st.sampled_from(VENDORS), answers=st.lists(_ANSWERS, min_size=1, max_size=2))
 def test_whatever_is_answered_to_a_look_it_is_a_job_or_an_error_of_ours(vendor, answers):
     seen = outcome(look, vendor, *answers)
@@ -953,7 +952,6 @@ def test_whatever_is_answered_to_a_look_it_is_a_job_or_an_error_of_ours(vendor, 
         assert not seen.outputs or seen.status is JobStatus.SUCCEEDED
 
 
-@settings(max_examples=60, deadline=None)
 @given(vendor=st.sampled_from(VENDORS), first=_ANSWERS)
 def test_whatever_is_answered_to_a_submit_it_is_a_job_or_an_error_that_names_the_money(vendor, first):
     bought = outcome(submit, vendor, first)

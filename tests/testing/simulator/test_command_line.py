@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PROGRAM = [sys.executable, "-m", "airflow_video_providers.testing.simulator"]
 
 
+@pytest.mark.slow
 def test_it_says_where_it_listens_serves_with_its_settings_and_stops_on_interrupt() -> None:
     arguments = ["--port", "0", "--frozen-clock", "--key", "mine", "--run-seconds", "2", "--queue-seconds", "0.5-1"]
     with subprocess.Popen([*PROGRAM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -59,6 +60,7 @@ def test_a_range_that_is_none_is_refused(value: str, capsys: pytest.CaptureFixtu
     assert "--run-seconds" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_busy_port_and_a_wrong_setting_are_said_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         assert main(["--port", str(taken.getsockname()[1])]) == 1
@@ -67,6 +69,7 @@ def test_a_busy_port_and_a_wrong_setting_are_said_in_one_line(capsys: pytest.Cap
     assert "outputs is at least 1" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_any_project_can_use_the_fixture(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text('pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]\n')
     (tmp_path / "test_pipeline.py").write_text(
@@ -87,6 +90,7 @@ def test_any_project_can_use_the_fixture(tmp_path: Path) -> None:
     assert "2 passed" in run.stdout, run.stdout + run.stderr
 
 
+@pytest.mark.slow
 def test_the_simulator_needs_neither_airflow_nor_the_rest_of_the_package() -> None:
     script = (
         "import sys, airflow_video_providers.testing.simulator.__main__\n"

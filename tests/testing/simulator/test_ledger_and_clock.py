@@ -192,6 +192,7 @@ async def test_a_push_wakes_those_who_wait_for_the_time() -> None:
     await asyncio.wait_for(waiting, 5)
 
 
+@pytest.mark.slow
 def test_a_running_clock_finishes_a_job_by_itself(
     eventually: Callable[[Callable[[], Any]], Any], http: httpx.Client
 ) -> None:
@@ -212,6 +213,7 @@ def test_the_limit_of_requests_is_per_key_and_vendor_and_counts_polls(desk: Desk
     assert desk.status("pixazo", request_id).status_code == 200
 
 
+@pytest.mark.slow
 def test_two_simulators_in_one_process_know_nothing_of_each_other(http: httpx.Client) -> None:
     def buy(simulator: SimulatorHandle) -> None:
         url = simulator.base_url("segmind") + "/v2/mochi-1"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 FROZEN: dict[str, Any] = {"frozen_clock": True, "queue_seconds": (10, 10), "run_seconds": (60, 60)}
 
 

@@ -290,6 +290,7 @@ def _race(root, number):
     return sum(store.create((*KEY[:-1], str(n)), record(f"{number}")) for n in range(40))
 
 
+@pytest.mark.slow
 def test_of_many_processes_exactly_one_creates_each_record(tmp_path):
     with ProcessPoolExecutor(4, mp_context=get_context("fork")) as pool:
         won = list(pool.map(_race, itertools.repeat(tmp_path), range(4)))
