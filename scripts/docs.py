@@ -20,6 +20,8 @@ from airflow_video_providers.core.landing.keys import Keys
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.models import VideoModel, rule_of
 from airflow_video_providers.integration import metrics
+from airflow_video_providers.integration.ledger_cli import GROUP as LEDGER_COMMANDS
+from airflow_video_providers.integration.models_cli import GROUP as MODELS_COMMANDS
 from airflow_video_providers.integration.provider_info import get_provider_info
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
@@ -28,6 +30,8 @@ from airflow_video_providers.testing.simulator.about import SOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from airflow_video_providers.integration.commands import Group
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -197,6 +201,26 @@ def metric_names() -> str:
     )
 
 
+def commands(group: Group) -> Callable[[], str]:
+    """Every command of a group with its arguments."""
+
+    def written() -> str:
+        parts = []
+        for command in group.commands:
+            rows = []
+            for flags, options in command.arguments:
+                name = flags[0] if flags[0].startswith("-") else options.get("metavar", flags[0].upper())
+                value = options.get("metavar") or ("|".join(options["choices"]) if "choices" in options else "")
+                takes = flags[0].startswith("-") and "action" not in options
+                shown = f"{name} {value or flags[0].lstrip('-').replace('-', '_').upper()}" if takes else name
+                rows.append((f"`{shown}`", options.get("help", "")))
+            title = f"### {group.name} {command.name}\n\n{command.help[0].upper()}{command.help[1:]}."
+            parts.append(f"{title}\n\n{table(('argument', 'meaning'), *rows)}")
+        return "\n\n".join(parts)
+
+    return written
+
+
 def simulator() -> str:
     """Where each behaviour of the simulator comes from."""
     start = SOURCES.index("checked, from")
@@ -224,6 +248,7 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "configuration": configuration,
     "extra": extra,
     "price list": price_list,
+    **{f"commands of {group.name}": commands(group) for group in (LEDGER_COMMANDS, MODELS_COMMANDS)},
     "errors": errors,
     "reasons": reasons,
     "metrics": metric_names,

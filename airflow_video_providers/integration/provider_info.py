@@ -65,7 +65,7 @@ def get_provider_info() -> dict[str, Any]:
         "extra-links": [
             f"{_PACKAGE}.links.video.{name}" for name in ("ModelDocumentationLink", "LandedVideoLink", "ManifestLink")
         ],
-        "cli": [f"{_PACKAGE}.integration.ledger_cli.get_commands"],
+        "cli": [f"{_PACKAGE}.integration.{name}_cli.get_commands" for name in ("ledger", "models")],
         "config": {"video_providers": {"description": "Options of the AI video provider.", "options": _OPTIONS}},
     }
 

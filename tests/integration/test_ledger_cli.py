@@ -40,7 +40,7 @@ def test_the_ledgers_connection_is_looked_up_in_the_database_as_airflows_own_com
         seen.append((where, os.environ.get("_AIRFLOW_PROCESS_CONTEXT")))
         return LocalDirectory(path)
 
-    monkeypatch.setattr("airflow_video_providers.integration.ledger_cli.open_directory", opened)
+    monkeypatch.setattr("airflow_video_providers.integration.commands.opened.open_directory", opened)
     main(command)
     assert seen == [(str(path), "server")]
 
@@ -151,7 +151,7 @@ def airflow(mocker):
             return AirflowView(trouble="OperationalError: no such table")
         return AirflowView({one: TaskView(*known[one.map_index]) for one in wanted if one.map_index in known})
 
-    mocker.patch("airflow_video_providers.integration.ledger_cli.view_of_airflow", ask)
+    mocker.patch("airflow_video_providers.integration.commands.ledger_answers.view_of_airflow", ask)
     mocker.patch.object(ledger_listing.rows, "__kwdefaults__", ledger_listing.rows.__kwdefaults__ | {"ask": ask})
     known["asked"] = asked
     return known
@@ -408,7 +408,7 @@ def test_json_stands_alone_on_standard_output_and_forty_answers_cost_less_than_t
     file.write_text(answers(forty, "csv"))
     script = (
         "import logging, sys\n"
-        "from airflow_video_providers.ledger import local\n"
+        "from airflow_video_providers.core.purchase.stores import local_directory as local\n"
         "logging.basicConfig(stream=sys.stdout, level=logging.DEBUG)\n"
         "real = local._read\n"
         "def noisy(path):\n"

@@ -107,14 +107,14 @@ from airflow_video_providers.core.purchase.records import AttemptState, Identity
 
 ledger, identity = Ledger(MetadataStore()), Identity("videos", run.run_id, "single")
 (attempt,) = ledger.attempts(identity)
-ledger.replace(attempt.but(number=2, state=AttemptState.INTENT, request_id=None, job=None))
+ledger.replace(attempt.replace(number=2, state=AttemptState.INTENT, request_id=None, job=None))
 with create_session() as session:
     session.query(TaskInstance).filter_by(run_id=run.run_id, task_id="single").update({"state": "running"})
 print("IN FLIGHT", main(["attach", "videos", run.run_id, "single", "x"]), main(["forget", "videos", run.run_id, "single"]))
 with create_session() as session:
     session.query(TaskInstance).filter_by(run_id=run.run_id, task_id="single").update({"state": "failed"})
 print("ENDED", main(["forget", "videos", run.run_id, "single"]))
-ledger.replace(attempt.but(number=4))
+ledger.replace(attempt.replace(number=4))
 try:
     ledger.attempts(identity)
 except Exception as error:

@@ -1,0 +1,113 @@
+"""Commands for Airflow's command line and for ``python -m``: what a group of them is, and how one is run.
+
+A command's own module is imported when it runs: every start of ``airflow`` reads the groups.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from airflow.cli.cli_config import CLICommand
+
+Argument = tuple[tuple[str, ...], dict[str, Any]]
+
+OUTPUT: Argument = (("--output",), {"choices": ("text", "json"), "default": "text", "help": "text or json"})
+
+
+class Instead(argparse.Action):
+    """An option that stands instead of the positional arguments, which argparse cannot say."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:  # noqa: ARG002 - argparse's signature
+        for action in parser._actions:  # noqa: SLF001 - argparse looks at it when everything is read
+            if not action.option_strings:
+                action.required = False
+        setattr(namespace, self.dest, True if self.nargs == 0 else values)
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command of a group.
+
+    :param place: ``module:function`` in this folder. The function takes the arguments and the stream for the answer,
+        and returns the exit status: 1 where something is not as it should be.
+    """
+
+    name: str
+    help: str
+    place: str
+    arguments: tuple[Argument, ...] = ()
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Run it. What it logs or prints meanwhile goes to standard error.
+
+        :raises SystemExit: an error of this package, as one line that does nothing to a terminal.
+        """
+        from airflow_video_providers.core.errors import VideoProviderError
+        from airflow_video_providers.integration.ledger_listing import printable
+        from airflow_video_providers.integration.ledger_output import answers_only
+
+        module, _, name = self.place.partition(":")
+        run: Callable[[argparse.Namespace, TextIO], int] = getattr(import_module(f"{__name__}.{module}"), name)
+        try:
+            with answers_only() as out:
+                return run(args, out)
+        except VideoProviderError as error:
+            raise SystemExit(printable(str(error))) from error
+
+
+@dataclass(frozen=True)
+class Group:
+    """Commands under one name."""
+
+    name: str
+    help: str
+    commands: tuple[Command, ...]
+
+    def for_airflow(self) -> CLICommand:
+        """The group for Airflow's own command line."""
+        from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
+
+        return GroupCommand(
+            name=self.name,
+            help=self.help,
+            subcommands=[
+                ActionCommand(
+                    name=command.name,
+                    help=command.help,
+                    func=_exiting(command),
+                    args=[Arg(flags, **options) for flags, options in command.arguments],  # type: ignore[no-untyped-call] # Airflow's
+                )
+                for command in self.commands
+            ],
+        )
+
+    def main(self, module: str, arguments: Sequence[str] | None = None) -> int:
+        """Run a command as ``python -m <module> <command> ...`` does."""
+        parser = argparse.ArgumentParser(f"python -m {module}", description=self.help)
+        groups = parser.add_subparsers(required=True, metavar="COMMAND")
+        for command in self.commands:
+            group = groups.add_parser(command.name, help=command.help)
+            group.set_defaults(command=command)
+            for flags, options in command.arguments:
+                group.add_argument(*flags, **options)
+        args = parser.parse_args(arguments)
+        try:
+            return int(args.command.run(args))
+        except SystemExit as refused:
+            sys.stderr.write(f"{refused}\n")
+            return 1
+
+
+def _exiting(command: Command) -> Callable[[argparse.Namespace], None]:
+    def run(args: argparse.Namespace) -> None:
+        if status := command.run(args):
+            raise SystemExit(status)
+
+    return run
