@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.callbacks.webhook import Callback, WebhookMode
     from airflow_video_providers.core.client.client import AsyncVideoClient, VideoClient
     from airflow_video_providers.core.jobs import VideoJob
+    from airflow_video_providers.core.purchase.order import Order
     from airflow_video_providers.core.settings import ConnectionLike, Settings
     from airflow_video_providers.core.vendors.base import Vendor
 
@@ -166,19 +167,20 @@ class VideoHook(BaseHook):
                 value=False,
             )
 
-    def refuse_over_limit(self, request: VideoModel) -> None:
-        """The limits in the connection's extra are its owner's, and hold where a hook buys too.
+    def order(
+        self, request: VideoModel, extra_fields: Mapping[str, Any] | None = None, callback: Callback | None = None
+    ) -> Order:
+        """What a hook buys, within the limits in the connection's extra: they are its owner's, and hold here too.
 
         :raises InvalidRequestError: the connection does not buy this request. Nothing was sent.
         """
-        from airflow_video_providers.core.purchase.pricing import Limits, estimate
+        from airflow_video_providers.core.purchase.order import make_order
 
         self.refuse_if_off()
-        extra = self.settings.extra
-        limits = Limits.of(extra)
-        cost = estimate(request, extra.get("prices"))
-        limits.check(cost, model=request.id)
-        if limits.max_run_cost_usd is not None:
+        fields = {} if extra_fields is None else extra_fields
+        order = make_order(self.get_conn().vendor, request, fields, self.settings, callback=callback)
+        order.limits.check(order.cost, model=request.id)
+        if order.limits.max_run_cost_usd is not None:
             raise InvalidRequestError(
                 f"The connection {self.conn_id!r} limits what a DAG run may cost, and a hook cannot count that.",
                 remedy="Buy with SubmitVideoOperator or GenerateVideoOperator, or take max_run_cost_usd out of the "
@@ -186,6 +188,7 @@ class VideoHook(BaseHook):
                 model=request.id,
                 field="max_run_cost_usd",
             )
+        return order
 
     def submit(
         self,
@@ -213,10 +216,8 @@ class VideoHook(BaseHook):
         typed = (
             model if isinstance(model, VideoModel) else catalogue.find(model).parse({} if request is None else request)
         )
-        typed.refuse_known({} if extra_fields is None else extra_fields)
-        callback = self.callback(webhook_url, webhook_mode)
-        self.refuse_over_limit(typed)
-        return self.send(typed, extra_fields, callback=callback)
+        order = self.order(typed, extra_fields, self.callback(webhook_url, webhook_mode))
+        return order.noted_in(self.send(order))
 
     def callback(self, webhook_url: str | None, webhook_mode: object = "terminal") -> Callback | None:
         """An author's own receiver, checked; None where none is named.
@@ -230,26 +231,17 @@ class VideoHook(BaseHook):
         return checked(self.vendor_class, webhook_url, webhook_mode, allowed_hosts=self.settings.allow_private_hosts)
 
     def send(
-        self,
-        request: VideoModel,
-        extra_fields: Mapping[str, Any] | None = None,
-        *,
-        into: str | os.PathLike[str] | None = None,
-        max_bytes: int | None = None,
-        callback: Callback | None = None,
+        self, order: Order, *, into: str | os.PathLike[str] | None = None, max_bytes: int | None = None
     ) -> VideoJob:
-        """The paid call alone, for an operator, which has checked everything before it stored its intent.
+        """The paid call alone, where everything was checked before, and for an operator its intent is stored.
 
         :param into: Buy on the route that answers with the video itself, and stream it to this file.
         :param max_bytes: That file may not be larger.
-        :param callback: Where the vendor is to call.
         """
         client = self.get_conn()
         if into is None:
-            job = client.submit(request, extra_fields, callback)
-        else:
-            job = client.generate_to_file(request, into, extra_fields=extra_fields, max_bytes=max_bytes)
-        return job.replace(conn_id=self.conn_id)
+            return client.buy(order.request, order.wire, order.callback)
+        return client.buy_to_file(order.request, order.wire, into, max_bytes=max_bytes)
 
     def status(self, job: VideoJob) -> VideoJob:
         """How a job stands now; a finished job holds its outputs.
@@ -291,9 +283,8 @@ class VideoHook(BaseHook):
             of it does not allow it. Nothing was sent.
         :raises VendorError: the vendor refused; nothing was charged.
         """
-        request.refuse_known({} if extra_fields is None else extra_fields)
-        self.refuse_over_limit(request)
-        return self.send(request, extra_fields, into=path)
+        order = self.order(request, extra_fields)
+        return order.noted_in(self.send(order, into=path))
 
     def _other_paths(self) -> str:
         """What the connection says of where models are bought.

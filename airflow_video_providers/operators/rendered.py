@@ -6,12 +6,9 @@ The one place that decides it, for the operators and the sensor. Light: importab
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_video_providers.core.errors import InvalidRequestError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 #: Arguments that are text, if they are anything.
 _LONGEST = 500
@@ -128,21 +125,3 @@ def _without_nothing(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nothing(each) for each in value if each is not None]
     return value
-
-
-def plain_request(request: Any, extra_fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The body that is going to be sent.
-
-    :raises InvalidRequestError: the request holds what JSON cannot.
-    """
-    try:
-        body = {**request.body(), **extra_fields}
-        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise InvalidRequestError(
-            f"The request cannot be written as JSON ({error or type(error).__name__}).",
-            remedy="Use text, numbers, true, false, lists and dicts.",
-            model=request.id,
-            field="request",
-        ) from error
-    return body

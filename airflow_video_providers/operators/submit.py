@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_video_providers.core.errors import InvalidRequestError, LedgerError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.polling.decision import believed
-from airflow_video_providers.core.purchase.limits import Guard
-from airflow_video_providers.core.purchase.pricing import Estimate, Limits, estimate
-from airflow_video_providers.core.purchase.records import Intent
+from airflow_video_providers.core.purchase.decision import Choices, Try
+from airflow_video_providers.core.purchase.keeping import attach_named
+from airflow_video_providers.core.purchase.order import NoOrder, Order, make_order
 from airflow_video_providers.core.purchase.resolve import void_after_error
-from airflow_video_providers.core.purchase.run_budget import RunBudget
-from airflow_video_providers.core.purchase.submit_once import buy_once
+from airflow_video_providers.core.purchase.submit_once import Outside, submit_once
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.base import utcnow
 from airflow_video_providers.hooks.base import VideoHook
@@ -23,7 +21,7 @@ from airflow_video_providers.integration.waiting import settings_for, sleep_of
 from airflow_video_providers.operators.bookkeeping import identity_of, run_of
 from airflow_video_providers.operators.kept import kept_job
 from airflow_video_providers.operators.options import check_options
-from airflow_video_providers.operators.rendered import is_nothing, plain_json, plain_request, settle
+from airflow_video_providers.operators.rendered import is_nothing, plain_json, settle
 
 if TYPE_CHECKING:
     import logging
@@ -32,8 +30,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.errors import JobErroredError
+    from airflow_video_providers.core.purchase.ledger import Ledger
     from airflow_video_providers.core.settings import Settings
     from airflow_video_providers.core.vendors.models import VideoModel
     from airflow_video_providers.operators.base import BuysVideo
@@ -63,7 +61,7 @@ def buy(
     *,
     into: Path | None = None,
     check: Callable[[], None] | None = None,
-    keeps: Callable[[VideoJob], bool] | None = None,
+    keeps: Callable[[VideoJob], bool] = lambda _job: False,
 ) -> VideoJob:
     """The job that this task instance bought, now or in an earlier try.
 
@@ -76,81 +74,73 @@ def buy(
     hook = VideoHook.of_task(task, task.model, task.conn_id)
     settings = _settings(hook, task, context)  # whatever is wrong with it must show before an intent is stored
     hook.get_conn()
-    identity, ledger, ti = identity_of(context), open_ledger(context), context["ti"]
-    try:
-        order = _order(task, settings.extra, hook)
-    except InvalidRequestError as wrong:
-        # What is bought already is returned even if the task has drifted into nonsense since.
-        if ledger is None or not any(attempt.request_id for attempt in ledger.attempts(identity)):
-            raise
-        order = _Order(wrong=wrong)
-    intent = Intent.of(
-        model=task.model,
-        request=order.body,
-        conn_id=hook.conn_id,
-        estimated_cost_usd=order.cost.usd,
-        cost_basis=order.cost.basis,
-    )
-    shared = ledger is not None and ledger.store.shared
-    budget = RunBudget(ledger.store, identity.dag_id, identity.run_id) if ledger is not None and shared else None
+    ledger, ti = open_ledger(context), context["ti"]
+    this = Try(identity_of(context), ti.max_tries, ti.try_number, run_of(context))
+    if task.request_id:
+        named = VideoJob(
+            model=str(task.model), request_id=task.request_id, conn_id=hook.conn_id, status_route=settings.status_route
+        )
+        task.known_job = attach_named(named, ledger, this, now=utcnow(), log=_log(task))
+        hook.close()
+        return task.known_job
+    order = _order(task, hook, ledger, this)
+    sent = False
 
-    bought = False
-    standing: list[VideoJob] = []
-
-    def stands(job: VideoJob) -> bool:
-        if (finished := kept_job(job, task, context)) is not None:
-            standing.append(finished)
-        return finished is not None
-
-    def refuse_to_buy() -> None:
-        """Asked directly before an intent is stored: a job that is bought already is never kept from its task."""
-        if order.wrong is not None:
-            raise order.wrong
+    def ready() -> None:
         hook.refuse_if_off()
         hook.get_conn().open()
         if check is not None:
             check()
 
-    def paid_call() -> VideoJob:
-        if order.request is None:
-            raise AssertionError("a task that attaches never buys")
-        nonlocal bought
-        bought = True
-        most = getattr(task, "max_bytes", None)
-        job = hook.send(order.request, order.extra_fields, into=into, max_bytes=most, callback=order.callback)
-        return job.replace(
-            estimated_cost_usd=order.cost.usd, cost_basis=order.cost.basis, request_sha256=intent.request_sha256
-        )
+    def send(order: Order) -> VideoJob:
+        nonlocal sent
+        sent = True
+        return hook.send(order, into=into, max_bytes=getattr(task, "max_bytes", None))
 
+    outside = Outside(
+        log=_log(task),
+        poll=lambda job: _poll(job, task),
+        ready=ready,
+        finished=lambda job: kept_job(job, task, context),
+        keeps=keeps,
+    )
+    chosen = Choices(task.on_clear or default_on_clear(), task.on_unknown_outcome)
     try:
-        job = buy_once(
-            ledger=ledger,
-            identity=identity,
-            intent=intent,
-            buy=paid_call,
-            poll=lambda job: _poll(job, task),
-            clock=utcnow,
-            log=cast("logging.Logger", task.log),  # Airflow's own logger, by the same protocol
-            max_tries=ti.max_tries,
-            try_number=ti.try_number,
-            on_clear=task.on_clear or default_on_clear(),
-            on_unknown_outcome=task.on_unknown_outcome,
-            request_id=task.request_id or None,
-            status_route=settings.status_route,
-            allowance=Guard(task.model, order.cost, order.limits, budget, switch=refuse_to_buy),
-            keeps=keeps,
-            run=run_of(context),
-            stands=stands,
-        )
+        job = submit_once(order, ledger, send, this=this, outside=outside, chosen=chosen)
     finally:
         hook.close()
-    job = next((finished for finished in standing if finished.request_id == job.request_id), job)
     task.known_job = job
-    if bought:
+    if sent:
         metrics.submitted(job)
     if job.remaining_credits is not None:
         task.log.info("Credits left in the account: %s.", job.remaining_credits)
     return job
+
+
+def _order(task: BuysVideo, hook: VideoHook, ledger: Ledger | None, this: Try) -> Order | NoOrder:
+    """What the task wants to buy. What it has bought already is returned even if it has drifted into nonsense since.
+
+    :raises InvalidRequestError: it is wrong, and nothing is bought yet.
+    """
+    try:
+        return make_order(
+            hook.get_conn().vendor,
+            rendered_request(task),
+            plain_json("extra_fields", task.extra_fields),
+            hook.settings,
+            callback=hook.callback(task.webhook_url, task.webhook_mode),
+            max_cost_usd=task.max_cost_usd,
+            max_run_cost_usd=task.max_run_cost_usd,
+            allow_unknown_price=task.allow_unknown_price,
+        )
+    except InvalidRequestError as wrong:
+        if ledger is None or not any(attempt.request_id for attempt in ledger.attempts(this.identity)):
+            raise
+        return NoOrder(task.model, hook.conn_id, wrong)
+
+
+def _log(task: BuysVideo) -> logging.Logger:
+    return cast("logging.Logger", task.log)  # Airflow's own logger, by the same protocol
 
 
 def _settings(hook: VideoHook, task: BuysVideo, context: Context) -> Settings:
@@ -183,35 +173,6 @@ def _poll(job: VideoJob, task: BuysVideo) -> VideoJob:
         raise wrong.while_paid(job) from wrong.__cause__
     finally:
         hook.close()
-
-
-@dataclass(frozen=True)
-class _Order:
-    """What would be bought, for how much, and within which limits."""
-
-    request: VideoModel | None = None
-    body: dict[str, Any] = field(default_factory=dict)
-    extra_fields: dict[str, Any] = field(default_factory=dict)
-    cost: Estimate = field(default_factory=Estimate)
-    limits: Limits = field(default_factory=Limits)
-    callback: Callback | None = None
-    wrong: InvalidRequestError | None = None
-
-
-def _order(task: BuysVideo, extra: Mapping[str, Any], hook: VideoHook) -> _Order:
-    if task.request_id:
-        return _Order()
-    request, extra_fields = rendered_request(task), plain_json("extra_fields", task.extra_fields)
-    request.refuse_known(extra_fields)
-    cost = estimate(request, extra.get("prices"))
-    limits = Limits.of(
-        extra,
-        max_cost_usd=task.max_cost_usd,
-        max_run_cost_usd=task.max_run_cost_usd,
-        allow_unknown_price=task.allow_unknown_price,
-    )
-    callback = hook.callback(task.webhook_url, task.webhook_mode)
-    return _Order(request, plain_request(request, extra_fields), extra_fields, cost, limits, callback)
 
 
 def not_landed(context: Context) -> Callable[[VideoJob], bool]:

@@ -12,7 +12,8 @@ import pytest
 from airflow.models.connection import Connection  # noqa: TID251 # the class that tests a connection
 
 from airflow_video_providers.core.errors import InvalidRequestError
-from airflow_video_providers.core.purchase.pricing import Limits, estimate
+from airflow_video_providers.core.purchase.limits import Limits
+from airflow_video_providers.core.purchase.pricing import estimate
 from airflow_video_providers.core.settings import read_settings
 from airflow_video_providers.hooks.connection_form import FIELDS
 from airflow_video_providers.testing.simulator import running

@@ -13,15 +13,21 @@ pytestmark = pytest.mark.slow
 
 DAG = """
 import logging
-from datetime import UTC, datetime
 
 from airflow.sdk import DAG, BaseOperator
 
 from airflow_video_providers.core.errors import SubmissionOutcomeUnknownError
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.integration.ledger_config import open_ledger
-from airflow_video_providers.core.purchase.submit_once import buy_once
-from airflow_video_providers.core.purchase.records import Identity, Intent
+from airflow_video_providers.core.purchase.decision import Try
+from airflow_video_providers.core.purchase.order import Order
+from airflow_video_providers.core.purchase.records import Identity
+from airflow_video_providers.core.purchase.submit_once import Outside, submit_once
+from airflow_video_providers.core.vendors.pixazo import MochiV1
+from airflow_video_providers.core.vendors.wire import Wire
+
+
+ORDER = Order(MochiV1(prompt="a cat"), Wire({"prompt": "a cat"}))
 
 
 class Submit(BaseOperator):
@@ -29,17 +35,16 @@ class Submit(BaseOperator):
         ti = context["ti"]
         identity = Identity(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
 
-        def buy():
+        def buy(order):
             print("SOLD", ti.task_id, ti.map_index)
             if ti.map_index == 1:
                 raise SubmissionOutcomeUnknownError("The answer was lost.")
             return VideoJob(model="pixazo:mochi-v1", request_id=f"job-{ti.task_id}{ti.map_index}")
 
         ledger = open_ledger(context)
-        jobs = [buy_once(
-            ledger=ledger, identity=identity, max_tries=ti.max_tries, try_number=ti.try_number,
-            intent=Intent.of(model="pixazo:mochi-v1", request={"prompt": "a cat"}),
-            buy=buy, poll=lambda job: job, clock=lambda: datetime.now(UTC), log=logging.getLogger("test"),
+        jobs = [submit_once(
+            ORDER, ledger, buy, this=Try(identity, ti.max_tries, ti.try_number),
+            outside=Outside(log=logging.getLogger("test"), poll=lambda job: job),
         ) for _ in range(2)]
         if ti.task_id == "landed":
             ledger.mark_landed(jobs[0])
@@ -60,11 +65,11 @@ class Unreceipted(Submit):  # its store refuses whatever is learned after the pa
             raise PermissionError("denied")
 
         ledger.store.replace = refuse
-        job = buy_once(
-            ledger=ledger, identity=Identity(ti.dag_id, ti.run_id, ti.task_id, ti.map_index), max_tries=ti.max_tries,
-            intent=Intent.of(model="pixazo:mochi-v1", request={"prompt": "a cat"}), try_number=ti.try_number,
-            buy=lambda: VideoJob(model="pixazo:mochi-v1", request_id=f"job-{ti.task_id}"), poll=lambda job: job,
-            clock=lambda: datetime.now(UTC), log=logging.getLogger("test"), sleep=lambda seconds: None,
+        identity = Identity(ti.dag_id, ti.run_id, ti.task_id, ti.map_index)
+        job = submit_once(
+            ORDER, ledger, lambda order: VideoJob(model="pixazo:mochi-v1", request_id=f"job-{ti.task_id}"),
+            this=Try(identity, ti.max_tries, ti.try_number),
+            outside=Outside(log=logging.getLogger("test"), poll=lambda job: job, sleep=lambda seconds: None),
         )
         ti.xcom_push(key="request_id", value=job.request_id)
         return None if ti.task_id == "by_id" else job.to_dict()

@@ -47,13 +47,13 @@ def test_the_xcom_is_the_job_as_a_plain_dict_and_its_request_id(desk):
 
 def test_the_intent_is_stored_when_the_post_leaves(desk, monkeypatch, tmp_path):
     seen = []
-    real = client.VideoClient.submit
+    real = client.VideoClient.buy
 
     def submit(self, *arguments):
         seen.append(str(desk.airflow.store) + "".join(path.read_text() for path in tmp_path.rglob("*.json")))
         return real(self, *arguments)
 
-    monkeypatch.setattr(client.VideoClient, "submit", submit)
+    monkeypatch.setattr(client.VideoClient, "buy", submit)
     desk.run(desk.submit())
     assert len(seen) == 1
     assert "request_sha256" in seen[0]

@@ -8,14 +8,28 @@ import pytest
 
 from airflow_video_providers.core.errors import SubmissionOutcomeUnknownError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.purchase.decision import Choices, Try
+from airflow_video_providers.core.purchase.keeping import attach_named
 from airflow_video_providers.core.purchase.ledger import Ledger
-from airflow_video_providers.core.purchase.records import Identity, Intent
+from airflow_video_providers.core.purchase.limits import Limits
+from airflow_video_providers.core.purchase.order import Order
+from airflow_video_providers.core.purchase.pricing import Estimate
+from airflow_video_providers.core.purchase.records import Identity
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
-from airflow_video_providers.core.purchase.submit_once import buy_once
+from airflow_video_providers.core.purchase.submit_once import Outside, submit_once
+from airflow_video_providers.core.vendors.pixazo import MochiV1
+from airflow_video_providers.core.vendors.wire import Wire
 from airflow_video_providers.integration.state_store import TaskStateStore
 from tests.support.versions import needs_state_store
 
 MODEL = "pixazo:mochi-v1"
+
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def an_order(body=None, cost=Estimate(), limits=Limits()):  # noqa: B008 - frozen
+    return Order(MochiV1(prompt="a cat"), Wire(body or {"prompt": "a cat"}), "pixazo_default", cost, limits)
 
 
 class StateStoreAccessor:
@@ -86,24 +100,36 @@ class Task:
         if sum(self.slept) > 3600:
             raise EndedByAirflowError
 
-    def run(self, answer=None, request=None, **options):
+    def run(self, answer=None, request=None, run=None, buy=None, order=None, choices=None, **outside):
+        """:param outside: Fields of :class:`Outside`."""
         self.tries += 1
         self.vendor.answer = answer
-        return buy_once(
-            **{
-                "ledger": self.ledger,
-                "identity": self.identity,
-                "intent": Intent.of(model=MODEL, request=request or {"prompt": "a cat"}, conn_id="pixazo_default"),
-                "buy": self.vendor.buy,
-                "poll": self.vendor.poll,
-                "max_tries": self.max_tries,
-                "try_number": self.tries,
-                "sleep": self.sleep,
-                "log": logging.getLogger("ledger-test"),
-                "clock": lambda: datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
-            }
-            | options
+        buy = buy or self.vendor.buy
+        return submit_once(
+            order or an_order(request),
+            self.ledger,
+            lambda _order: buy(),
+            this=self.this(run),
+            chosen=Choices(**(choices or {})),
+            outside=Outside(
+                **{
+                    "poll": self.vendor.poll,
+                    "sleep": self.sleep,
+                    "log": logging.getLogger("ledger-test"),
+                    "clock": lambda: NOW,
+                }
+                | outside
+            ),
         )
+
+    def this(self, run=None):
+        return Try(self.identity, self.max_tries, self.tries, run)
+
+    def attach(self, request_id, run=None):
+        """A try of a task that a person gave an id."""
+        self.tries += 1
+        job = VideoJob(model=MODEL, request_id=request_id, conn_id="pixazo_default")
+        return attach_named(job, self.ledger, self.this(run), now=NOW, log=logging.getLogger("ledger-test"))
 
     def run_unknown(self, answer=None, **options):
         with pytest.raises(SubmissionOutcomeUnknownError) as caught:

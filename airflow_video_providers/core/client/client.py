@@ -27,6 +27,7 @@ from airflow_video_providers.core.client.base import Body, Origin, Session, orig
 from airflow_video_providers.core.client.transport import MOST_CONNECTIONS, AsyncTransport, SyncTransport
 from airflow_video_providers.core.errors import InvalidRequestError, SubmissionOutcomeUnknownError, VideoProviderError
 from airflow_video_providers.core.vendors.parameters import kept_of
+from airflow_video_providers.core.vendors.wire import compose
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.vendors.base import Flow, Vendor
     from airflow_video_providers.core.vendors.models import VideoModel
+    from airflow_video_providers.core.vendors.wire import Wire
 
 T = TypeVar("T")
 
@@ -99,14 +101,17 @@ class VideoClient(Session):
         :raises SubmissionOutcomeUnknownError: it may have been accepted and charged; it must not be repeated.
         :raises VendorError: the vendor refused, or was not reached (:meth:`Vendor.submit`); nothing was charged.
         """
+        job = self.buy(request, compose(self.vendor, request, extra_fields), callback)
+        return job.replace(**kept_of(request, extra_fields))
+
+    def buy(self, request: VideoModel, wire: Wire, callback: Callback | None = None) -> VideoJob:
+        """:meth:`submit`, with what :func:`~airflow_video_providers.core.vendors.wire.compose` made of the request before."""
         self._serves(request.id)
-        kept = kept_of(request, extra_fields)
-        job = self._send_paid(
+        return self._send_paid(
             request,
-            self.vendor.submit(request, extra_fields, *([] if callback is None else [callback])),
+            self.vendor.submit(request, wire, *([] if callback is None else [callback])),
             self._sender(_SUBMIT_TIMEOUT, paid=True),
         )
-        return job.replace(**kept)
 
     def status(self, job: VideoJob) -> VideoJob:
         """How a job stands now; a finished job holds its outputs. A job that the vendor does not know is ``expired``.
@@ -152,8 +157,20 @@ class VideoClient(Session):
         :raises InvalidRequestError: the vendor has no such route, or ``path`` cannot be written. Nothing was sent.
         :raises VendorError: the vendor refused, or was not reached; nothing was charged.
         """
+        job = self.buy_to_file(request, compose(self.vendor, request, extra_fields), path, max_bytes=max_bytes)
+        return job.replace(**kept_of(request, extra_fields))
+
+    def buy_to_file(
+        self,
+        request: VideoModel,
+        wire: Wire,
+        path: str | os.PathLike[str],
+        *,
+        max_bytes: int | None = None,
+    ) -> VideoJob:
+        """:meth:`generate_to_file`, with what was composed before."""
         self._serves(request.id)
-        target, kept = Path(path), kept_of(request, extra_fields)
+        target = Path(path)
         with _part_of(target) as part:
             read = self._sender(_GENERATE_TIMEOUT, paid=True)
 
@@ -161,7 +178,7 @@ class VideoClient(Session):
                 return read(call, lambda response: _streamed(response, part, max_bytes or MOST_VIDEO))
 
             try:
-                job = self._send_paid(request, self.vendor.generate(request, extra_fields), send)
+                job = self._send_paid(request, self.vendor.generate(request, wire), send)
                 if part.exists():
                     os.replace(part, target)
             except OSError as error:
@@ -171,7 +188,7 @@ class VideoClient(Session):
                     model=request.id,
                     charged="yes",
                 ) from error
-            return job.replace(**kept)
+            return job
 
     def close(self) -> None:
         """Let go of what was opened."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airflow_video_providers.core.errors import LedgerError
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.purchase.patience import pauses
-from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Identity, Intent, Run
+from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Intent
 from airflow_video_providers.core.purchase.resolve import attach
 from airflow_video_providers.core.purchase.wording import outcome_unknown
 
@@ -16,19 +16,18 @@ if TYPE_CHECKING:
     from datetime import datetime
     from logging import Logger
 
+    from airflow_video_providers.core.purchase.decision import Try
     from airflow_video_providers.core.purchase.ledger import Ledger
 
 #: Seconds for which a process that lost the race for an intent waits for the winner's request_id.
 _WINNERS_TIME = 30.0
 
 
-def keep(
-    job: VideoJob, kept: Attempt, ledger: Ledger, intent: Intent, max_tries: int | None, run: Run | None, log: Logger
-) -> VideoJob:
+def keep(job: VideoJob, kept: Attempt, intent: Intent, ledger: Ledger, this: Try, log: Logger) -> VideoJob:
     """The job of an earlier try, and the Clear that met it is answered."""
-    if (max_tries is not None and kept.max_tries != max_tries) or kept.begun_again(run):
-        # This Clear is answered now: a later retry of it must not look, and buy, again.
-        ledger.replace(kept.replace(max_tries=max_tries).within(run))
+    if (this.max_tries is not None and kept.max_tries != this.max_tries) or kept.begun_again(this.run):
+        # This Clear is answered now: a later retry of it must not poll, and buy, again.
+        ledger.replace(kept.replace(max_tries=this.max_tries).within(this.run))
     if changed := kept.drift(intent):
         log.warning(
             "The request changed since job %s was bought (%s). The job is kept; nothing is sent.",
@@ -57,19 +56,13 @@ def take_winners_job(ours: Attempt, ledger: Ledger, sleep: Callable[[float], Non
         waited += pause
 
 
-def attach_named(
-    job: VideoJob,
-    ledger: Ledger,
-    identity: Identity,
-    max_tries: int | None,
-    run: Run | None,
-    try_number: int,
-    clock: Callable[[], datetime],
-    log: Logger,
-) -> VideoJob:
-    """A job that a person names. The ledger learns of it where it can; attaching needs no ledger."""
+def attach_named(job: VideoJob, ledger: Ledger | None, this: Try, *, now: datetime, log: Logger) -> VideoJob:
+    """A job that a person names: nothing is bought. The ledger learns of it where it can; attaching needs none."""
     try:
-        attach(ledger, identity, job, max_tries=max_tries, run=run, try_number=try_number, now=clock())
+        if ledger is not None:
+            attach(
+                ledger, this.identity, job, max_tries=this.max_tries, run=this.run, try_number=this.try_number, now=now
+            )
     except LedgerError as failure:
         log.warning("%s The job is attached without it.", failure.what)
     log.info("Attached to job %s as asked; nothing was sent.", job.request_id)

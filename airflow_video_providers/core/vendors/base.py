@@ -178,31 +178,20 @@ class Vendor:
 
     # The verbs.
 
-    def submit(
-        self,
-        request: VideoModel,
-        extra_fields: Mapping[str, Any] | None = None,
-        callback: Callback | None = None,
-    ) -> Flow[VideoJob]:
+    def submit(self, request: VideoModel, wire: Wire, callback: Callback | None = None) -> Flow[VideoJob]:
         """Buy one video: the paid call. Only what certainly did not reach the vendor is repeated.
 
-        :param extra_fields: Fields that the catalogue does not know; sent beside the request's own, as they are.
+        :param wire: What is sent, made by :meth:`wire` before: its digest may be recorded already.
         :param callback: Where the vendor is to call when something is new.
         :raises SubmissionOutcomeUnknownError: the call may have been accepted; it must not be repeated.
         :raises VendorError: the vendor refused, or was not reached in several tries with two minutes of pauses
             between them; nothing was charged.
         """
-        return (yield from self.send_paid(request, self.submit_call(request, extra_fields, callback), self._bought))
+        return (yield from self.send_paid(request, self.submit_call(request, wire, callback), self._bought))
 
-    def submit_call(
-        self,
-        request: VideoModel,
-        extra_fields: Mapping[str, Any] | None = None,
-        callback: Callback | None = None,
-    ) -> httpx.Request:
+    def submit_call(self, request: VideoModel, wire: Wire, callback: Callback | None = None) -> httpx.Request:
         """The paid request: the vendor's own form of body and headers, and where a callback shall go."""
-        body, headers = self.wire(request, extra_fields or {})
-        call = self.call("POST", self.path_of(request), json=body, headers=headers)
+        call = self.call("POST", self.path_of(request), json=wire.body, headers=wire.headers)
         if callback is not None:
             call.headers.update(self.webhook_headers(callback))
         return call
@@ -210,11 +199,11 @@ class Vendor:
     def generate(
         self,
         request: VideoModel,
-        extra_fields: Mapping[str, Any] | None = None,  # noqa: ARG002 # for the vendors that have such a route
+        wire: Wire,  # noqa: ARG002 # for the vendors that have such a route
     ) -> Flow[VideoJob]:
         """Buy one video on a route that answers with the video itself, where the vendor has one.
 
-        :param extra_fields: As in :meth:`submit`.
+        :param wire: As in :meth:`submit`.
         :raises InvalidRequestError: it has none. Nothing was sent.
         :raises SubmissionOutcomeUnknownError: the call was interrupted after it was sent; it may be charged, and
             there is no ``request_id`` to come back to. It must not be repeated.

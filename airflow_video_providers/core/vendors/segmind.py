@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from airflow_video_providers.core.border import TooLong, header, plain_id, printable
@@ -15,12 +15,12 @@ from airflow_video_providers.core.vendors.models import Number, Text, VideoModel
 from airflow_video_providers.core.vendors.output_shapes import find_urls
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
     import httpx
 
     from airflow_video_providers.core.vendors.answers import Answer
+    from airflow_video_providers.core.vendors.wire import Wire
 
 #: Of what the account has left, in characters.
 _LONGEST_FIGURE = 40
@@ -81,11 +81,10 @@ class Segmind(Vendor):
             header(answer.headers, "x-remaining-credits", _LONGEST_FIGURE) or printable(number, _LONGEST_FIGURE) or None
         )
 
-    def generate(self, request: VideoModel, extra_fields: Mapping[str, Any] | None = None) -> Flow[VideoJob]:
+    def generate(self, request: VideoModel, wire: Wire) -> Flow[VideoJob]:
         """The v1 call. Interrupted after sending, it leaves a bill and no id."""
         path = self.path_of(request).replace("/v2/", "/v1/", 1)
-        body, headers = self.wire(request, extra_fields or {})
-        call = self.call("POST", path, json=body, headers=headers)
+        call = self.call("POST", path, json=wire.body, headers=wire.headers)
         call.headers["Accept"] = "*/*"  # it answers with a video
         return (yield from self.send_paid(request, call, self._generated))
 

@@ -7,8 +7,13 @@ import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from airflow_video_providers.core.errors import InvalidRequestError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from airflow_video_providers.core.vendors.base import Vendor
+    from airflow_video_providers.core.vendors.models import VideoModel
 
 
 class Wire(NamedTuple):
@@ -30,3 +35,25 @@ def body_digest(body: Any) -> str:
     """SHA-256 of a JSON value, whatever the order of its fields."""
     text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def compose(vendor: Vendor, request: VideoModel, extra_fields: Mapping[str, Any] | None = None) -> Wire:
+    """What is going to be sent for a request. Made here and nowhere else, so that what is recorded is what is sent.
+
+    :param extra_fields: Fields that the catalogue does not know, beside the request's own, as they are.
+    :raises InvalidRequestError: it holds what JSON cannot. Nothing was sent.
+    """
+    try:
+        wire = vendor.wire(request, extra_fields or {})
+        text = json.dumps(wire.body, allow_nan=False, ensure_ascii=False)
+        text.encode()  # half a character has no bytes
+        return wire._replace(body=json.loads(text))  # nobody else holds a part of it
+    except InvalidRequestError:
+        raise
+    except Exception as error:  # a private vendor's or model's own method, too
+        raise InvalidRequestError(
+            f"The request cannot be written as JSON ({error or type(error).__name__}).",
+            remedy="Use text, numbers, true, false, lists and dicts.",
+            model=request.id,
+            field="request",
+        ) from error

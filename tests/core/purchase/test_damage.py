@@ -14,8 +14,8 @@ from airflow_video_providers.core.errors import InvalidRequestError, LedgerError
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.records import AttemptState
+from airflow_video_providers.core.purchase.reservations import Reservations
 from airflow_video_providers.core.purchase.resolve import attach, forget
-from airflow_video_providers.core.purchase.run_budget import RunBudget
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
 from tests.core.purchase.test_limits import reserve
 from tests.support.ledger import MODEL
@@ -221,7 +221,7 @@ def test_a_foreign_file_beside_the_budget_disturbs_nothing(directory, tmp_path):
     reserve(directory, "a")
     next(tmp_path.rglob("000001.json")).with_name("notes.json").write_text("{")
     reserve(directory, "b")
-    assert RunBudget(directory, "d", "r").reserved() == Decimal("0.8")
+    assert Reservations(directory, "d", "r").reserved() == Decimal("0.8")
 
 
 # --- file systems ------------------------------------------------------------------------------------------------

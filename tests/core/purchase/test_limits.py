@@ -11,11 +11,14 @@ from multiprocessing import get_context
 import pytest
 
 from airflow_video_providers.core.errors import InvalidRequestError, LedgerError, RateLimitedError
-from airflow_video_providers.core.purchase.limits import Guard
-from airflow_video_providers.core.purchase.pricing import Estimate, Limits
+from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.limits import Limits
+from airflow_video_providers.core.purchase.pricing import Estimate
+from airflow_video_providers.core.purchase.reservations import Reservations
 from airflow_video_providers.core.purchase.resolve import forget
-from airflow_video_providers.core.purchase.run_budget import RunBudget
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
+from airflow_video_providers.integration.state_store import TaskStateStore
+from tests.support.ledger import an_order
 
 MODEL = "pixazo:mochi-v1"
 KNOWN = Estimate(Decimal("0.4"), "documented")
@@ -99,12 +102,11 @@ def test_a_refusal_stores_no_intent_and_a_bought_job_is_kept_when_buying_was_sto
     def off():
         raise InvalidRequestError("Nothing is bought with this connection.")
 
-    stopped = Guard(MODEL, KNOWN, Limits(), switch=off)
     with pytest.raises(InvalidRequestError):
-        task.run(allowance=stopped)
+        task.run(ready=off)
     assert task.ledger.attempts(task.identity) == []
-    task.run(allowance=Guard(MODEL, KNOWN, Limits()))
-    assert task.run(allowance=stopped).request_id == "job-1"
+    task.run()
+    assert task.run(ready=off).request_id == "job-1"
     assert len(vendor.charges) == 1
 
 
@@ -117,7 +119,7 @@ def directory(tmp_path):
 
 
 def budget(directory):
-    return RunBudget(directory, "d", "r")
+    return Reservations(directory, "d", "r")
 
 
 def reserve(directory, who, usd="0.4", limit="1", **options):
@@ -150,7 +152,7 @@ def test_what_cost_nothing_is_given_back_once(directory):
 
 def test_runs_have_budgets_of_their_own(directory):
     reserve(directory, "a", "1")
-    RunBudget(directory, "d", "r2").reserve(("submits", "a"), Decimal(1), limit=Decimal(1), model=MODEL)
+    Reservations(directory, "d", "r2").reserve(("submits", "a"), Decimal(1), limit=Decimal(1), model=MODEL)
 
 
 def test_a_gap_in_the_listing_is_filled_by_reading(directory, mocker):
@@ -187,20 +189,26 @@ def test_of_many_processes_exactly_as_many_are_granted_as_the_budget_allows(tmp_
     assert budget(LocalDirectory(tmp_path)).reserved() == Decimal("1.7")
 
 
-def guard(store, limit="1", cost=KNOWN):
-    return Guard(MODEL, cost, Limits(max_run_cost_usd=Decimal(limit)), RunBudget(store, "d", "r"))
+RUN = "scheduled__2026-01-01T00:00:00+00:00"  # that of the tasks in tests/support/ledger.py
 
 
-def test_mapped_tasks_and_their_retries_share_one_budget(directory, ledger, vendor, make_task):
-    if ledger.store is not directory and not ledger.store.shared:
-        pytest.skip("needs a store that tasks share")
-    tasks = [make_task(ledger, vendor, number) for number in range(5)]
+def within(limit="1"):
+    return an_order(cost=KNOWN, limits=Limits(max_run_cost_usd=Decimal(limit)))
+
+
+@pytest.fixture
+def shared_task(directory, vendor, make_task):
+    return make_task(Ledger(directory), vendor)
+
+
+def test_mapped_tasks_and_their_retries_share_one_budget(directory, vendor, make_task):
+    tasks = [make_task(Ledger(directory), vendor, number) for number in range(5)]
     start = threading.Barrier(len(tasks))
 
     def run(task):
         start.wait()
         try:
-            return [task.run(allowance=guard(directory)).request_id for _ in range(3)]
+            return [task.run(order=within()).request_id for _ in range(3)]
         except InvalidRequestError:
             return None
 
@@ -210,30 +218,35 @@ def test_mapped_tasks_and_their_retries_share_one_budget(directory, ledger, vend
     assert ended.count(None) == 3
 
 
-def test_a_refused_submit_gives_its_reservation_back(task, directory):
+def reserved(directory):
+    return Reservations(directory, "d", RUN).reserved()
+
+
+def test_a_refused_submit_gives_its_reservation_back(shared_task, directory):
     with pytest.raises(RateLimitedError):
-        task.run(RateLimitedError("Wait."), allowance=guard(directory))
-    assert budget(directory).reserved() == 0
+        shared_task.run(RateLimitedError("Wait."), order=within())
+    assert reserved(directory) == 0
 
 
-def test_an_unknown_outcome_keeps_its_reservation_until_it_is_forgotten(task, directory):
-    task.run_unknown(allowance=guard(directory, "0.4"))
-    assert budget(directory).reserved() == Decimal("0.4")
-    forget(task.ledger, task.identity)
-    task.run(allowance=guard(directory, "0.4"))
-    assert budget(directory).reserved() == Decimal("0.4")
+def test_an_unknown_outcome_keeps_its_reservation_until_it_is_forgotten(shared_task, directory):
+    shared_task.run_unknown(order=within("0.4"))
+    assert reserved(directory) == Decimal("0.4")
+    forget(shared_task.ledger, shared_task.identity)
+    shared_task.run(order=within("0.4"))
+    assert reserved(directory) == Decimal("0.4")
 
 
-def test_a_reservation_that_could_not_be_given_back_is_given_back_by_the_next_try(task, directory, mocker, caplog):
-    mocker.patch.object(Guard, "give_back", side_effect=LedgerError("The ledger could not be written."))
+def test_a_reservation_that_could_not_be_given_back_is_given_back_by_the_next_try(shared_task, mocker, caplog):
+    mocker.patch.object(Limits, "give_back", side_effect=LedgerError("The ledger could not be written."))
     with pytest.raises(RateLimitedError):
-        task.run(RateLimitedError("Wait."), allowance=guard(directory, "0.4"))
+        shared_task.run(RateLimitedError("Wait."), order=within("0.4"))
     assert "next try gives the reservation back" in caplog.text
     mocker.stopall()
-    task.run(allowance=guard(directory, "0.4"))
+    shared_task.run(order=within("0.4"))
 
 
-def test_a_budget_without_a_shared_ledger_is_refused(task, vendor):
-    with pytest.raises(InvalidRequestError, match="ledger_path"):
-        task.run(allowance=Guard(MODEL, KNOWN, Limits(max_run_cost_usd=Decimal(1)), None))
+def test_a_budget_without_a_shared_ledger_is_refused(vendor, accessor, make_task):
+    for ledger in (None, Ledger(TaskStateStore(accessor))):
+        with pytest.raises(InvalidRequestError, match="ledger_path"):
+            make_task(ledger, vendor).run(order=within())
     assert vendor.charges == []

@@ -30,28 +30,28 @@ MUTATIONS = {
     "the intent is stored after the paid call": (
         PURCHASE,
         [
-            ("    if not _open(attempt, ledger, sleep, log):\n        return take_winners_job(attempt, ledger, sleep, log)\n", ""),
+            ("    if not _open(attempt, ledger, outside):\n        return take_winners_job(attempt, ledger, outside.sleep, outside.log)\n", ""),
             ("    log.info(\"Bought request_id=%s.\", job.request_id)\n", "    ledger.create(attempt)\n"),
         ],
     ),
     "the try number is in the identity": (
         PURCHASE,
-        [("    kept_anywhere = ", "    identity = Identity(**vars(identity) | {'run_id': str(try_number)})\n    kept_anywhere = ")],
+        [("    attempts = _earlier(", "    this = Try(type(this.identity)(**vars(this.identity) | {'run_id': str(this.try_number)}), this.max_tries, this.try_number, this.run)\n    attempts = _earlier(")],
     ),
     "a Clear resubmits an unknown outcome": (
         DECISION,
         [
             (
                 '    if unanswered and (on_unknown_outcome != "resubmit"',
-                '    if unanswered and max_tries == unanswered[-1].max_tries and (on_unknown_outcome != "resubmit"',
+                '    if unanswered and this.max_tries == unanswered[-1].max_tries and (on_unknown_outcome != "resubmit"',
             )
         ],
     ),
     "resubmit has no end": (DECISION, [(" or len(unanswered) > 1", "")]),
     "an unknown outcome counts as refused": (PURCHASE, [('if error.charged != "no":', 'if error.charged == "yes":')]),
     "any exception counts as refused": (PURCHASE, [("    except Exception as error:\n        _note_unknown(attempt, error, ledger, log)\n", "    except Exception as error:\n        ledger.replace(attempt.replace(state=AttemptState.REJECTED))\n")]),
-    "a retry after an answered Clear looks again": (KEEPING, [("kept.max_tries != max_tries)", "False)")]),
-    "who loses the race for the intent buys": (PURCHASE, [("if not _open(attempt, ledger, sleep, log):", "if _open(attempt, ledger, sleep, log) is None:")]),
+    "a retry after an answered Clear looks again": (KEEPING, [("kept.max_tries != this.max_tries)", "False)")]),
+    "who loses the race for the intent buys": (PURCHASE, [("if not _open(attempt, ledger, outside):", "if _open(attempt, ledger, outside) is None:")]),
     "an unreadable ledger is an empty one": (
         BOOK,
         [("value = self.store.read(identity.key(number))", "value = None")],
@@ -70,20 +70,20 @@ MUTATIONS = {
     "a repair writes over a person's answer": ("core/purchase/receipts.py", [("attempt.open and ", "")]),
     "a repair reaches into other rows": ("core/purchase/receipts.py", [("not (ledger.store.shared or identity == own)", "False")]),
     "the loser of a race does not wait": (KEEPING, [("or waited >= _WINNERS_TIME", "or True")]),
-    "a retry waits for a dead try": (PURCHASE, [(" and other.try_number == try_number", "")]),
-    "a run made anew is the old one": (DECISION, [("if attempts[-1].of_earlier_run(run, try_number):", "if False:")]),
+    "a retry waits for a dead try": (PURCHASE, [("        and other.try_number == this.try_number\n", "")]),
+    "a run made anew is the old one": (DECISION, [("if attempts[-1].of_earlier_run(this.run, this.try_number):", "if False:")]),
     "a run that begins again is a new one": (RECORDS, [(" and try_number <= self.try_number", "")]),
     "fewer clears mean nothing": (RECORDS, [("(run.clears or 0) < (self.run_clears or 0)", "False")]),
-    "a run that begins again is no Clear": (DECISION, [("cleared or (kept.begun_again(run) and not by_hand)", "cleared")]),
+    "a run that begins again is no Clear": (DECISION, [("cleared or (kept.begun_again(this.run) and not by_hand)", "cleared")]),
     "a hole is the end of the log": (BOOK, [("if number > known and self.store.shared:", "if self.store.shared:")]),
     "a hole in the state store is the end of the log": (BOOK, [("not self._beyond(identity, number)", "True")]),
     "a damaged record is no attempt": (BOOK, [("why = str(damage)", "return attempts, flaws")]),
-    "a hole in the budget is its end": ("core/purchase/run_budget.py", [("if entry is None and number <= highest:", "if False:")]),
+    "a hole in the budget is its end": ("core/purchase/reservations.py", [("if entry is None and number <= highest:", "if False:")]),
     "links are followed": (LOCAL, [("if not stat.S_ISREG(kind):", "if False:"), (" | os.O_NOFOLLOW", "")]),
     "a file system that cannot sync is refused": (LOCAL, [("        if error.errno not in _NO_SYNC:", "        if True:")]),
     "the id alone names a job": ("core/purchase/settlements.py", [("request_id if model is None else [model, request_id]", "request_id")]),
     "a kept file is lost": ("core/purchase/settlements.py", [("known.ending not in (Ending.LANDED, Ending.REJECTED)", "True")]),
-    "a Clear ignores a kept file": (PURCHASE, [("stands is not None and stands(job)", "False")]),
+    "a Clear ignores a kept file": (PURCHASE, [("(finished := outside.finished(job)) is not None", "(finished := None)")]),
     "what is in flight is answered": ("integration/ledger_bulk.py", [("if not view.in_flight(attempt, now):", "if True:")]),
     "an earlier try is in flight": (VIEW, [("return own and task.state", "return task.state")]),
     "an unknown outcome is in flight": (VIEW, [("if attempt.state is not AttemptState.INTENT:", "if not attempt.open:")]),
@@ -96,7 +96,7 @@ MUTATIONS = {
 NOTICED_BY = {
     PATIENCE: "receipts", "core/purchase/receipts.py": "receipts", RECORDS: "submit_once runs", DECISION: "submit_once runs", BOOK: "submit_once damage",
     KEEPING: "submit_once receipts", PURCHASE: "submit_once receipts settlements", STORES: "stores", LOCAL: "stores damage",
-    "core/purchase/run_budget.py": "damage", "core/purchase/settlements.py": "settlements", "integration/ledger_bulk.py": "cli", VIEW: "cli", "integration/ledger_config.py": "config",
+    "core/purchase/reservations.py": "damage", "core/purchase/settlements.py": "settlements", "integration/ledger_bulk.py": "cli", VIEW: "cli", "integration/ledger_config.py": "config",
 }  # fmt: skip
 
 

@@ -38,7 +38,7 @@ def test_a_new_run_of_the_same_id_buys_for_the_same_prompt_and_for_another(bough
 
 @pytest.mark.parametrize("on_clear", ["resubmit", "reattach"])
 def test_a_new_run_is_no_clear(bought, on_clear):
-    assert bought.run(run=BACKFILLED, on_clear=on_clear).request_id == "job-2"
+    assert bought.run(run=BACKFILLED, choices={"on_clear": on_clear}).request_id == "job-2"
 
 
 def test_a_new_run_is_not_bound_by_the_unknown_outcome_of_the_deleted_one(task, vendor):
@@ -112,5 +112,5 @@ def test_a_job_that_is_attached_by_hand_is_kept_by_the_clear_that_lets_the_run_b
 def test_request_id_in_a_new_run_answers_nothing_of_the_deleted_one(task):
     task.run_unknown(run=FIRST)
     task.tries = 0
-    assert task.run(run=BACKFILLED, request_id="found").request_id == "found"
+    assert task.attach("found", run=BACKFILLED).request_id == "found"
     assert task.run(run=BACKFILLED).request_id == "found"

@@ -86,10 +86,10 @@ def test_while_a_refused_file_stands_a_clear_keeps_the_job_and_does_not_ask_the_
     task.ledger.mark_refused_file(job, KEPT, "container")
 
     def stands(job):
-        return task.ledger.refused_file(job) is not None
+        return job if task.ledger.refused_file(job) is not None else None
 
-    assert task.clear().run(stands=stands).request_id == "job-1"
-    assert task.run(stands=stands).request_id == "job-1", "its retry is a retry"
+    assert task.clear().run(finished=stands).request_id == "job-1"
+    assert task.run(finished=stands).request_id == "job-1", "its retry is a retry"
     assert vendor.polled == []
     task.ledger.drop_refused_file(job)
-    assert task.clear().run(stands=stands).request_id == "job-2"
+    assert task.clear().run(finished=stands).request_id == "job-2"

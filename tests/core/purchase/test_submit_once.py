@@ -48,8 +48,12 @@ def test_the_request_id_is_stored_after_it(task):
 
 def test_the_package_has_one_place_that_buys():
     package = Path(airflow_video_providers.__file__).parent
-    calls = [line for path in package.rglob("*.py") for line in re.findall(r"\bbuy\(\)", path.read_text())]
-    assert len(calls) == 1
+    texts = {path.relative_to(package).as_posix(): path.read_text() for path in package.rglob("*.py")}
+    assert [name for name, text in texts.items() for _ in re.findall(r"(?<![.\w])send\(order\)", text)] == [
+        "core/purchase/submit_once.py"
+    ]
+    buying = {name for name, text in texts.items() if re.search(r"\.(buy|buy_to_file)\(", text)}
+    assert buying == {"core/client/client.py", "hooks/base.py"}, "what sends is passed in by the hook alone"
 
 
 def test_neither_prompt_nor_output_address_is_stored(task, vendor, tmp_path, accessor):
@@ -134,8 +138,8 @@ def test_a_clear_does_not_answer_an_unknown_outcome(task, vendor):
 
 def test_resubmit_buys_once_more_and_never_a_third_time(task, vendor):
     task.run_unknown()
-    task.run_unknown(on_unknown_outcome="resubmit")
-    error = task.clear().run_unknown(on_unknown_outcome="resubmit")
+    task.run_unknown(choices={"on_unknown_outcome": "resubmit"})
+    error = task.clear().run_unknown(choices={"on_unknown_outcome": "resubmit"})
     assert len(vendor.charges) == 2
     assert "on_unknown_outcome" not in str(error), "what is spent must not be offered"
     assert "forget" in str(error)
@@ -144,9 +148,9 @@ def test_resubmit_buys_once_more_and_never_a_third_time(task, vendor):
 def test_a_refused_resubmit_does_not_hide_the_open_intent_before_it(task, vendor):
     task.run_unknown()
     with pytest.raises(RateLimitedError):
-        task.run(RateLimitedError("Wait."), on_unknown_outcome="resubmit")
-    task.run_unknown(on_unknown_outcome="fail")
-    assert task.run(on_unknown_outcome="resubmit").request_id == "job-2"
+        task.run(RateLimitedError("Wait."), choices={"on_unknown_outcome": "resubmit"})
+    task.run_unknown(choices={"on_unknown_outcome": "fail"})
+    assert task.run(choices={"on_unknown_outcome": "resubmit"}).request_id == "job-2"
 
 
 def test_an_id_that_a_slow_try_stored_later_is_found(task, vendor):
@@ -226,7 +230,7 @@ def test_a_clear_buys_nothing_when_the_vendor_cannot_be_asked(task, vendor):
 def test_on_clear_reattach_keeps_a_finished_job_without_looking(task, vendor):
     task.run()
     vendor.finish("job-1")
-    assert task.clear().run(on_clear="reattach").request_id == "job-1"
+    assert task.clear().run(choices={"on_clear": "reattach"}).request_id == "job-1"
     assert vendor.polled == []
 
 
@@ -291,7 +295,7 @@ def test_a_record_of_somebody_else_stops_the_submit(task, vendor):
 def test_without_a_ledger_the_first_try_buys_and_the_second_sends_nothing(vendor, make_task):
     task = make_task(None, vendor)
     task.run()
-    error = task.run_unknown(on_unknown_outcome="resubmit")
+    error = task.run_unknown(choices={"on_unknown_outcome": "resubmit"})
     assert "ledger_path" in str(error)
     assert "AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH" in str(error)
     assert len(vendor.charges) == 1
@@ -340,23 +344,23 @@ def test_who_loses_the_race_to_a_try_without_an_answer_buys_nothing(task, vendor
 
 def test_request_id_attaches_without_buying_and_answers_the_open_intent(task, vendor):
     task.run_unknown()
-    assert task.run(request_id="found").request_id == "found"
+    assert task.attach("found").request_id == "found"
     assert task.run().request_id == "found", "the option may be removed again"
     assert len(vendor.charges) == 1
     assert [a.state for a in task.ledger.attempts(task.identity)] == [AttemptState.SUBMITTED]
 
 
 def test_request_id_attaches_without_a_ledger_and_with_a_broken_one(vendor, make_task, task, mocker):
-    assert make_task(None, vendor).run(request_id="found").request_id == "found"
+    assert make_task(None, vendor).attach("found").request_id == "found"
     mocker.patch.object(task.ledger.store, "read", side_effect=OSError("gone"))
-    assert task.run(request_id="found").request_id == "found"
+    assert task.attach("found").request_id == "found"
     assert vendor.charges == []
 
 
 def test_request_id_replaces_a_job_that_the_ledger_holds(task, vendor):
     task.run()
-    assert task.run(request_id="other").request_id == "other"
-    assert task.run(request_id="other").request_id == "other"
+    assert task.attach("other").request_id == "other"
+    assert task.attach("other").request_id == "other"
     assert [a.request_id for a in task.ledger.attempts(task.identity)] == ["job-1", "other"]
     assert len(vendor.charges) == 1
 

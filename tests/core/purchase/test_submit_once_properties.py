@@ -22,12 +22,14 @@ from airflow_video_providers.core.errors import (
     VideoProviderError,
 )
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.purchase.decision import Choices, Try
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.receipts import repair
-from airflow_video_providers.core.purchase.records import AttemptState, Identity, Intent, Run
+from airflow_video_providers.core.purchase.records import AttemptState, Identity, Run
 from airflow_video_providers.core.purchase.resolve import attach, forget, void_after_error
-from airflow_video_providers.core.purchase.submit_once import buy_once
+from airflow_video_providers.core.purchase.submit_once import Outside, submit_once
 from airflow_video_providers.integration.state_store import TaskStateStore
+from tests.support.ledger import an_order
 from tests.support.versions import needs_state_store
 
 ME = Identity("d", "r", "t")
@@ -131,13 +133,10 @@ class Gate:
     def __init__(self):
         self.shut = 0
 
-    def grant(self, key, *, uncharged):
+    def __call__(self):
         if self.shut:
             self.shut -= 1
             raise InvalidRequestError("The environment names a proxy that cannot be used.")
-
-    def give_back(self, key):
-        pass
 
 
 class Log:
@@ -230,21 +229,19 @@ class Purchases(RuleBasedStateMachine):
         self.looked_at = newest.request_id if still else object()
         overlapping = meanwhile is not _nothing or (fault and fault[1] == "overtaken")
         try:
-            job = buy_once(
-                ledger=Ledger(self.store),
-                identity=ME,
-                intent=Intent.of(model=MODEL, request={"prompt": "a cat"}),
-                buy=lambda: self.sell(answer, policy, meanwhile),
-                poll=lambda job: self.poll(job, vendor),
-                clock=lambda: NOW,
-                sleep=self.rows.sleep,
-                log=self.log,
-                max_tries=self.max_tries,
-                try_number=1,
-                on_clear=on_clear,
-                on_unknown_outcome=policy,
-                allowance=self.gate,
-                run=self.moment,
+            job = submit_once(
+                an_order(),
+                Ledger(self.store),
+                lambda _order: self.sell(answer, policy, meanwhile),
+                this=Try(ME, self.max_tries, 1, self.moment),
+                chosen=Choices(on_clear, policy),
+                outside=Outside(
+                    log=self.log,
+                    poll=lambda job: self.poll(job, vendor),
+                    ready=self.gate,
+                    clock=lambda: NOW,
+                    sleep=self.rows.sleep,
+                ),
             )
         except (VideoProviderError, KilledError) as error:
             ended = error

@@ -158,8 +158,8 @@ class ForgetsTheHeaders(Pixazo):
     def wire(self, request: Any, extra_fields: Any) -> Wire:
         return Wire({**request.body(), **extra_fields}, {"X-Version": "2024-11-06"})
 
-    def submit_call(self, request: Any, extra_fields: Any = None, callback: Any = None) -> Any:
-        return self.call("POST", self.path_of(request), json=self.wire(request, extra_fields or {}).body)
+    def submit_call(self, request: Any, wire: Wire, callback: Any = None) -> Any:
+        return self.call("POST", self.path_of(request), json=wire.body)
 
 
 class AsksForTheResult(Pixazo):

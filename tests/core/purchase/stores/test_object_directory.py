@@ -12,7 +12,7 @@ import pytest
 
 from airflow_video_providers.core.errors import LedgerError
 from airflow_video_providers.core.purchase.ledger import Ledger
-from airflow_video_providers.core.purchase.run_budget import RunBudget
+from airflow_video_providers.core.purchase.reservations import Reservations
 from airflow_video_providers.core.purchase.stores.object_directory import ObjectDirectory
 from airflow_video_providers.integration.ledger_config import open_directory
 
@@ -165,9 +165,9 @@ class TestOnRealProtocols:
 
     def test_the_runs_budget_holds_on_it(self, path):
         for number in range(3):
-            budget = RunBudget(open_directory(path), "d", "r")
+            budget = Reservations(open_directory(path), "d", "r")
             budget.reserve((str(number),), Decimal("0.4"), limit=Decimal(2), model="pixazo:mochi-v1")
-        assert RunBudget(open_directory(path), "d", "r").reserved() == Decimal("1.2")
+        assert Reservations(open_directory(path), "d", "r").reserved() == Decimal("1.2")
 
     def test_a_bucket_that_is_not_there_stops_the_submit(self, path, vendor, make_task):
         from tests.storage.emulators import BUCKET

@@ -1,4 +1,4 @@
-"""A budget for all submits of a DAG run, across mapped tasks, tries and workers.
+"""What all submits of a DAG run have reserved, across mapped tasks, tries and workers.
 
 A log of numbered entries, each written create-only: who writes entry ``n`` has read the ``n - 1`` before
 it, which never change, and whoever loses the race for a number reads the winner's entry and decides again.
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 MAX_ENTRIES = 100_000
 
 
-class RunBudget:
+class Reservations:
     """What the submits of one DAG run have reserved.
 
     :param store: Has to be shared by all tasks.

@@ -1,0 +1,114 @@
+"""What is to be bought: made once, before anything is stored or sent, and not changed after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from airflow_video_providers.core.purchase.limits import Limits
+from airflow_video_providers.core.purchase.pricing import Estimate, estimate
+from airflow_video_providers.core.purchase.records import Intent
+from airflow_video_providers.core.vendors.parameters import kept_of
+from airflow_video_providers.core.vendors.wire import compose
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_video_providers.core.callbacks.webhook import Callback
+    from airflow_video_providers.core.errors import InvalidRequestError
+    from airflow_video_providers.core.jobs import VideoJob
+    from airflow_video_providers.core.settings import Settings
+    from airflow_video_providers.core.vendors.base import Vendor
+    from airflow_video_providers.core.vendors.models import VideoModel
+    from airflow_video_providers.core.vendors.wire import Wire
+
+
+@dataclass(frozen=True)
+class Order:
+    """One video to buy.
+
+    :param request: The typed request: its model says where it is bought.
+    :param wire: What is sent, whole. What the ledger records is the digest of its body.
+    :param conn_id: The connection that pays.
+    :param cost: What it is thought to cost.
+    :param limits: What may be spent.
+    :param callback: Where the vendor is to call.
+    :param kept: What is kept of the request in the job: :func:`~airflow_video_providers.core.vendors.parameters.kept_of`.
+    """
+
+    request: VideoModel
+    wire: Wire
+    conn_id: str | None = None
+    cost: Estimate = field(default_factory=Estimate)
+    limits: Limits = field(default_factory=Limits)
+    callback: Callback | None = None
+    kept: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def intent(self) -> Intent:
+        """What is recorded of it before the paid call."""
+        return Intent.of(
+            model=self.request.id,
+            request=self.wire.body,
+            conn_id=self.conn_id,
+            estimated_cost_usd=self.cost.usd,
+            cost_basis=self.cost.basis,
+        )
+
+    def noted_in(self, job: VideoJob) -> VideoJob:
+        """The job that it bought, with what was known of it before."""
+        return job.replace(
+            conn_id=self.conn_id,
+            estimated_cost_usd=self.cost.usd,
+            cost_basis=self.cost.basis,
+            request_sha256=self.intent.request_sha256,
+            **self.kept,
+        )
+
+
+@dataclass(frozen=True)
+class NoOrder:
+    """A task that cannot buy any more as it is written now. What it bought before is still its own.
+
+    :param error: What is wrong with it.
+    """
+
+    model: str
+    conn_id: str | None
+    error: InvalidRequestError
+
+    @property
+    def intent(self) -> Intent:
+        """Of nothing."""
+        return Intent.of(model=self.model, request={}, conn_id=self.conn_id)
+
+
+def make_order(
+    vendor: Vendor,
+    request: VideoModel,
+    extra_fields: Mapping[str, Any],
+    connection: Settings,
+    *,
+    max_cost_usd: object = None,
+    max_run_cost_usd: object = None,
+    allow_unknown_price: bool = False,
+    callback: Callback | None = None,
+) -> Order:
+    """The order for a request: the only place that makes one.
+
+    :param extra_fields: Fields of the vendor that the catalogue does not know; sent as they are.
+    :param connection: Who pays: the account's prices, and its owner's limits.
+    :param callback: Where the vendor is to call, checked.
+    :param max_cost_usd: The buyer's own limits, beside the owner's, as ``max_run_cost_usd`` and ``allow_unknown_price``.
+    :raises InvalidRequestError: the request, ``extra_fields``, a price or a limit is wrong. Nothing was sent.
+    """
+    request.refuse_known(extra_fields)
+    cost = estimate(request, connection.extra.get("prices"))
+    limits = Limits.of(
+        connection.extra,
+        max_cost_usd=max_cost_usd,
+        max_run_cost_usd=max_run_cost_usd,
+        allow_unknown_price=allow_unknown_price,
+    )
+    wire, kept = compose(vendor, request, extra_fields), kept_of(request, extra_fields)
+    return Order(request, wire, connection.conn_id, cost, limits, callback, kept)
