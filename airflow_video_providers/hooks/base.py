@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_video_providers.core.callbacks.webhook import Callback, WebhookMode
-    from airflow_video_providers.core.client.client import AsyncVideoClient, VideoClient
+    from airflow_video_providers.core.client.async_client import AsyncVideoClient
+    from airflow_video_providers.core.client.client import VideoClient
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.purchase.order import Order
     from airflow_video_providers.core.settings import ConnectionLike, Settings
@@ -136,7 +137,7 @@ class VideoHook(BaseHook):
 
     def get_async_client(self, settings: Settings) -> AsyncVideoClient:
         """A client for an event loop, for settings that were looked up there. The caller closes it."""
-        from airflow_video_providers.core.client.client import AsyncVideoClient
+        from airflow_video_providers.core.client.async_client import AsyncVideoClient
 
         return AsyncVideoClient(self.vendor(settings), settings.api_key)
 

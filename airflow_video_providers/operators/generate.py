@@ -128,7 +128,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Read the trigger's event, and land what is finished."""
-        from airflow_video_providers.integration.waiting import finished_job, job_of_event
+        from airflow_video_providers.integration.results import finished_job, job_of_event
         from airflow_video_providers.operators.bookkeeping import repair_receipt
 
         try:
@@ -182,7 +182,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         )
 
     def _land(self, job: VideoJob, context: Context) -> dict[str, Any]:
-        from airflow_video_providers.integration.waiting import report_outcome
+        from airflow_video_providers.integration.results import report_outcome
         from airflow_video_providers.operators.download import deliver
 
         report_outcome(job, self.log)

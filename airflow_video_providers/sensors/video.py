@@ -143,7 +143,7 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Read the trigger's event, and a finished job's result from the vendor."""
-        from airflow_video_providers.integration.waiting import finished_job
+        from airflow_video_providers.integration.results import finished_job
 
         try:
             return self._finish(finished_job(event, self._job(), self))
@@ -244,7 +244,7 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
         return self._waiting.pause() if self._waiting else self.poke_interval
 
     def _finish(self, job: VideoJob) -> dict[str, Any]:
-        from airflow_video_providers.integration.waiting import report_outcome
+        from airflow_video_providers.integration.results import report_outcome
 
         known = self._job()
         if known.parameters is not None:  # the wait itself carries no texts

@@ -13,7 +13,7 @@ from statistics import median
 
 import psutil
 
-from airflow_video_providers.core.client.client import AsyncVideoClient
+from airflow_video_providers.core.client.async_client import AsyncVideoClient
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.polling import timing
 from airflow_video_providers.core.polling.connection_cache import SharedClient

@@ -29,7 +29,7 @@ class Always(RetryPolicy):
 @pytest.fixture
 def desk(video_simulator, monkeypatch):
     monkeypatch.setattr(client, "_with_jitter", lambda _: 0.0)
-    monkeypatch.setattr(client, "_SUBMIT_TIMEOUT", httpx.Timeout(0.3))
+    monkeypatch.setattr(client.timeouts, "SUBMIT", httpx.Timeout(0.3))
     return Desk(video_simulator)
 
 

@@ -15,7 +15,7 @@ from airflow_video_providers.core.landing import fetch, output_urls
 from airflow_video_providers.core.polling import decision, timing
 from airflow_video_providers.core.vendors.pixazo import Pixazo
 from airflow_video_providers.core.vendors.segmind import Segmind
-from airflow_video_providers.integration import waiting
+from airflow_video_providers.integration import results
 from airflow_video_providers.operators import download
 from airflow_video_providers.operators.video import GenerateVideoOperator
 from airflow_video_providers.testing.simulator import running
@@ -331,7 +331,7 @@ def test_an_error_about_the_connection_after_the_purchase_speaks_of_the_job(airf
 
 
 def test_a_result_that_cannot_be_read_for_minutes_leaves_the_retries_alone(airflow, simulator, tmp_path, monkeypatch):
-    monkeypatch.setattr(waiting, "_RESULT_PATIENCE", timedelta(seconds=0.2))
+    monkeypatch.setattr(results, "_RESULT_PATIENCE", timedelta(seconds=0.2))
     task = generate(tmp_path, deferrable=True, poll_interval=0.02)
     task._sleep = staticmethod(lambda _: time.sleep(0.02))
     airflow.fire(airflow.run(task).message)

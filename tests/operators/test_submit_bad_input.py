@@ -25,7 +25,7 @@ def desk(video_simulator):
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
     monkeypatch.setattr(client, "_with_jitter", lambda _: 0.0)
-    monkeypatch.setattr(client, "_SUBMIT_TIMEOUT", httpx.Timeout(0.3))
+    monkeypatch.setattr(client.timeouts, "SUBMIT", httpx.Timeout(0.3))
 
 
 # --- when the DAG is parsed --------------------------------------------------------------------------------------

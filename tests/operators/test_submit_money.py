@@ -20,7 +20,7 @@ def desk(request, video_simulator, monkeypatch, tmp_path):
     if request.param == "directory":
         monkeypatch.setenv("AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH", str(tmp_path))
     monkeypatch.setattr(client, "_with_jitter", lambda _: 0.0)
-    monkeypatch.setattr(client, "_SUBMIT_TIMEOUT", httpx.Timeout(0.3))
+    monkeypatch.setattr(client.timeouts, "SUBMIT", httpx.Timeout(0.3))
     video_simulator.configure(queue_seconds=(0, 0), run_seconds=(0, 0))
     return Desk(video_simulator)
 

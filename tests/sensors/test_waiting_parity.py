@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from airflow.sdk import DAG
 
-from airflow_video_providers.core.polling import decision, poller, timing
+from airflow_video_providers.core.polling import decision, timing
 from airflow_video_providers.core.vendors.pixazo import Pixazo
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.operators.video import GenerateVideoOperator, SubmitVideoOperator
@@ -74,7 +74,7 @@ def _impatient(monkeypatch, simulator):
     monkeypatch.setattr(decision, "TROUBLES", brief)
     monkeypatch.setattr(Pixazo, "poll_seconds", (0.01, 0.05))
     monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.01)
-    monkeypatch.setattr(poller, "LONGEST_SILENCE", 0.02)
+    monkeypatch.setattr(timing, "LONGEST_SILENCE", 0.02)
 
 
 @dataclass

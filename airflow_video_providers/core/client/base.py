@@ -15,15 +15,21 @@ import httpx
 from airflow_video_providers import __version__
 from airflow_video_providers.core.border import Intake, body_text, plain_id, printable
 from airflow_video_providers.core.client.transport import call_of
-from airflow_video_providers.core.errors import InvalidRequestError, VendorUnavailableError, VideoProviderError
+from airflow_video_providers.core.errors import (
+    InvalidRequestError,
+    SubmissionOutcomeUnknownError,
+    VendorUnavailableError,
+    VideoProviderError,
+)
 from airflow_video_providers.core.redact import Redactor
 from airflow_video_providers.core.vendors.refusals import unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.vendors.base import Vendor
+    from airflow_video_providers.core.vendors.models import VideoModel
 
 _USER_AGENT = f"airflow-video-providers/{__version__}"
 Origin = tuple[str, str, int | None]
@@ -102,6 +108,33 @@ class Session:
         return httpx.Response(response.status_code, headers=headers, content=body)
 
     @contextmanager
+    def _paid(self, request: VideoModel) -> Iterator[Callable[[], None]]:
+        """Around a paid flow: what is no error of ours is no outcome either. Nothing was sent, or nobody knows.
+
+        Gives what is to be called before each request is sent.
+        """
+        sent = 0
+
+        def sending() -> None:
+            nonlocal sent
+            sent += 1
+
+        try:
+            yield sending
+        except (VideoProviderError, OSError, AssertionError):
+            raise
+        except Exception as error:  # a vendor's file, a private one too, met what it did not expect
+            why = self._redactor.text(printable(f"{type(error).__name__}: {error}"))
+            if not sent:
+                raise InvalidRequestError(
+                    f"The request cannot be sent as it is ({why}).", model=request.id, field="request"
+                ) from error
+            raise SubmissionOutcomeUnknownError(
+                f"{self.vendor.title} may or may not have accepted the request: its answer could not be read ({why}).",
+                model=request.id,
+            ) from error
+
+    @contextmanager
     def _unreadable(self, job: VideoJob | None) -> Iterator[None]:
         """A read: what is no error of ours is an answer that could not be read."""
         try:
@@ -113,6 +146,31 @@ class Session:
         except Exception as error:  # a vendor's file, a private one too, met what it did not expect
             why = self._redactor.text(printable(f"{type(error).__name__}: {error}"))
             raise unavailable(self.vendor, job, f"{self.vendor.title} gave no usable answer ({why}).") from error
+
+
+class Wires:
+    """The transports of a client, one for each host that it sends to.
+
+    :param make: Makes one.
+    """
+
+    def __init__(self, make: Callable[[httpx.URL], Any]) -> None:
+        self._make = make
+        self._kept: dict[Origin, Any] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._kept)
+
+    def to(self, url: httpx.URL) -> Any:
+        """The one to this address's host."""
+        if (host := origin_of(url)) not in self._kept:
+            self._kept[host] = self._make(url)
+        return self._kept[host]
+
+    def let_go(self) -> list[Any]:
+        """All of them, to be closed."""
+        kept, self._kept = self._kept, {}
+        return list(kept.values())
 
 
 class Body:

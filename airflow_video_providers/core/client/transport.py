@@ -61,13 +61,14 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     """Connections that are kept, each as long as nothing but answers to its requests has come on it.
 
     :param home: The vendor's address.
+    :param kept: How many; none for a paid call, as in a worker.
     :raises VendorUnavailableError: the environment names a proxy or authorities that cannot be used.
     """
 
-    def __init__(self, home: httpx.URL) -> None:
+    def __init__(self, home: httpx.URL, kept: int = MOST_CONNECTIONS) -> None:
         self._route = route_to(home)
         kinds = httpcore.AsyncConnectionPool, httpcore.AsyncHTTPProxy, httpcore.AsyncSOCKSProxy
-        self._pool: httpcore.AsyncConnectionPool = _pool(kinds, self._route, AsyncBackend(), MOST_CONNECTIONS)
+        self._pool: httpcore.AsyncConnectionPool = _pool(kinds, self._route, AsyncBackend(), kept)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         with _told(request, self._route):

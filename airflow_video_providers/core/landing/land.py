@@ -21,7 +21,7 @@ from airflow_video_providers.core.landing.media_info import DEFAULT_MEDIA_TYPES
 from airflow_video_providers.core.landing.output_urls import Refresh, Sources
 from airflow_video_providers.core.landing.plan import Plan, make_plan, returned
 from airflow_video_providers.core.landing.spool import Spool
-from airflow_video_providers.core.landing.threads import in_threads
+from airflow_video_providers.core.landing.threads import Stop, in_threads
 from airflow_video_providers.core.landing.verify import checked_media_types
 from airflow_video_providers.core.polling.decision import RETENTION_WARNING
 from airflow_video_providers.core.storage.base import check_encryption, conflict
@@ -73,6 +73,7 @@ class Landing:
     :param extra_manifest: Anything else the manifest shall hold, such as a seed or, by choice, the prompt.
     :param threads: Outputs that are downloaded at the same time.
     :param timeout: Seconds for all downloads together; 1 hour by default.
+    :param stop: Ends the downloads from another thread, with a retryable error.
     :param log: Where progress is told; by default the package's logger.
     :raises InvalidRequestError: if an option is wrong. Nothing is charged for that.
     """
@@ -96,6 +97,7 @@ class Landing:
     extra_manifest: Mapping[str, Any] | None = None
     threads: int = 8
     timeout: float = 3600.0
+    stop: Stop | None = None
     log: logging.Logger = field(default_factory=lambda: logging.getLogger(__name__))
 
     def __post_init__(self) -> None:
@@ -163,6 +165,8 @@ class Landing:
             log=self.log,
         )
         open_files.callback(fetcher.close)
+        if self.stop is not None:
+            self.stop.calls(fetcher.stop)
         spools = [open_files.enter_context(Spool(where, plan.store.spool_mode())) for where in plan.directories]
         bringing = Bringing(
             plan, fetcher, Sources(plan.job, self.refresh), spools, keep=self.keep_rejected, log=self.log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, TypeVar
 
@@ -9,6 +10,31 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _T = TypeVar("_T")
+
+
+class Stop:
+    """Ends what runs in another thread, as soon as it may end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._set = False
+        self._calls: list[Callable[[], None]] = []
+
+    def now(self) -> None:
+        """Stop what runs, and what begins after this."""
+        with self._lock:
+            self._set = True
+            calls = list(self._calls)
+        for call in calls:
+            call()
+
+    def calls(self, stop: Callable[[], None]) -> None:
+        """Have ``stop`` called: at once, where it is time already."""
+        with self._lock:
+            self._calls.append(stop)
+            late = self._set
+        if late:
+            stop()
 
 
 def in_threads(count: int, threads: int, work: Callable[[int], _T], stop: Callable[[], None]) -> list[_T]:

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Client(Protocol):
-    """What is needed of an :class:`~airflow_video_providers.core.client.client.AsyncVideoClient`."""
+    """What is needed of an :class:`~airflow_video_providers.core.client.async_client.AsyncVideoClient`."""
 
     async def status(self, job: VideoJob, *, on_request: Callable[[], None] | None = None) -> VideoJob:
         """How a job stands now."""

@@ -11,35 +11,35 @@ import math
 import random
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from airflow_video_providers.core.errors import RateLimitedError, VendorUnavailableError, VideoProviderError
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.polling.connection_cache import ConnectionCache
 from airflow_video_providers.core.polling.decision import after, timed_out
+from airflow_video_providers.core.polling.listener import SILENCE
 from airflow_video_providers.core.polling.rate_limiter import RateLimiter
 from airflow_video_providers.core.polling.scheduler import PLACES, Scheduler
-from airflow_video_providers.core.polling.timing import TIMING, Timing, own_interval
+from airflow_video_providers.core.polling.timing import TIMING, Timing, took
 from airflow_video_providers.core.vendors.base import utcnow
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Awaitable, Callable, Hashable
     from datetime import datetime
 
     from airflow_video_providers.core.polling.connection_cache import Connect, SharedClient
     from airflow_video_providers.core.polling.decision import PollState, Verdict
+    from airflow_video_providers.core.polling.listener import Listener
     from airflow_video_providers.core.vendors.base import Vendor
 
-    OnNews = Callable[[VideoJob | VideoProviderError | str], None]
+    OnNews = Callable[[VideoJob | VideoProviderError | str], Awaitable[object] | None]
 
 #: A look that takes longer has failed, however slowly the answer drips in.
 LONGEST_POLL = 60.0
 #: How long after its deadline a job may still wait for its last look, at least and at most: thousands with one
 #: deadline must not all end in the same moment.
 LAST_CALL = 45.0, 90.0
-#: After so many seconds at most the next look follows one that brought no answer.
-LONGEST_SILENCE = 60.0
 #: Until the connection is read, nobody knows its budget: one look at a time.
 FIRST_PLACES = 1
 #: How many may be under way whatever the budget: one slow answer must not hold up the next poll.
@@ -72,24 +72,6 @@ class _ScheduledJob:
     @property
     def model(self) -> str:
         return self.state.job.model
-
-
-class Listener(Protocol):
-    """Who counts polls."""
-
-    def polled(self, model: str, /) -> object:
-        """A poll was sent for a job of this model."""
-
-    def throttled(self, model: str, /) -> object:
-        """A poll was answered with a rate limit."""
-
-
-class _Silence:
-    def polled(self, model: str, /) -> None: ...
-    def throttled(self, model: str, /) -> None: ...
-
-
-SILENCE = _Silence()
 
 
 class Poller:
@@ -132,7 +114,8 @@ class Poller:
 
         :param watch: The job, and when to stop.
         :param interval: The author's own seconds between two looks; None leaves it to what was learned.
-        :param on_news: Told what a look brought, where that differs from the look before it, and each warning as text.
+        :param on_news: Called with what a poll brought, where that differs from the poll before it, and with each warning
+            as text; may be asynchronous. What it raises ends the wait.
         :raises VideoProviderError: what ended the wait otherwise.
         """
         self.jobs += 1
@@ -171,7 +154,8 @@ class Poller:
         self._note(scheduled, seen, verdict)
         if on_news is not None and (news := _gist(seen)) != scheduled.news:
             scheduled.news = news
-            on_news(seen)
+            if (reported := on_news(seen)) is not None:
+                await reported
         if on_news is not None and verdict.warning is not None:
             on_news(verdict.warning)
         if verdict.error is not None:
@@ -239,14 +223,14 @@ class Poller:
         return pause
 
     def _pause(self, scheduled: _ScheduledJob, verdict: Verdict) -> float:
-        shortest, _ = self._bounds
-        if verdict.pause is not None:
-            return self._timing.spread(max(verdict.pause, shortest))
-        if scheduled.interval is not None:
-            return self._timing.spread(own_interval(scheduled.interval))
-        if scheduled.silent:
-            return self._timing.spread(min(shortest * 2 ** min(scheduled.silent, 10), LONGEST_SILENCE))
-        return self._timing.next_poll(scheduled.model, scheduled.asked - scheduled.born, self._bounds)
+        return self._timing.pause(
+            scheduled.model,
+            scheduled.asked - scheduled.born,
+            self._bounds,
+            interval=scheduled.interval,
+            asked=verdict.pause,
+            silent=scheduled.silent,
+        )
 
     def _note(self, scheduled: _ScheduledJob, seen: VideoJob | VideoProviderError, verdict: Verdict) -> None:
         now = scheduled.asked = self._loop.time()
@@ -257,14 +241,11 @@ class Poller:
             scheduled.unfinished = now
 
     def _learn(self, scheduled: _ScheduledJob, done: VideoJob) -> None:
-        """Record how long it took: what the vendor says, as far as it fits what was seen."""
-        latest = scheduled.asked - scheduled.born
-        earliest = 0.0 if scheduled.unfinished is None else scheduled.unfinished - scheduled.born
-        if done.completed_at is not None and done.submitted_at is not None:
-            took = (done.completed_at - done.submitted_at).total_seconds()
-            self._timing.record(scheduled.model, min(max(took, earliest), latest))
-        elif scheduled.unfinished is not None:
-            self._timing.record(scheduled.model, (earliest + latest) / 2)
+        """Record how long it took."""
+        unfinished = None if scheduled.unfinished is None else scheduled.unfinished - scheduled.born
+        seconds = took(done, unfinished, scheduled.asked - scheduled.born)
+        if seconds is not None:
+            self._timing.record(scheduled.model, seconds)
 
 
 def _gist(seen: VideoJob | VideoProviderError) -> str:

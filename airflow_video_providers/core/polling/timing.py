@@ -23,6 +23,8 @@ from airflow_video_providers.core.vendors import catalogue
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_video_providers.core.jobs import VideoJob
+
 #: How many past durations count, per model.
 WINDOW = 200
 #: Spread of the logarithm of the durations before anything was learned: nine jobs in ten take between a
@@ -42,6 +44,8 @@ JITTER = 0.1
 
 #: An author's own interval cannot be shorter than this, in seconds.
 SHORTEST_INTERVAL = 1.0
+#: After so many seconds at most the next poll follows one that brought no answer.
+LONGEST_SILENCE = 60.0
 
 _STEPS = [step / 5 for step in range(-23, 24)]
 _ROOT_2 = math.sqrt(2)
@@ -50,6 +54,19 @@ _ROOT_2 = math.sqrt(2)
 def own_interval(seconds: float) -> float:
     """An author's interval between two looks, in seconds, as it is kept to."""
     return max(seconds, SHORTEST_INTERVAL)
+
+
+def took(done: VideoJob, unfinished: float | None, seen: float) -> float | None:
+    """How long a job took, in seconds from its submit: what the vendor says, as far as it fits what was seen.
+
+    :param unfinished: The age at which it was last known to be unfinished; None where nobody knows.
+    :param seen: The age at which it was seen finished.
+    :return: None where nobody can tell.
+    """
+    if done.completed_at is not None and done.submitted_at is not None:
+        said = (done.completed_at - done.submitted_at).total_seconds()
+        return min(max(said, unfinished or 0.0), seen)
+    return None if unfinished is None else (unfinished + seen) / 2
 
 
 class Timing:
@@ -77,7 +94,7 @@ class Timing:
     def first_poll(self, model: str, age: float) -> float:
         """Seconds until the first look at a job of this age: none where it may be done already."""
         curve = self._curve(model)
-        return 0.0 if curve.looks(age) >= 1.0 else self._spread(curve.age_of_poll(1.0) - age)
+        return 0.0 if curve.looks(age) >= 1.0 else self.spread(curve.age_of_poll(1.0) - age)
 
     def next_poll(self, model: str, age: float, bounds: tuple[float, float]) -> float:
         """Seconds until the next look at a job of this age that was just seen unfinished.
@@ -93,7 +110,33 @@ class Timing:
         pause = curve.age_of_poll(max(looks + 1.0, 1.0)) - age
         if looks >= 1.0:
             pause = min(pause, longest / (1 + JITTER))
-        return self._spread(max(pause, shortest))
+        return self.spread(max(pause, shortest))
+
+    def pause(
+        self,
+        model: str,
+        age: float,
+        bounds: tuple[float, float],
+        *,
+        interval: float | None = None,
+        asked: float | None = None,
+        silent: int = 0,
+    ) -> float:
+        """Seconds until the next poll of a job that goes on: what every way of waiting asks.
+
+        :param bounds: As in :meth:`next_poll`.
+        :param interval: The author's own seconds between two polls; None leaves it to what was learned.
+        :param asked: What the decision asks for: a vendor's Retry-After, or the pause after an odd answer.
+        :param silent: How many polls in a row brought no answer.
+        """
+        shortest, _ = bounds
+        if asked is not None:
+            return self.spread(max(asked, shortest))
+        if interval is not None:
+            return self.spread(own_interval(interval))
+        if silent:
+            return self.spread(min(shortest * 2 ** min(silent, 10), LONGEST_SILENCE))
+        return self.next_poll(model, age, bounds)
 
     def chance(self, model: str, seen_age: float, age: float) -> float:
         """How likely it is (0 to 1) that a job which was unfinished at ``seen_age`` is done at ``age``."""
@@ -102,10 +145,7 @@ class Timing:
         return 1.0 - curve.surviving(age) / before if before > 0.0 else 0.0
 
     def spread(self, pause: float) -> float:
-        """A fixed pause with jitter."""
-        return self._spread(pause)
-
-    def _spread(self, pause: float) -> float:
+        """A pause with jitter."""
         return max(pause, 0.0) * (1 + JITTER * self._jitter())
 
     def _curve(self, model: str) -> _Curve:

@@ -8,7 +8,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_video_providers.core.client.client import AsyncVideoClient, VideoClient
+from airflow_video_providers.core.client.async_client import AsyncVideoClient
+from airflow_video_providers.core.client.client import VideoClient
 from airflow_video_providers.core.errors import VideoProviderError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 

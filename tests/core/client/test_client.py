@@ -10,8 +10,9 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from airflow_video_providers.core.client.async_client import AsyncVideoClient
 from airflow_video_providers.core.client.base import Session
-from airflow_video_providers.core.client.client import AsyncVideoClient, VideoClient
+from airflow_video_providers.core.client.client import VideoClient
 from airflow_video_providers.core.errors import (
     AuthenticationError,
     InvalidRequestError,

@@ -15,8 +15,9 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from airflow_video_providers.core.client import client, environment
-from airflow_video_providers.core.client.client import AsyncVideoClient, VideoClient
+from airflow_video_providers.core.client import environment, timeouts
+from airflow_video_providers.core.client.async_client import AsyncVideoClient
+from airflow_video_providers.core.client.client import VideoClient
 from airflow_video_providers.core.errors import (
     RequestRejectedError,
     SubmissionOutcomeUnknownError,
@@ -42,8 +43,8 @@ def _no_proxy(monkeypatch):
 
 @pytest.fixture
 def _in_a_hurry(monkeypatch):
-    for name in ("_READ_TIMEOUT", "_SUBMIT_TIMEOUT", "_GENERATE_TIMEOUT"):
-        monkeypatch.setattr(client, name, httpx.Timeout(0.3))
+    for name in ("READ", "SUBMIT", "GENERATE"):
+        monkeypatch.setattr(timeouts, name, httpx.Timeout(0.3))
 
 
 @contextmanager

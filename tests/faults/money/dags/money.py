@@ -19,9 +19,9 @@ from airflow_video_providers.integration import waiting
 from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 
-client._SUBMIT_TIMEOUT = httpx.Timeout(1.0, connect=10.0)
+client.timeouts.SUBMIT = httpx.Timeout(1.0, connect=10.0)
 os.environ.update(json.loads(os.environ.get("MONEY_ENVIRONMENT", "{}")))
-client._READ_TIMEOUT = httpx.Timeout(1.0, connect=10.0)
+client.timeouts.READ = httpx.Timeout(1.0, connect=10.0)
 client._with_jitter = lambda seconds: seconds / 1000
 waiting.LOOK_UP_PAUSES = tuple(seconds / 1000 for seconds in waiting.LOOK_UP_PAUSES)
 

@@ -56,7 +56,7 @@ def this_package(url: str) -> None:
     from airflow_video_providers.core.client import client
     from airflow_video_providers.core.vendors.segmind import Mochi1, Segmind
 
-    client._SUBMIT_TIMEOUT = httpx.Timeout(TIMEOUT)
+    client.timeouts.SUBMIT = httpx.Timeout(TIMEOUT)
     client.VideoClient(Segmind(url), "SG_0123456789abcdef", sleep=lambda _: None).submit(Mochi1(prompt=PROMPT))
 
 

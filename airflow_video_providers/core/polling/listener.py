@@ -1,0 +1,23 @@
+"""Who counts polls, where anybody does."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Listener(Protocol):
+    """Who counts polls."""
+
+    def polled(self, model: str, /) -> object:
+        """A poll was sent for a job of this model."""
+
+    def throttled(self, model: str, /) -> object:
+        """A poll was answered with a rate limit."""
+
+
+class _Silence:
+    def polled(self, model: str, /) -> None: ...
+    def throttled(self, model: str, /) -> None: ...
+
+
+SILENCE = _Silence()
