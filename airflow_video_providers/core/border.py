@@ -34,7 +34,7 @@ _PIECE = 64 * 1024
 _MOST_CODINGS = 3
 #: Codecs that JSON may come in. Python knows others that are slow, or no text.
 _CHARSETS = ("utf-8", "utf-16", "utf-32", "ascii", "iso8859", "cp125", "gb", "big5", "shift_jis", "euc_", "koi8")
-#: Numbers that Python reads as infinite, or cannot print. The text may be a string's: looked at more closely then.
+#: Numbers that Python reads as infinite, or cannot print. The text may be a string's: read more closely then.
 _LARGE_NUMBER = re.compile(r"[0-9]{300}|[0-9.][eE]\+?[0-9]{3}")
 #: Half of a surrogate pair.
 _HALF = re.compile(r"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..")
@@ -144,7 +144,7 @@ class TooLong(httpx.RemoteProtocolError):
     """More came than any answer of a vendor's has."""
 
 
-class Intake:
+class BodyReader:
     """Takes a body in, piece by piece, without its content codings, and never more than ``limit`` bytes of it.
 
     :param headers: The answer's headers.
@@ -226,7 +226,7 @@ class _Inflate:
                 data = self._head + data
                 continue
             self._begun = True
-            if self._fallback:  # the first two bytes tell
+            if self._fallback:  # the first two bytes show
                 self._head += data[:2]
                 self._fallback = self._fallback if len(self._head) < 2 else None
             if out:

@@ -65,7 +65,7 @@ class VideoProviderError(AirflowException):
     default_remedy: ClassVar[str] = ""
     #: Can running the task again help? Decides about Airflow's retries.
     retryable: bool = False
-    #: Where a refused file of the job is kept for a second look; None where none is.
+    #: Where a refused file of the job is kept for a person to check; None where none is.
     kept_at: str | None = None
 
     def __init__(
@@ -103,7 +103,7 @@ class VideoProviderError(AirflowException):
         return changed
 
     def with_job(self, job: VideoJob) -> Self:
-        """A copy, now that it is known which bought job it meets: nothing is charged *for it*, but for the job."""
+        """A copy, now that it is known which bought job it concerns: nothing is charged *for it*, but for the job."""
         return self.replace(
             vendor=job.vendor,
             model=job.model,
@@ -194,14 +194,14 @@ class RateLimitedError(VendorError):
 
 
 class VendorUnavailableError(VendorError):
-    """The vendor was not reached, or a read met a 5xx or a broken answer: safe to repeat."""
+    """The vendor was not reached, or a read got a 5xx or a broken answer: safe to repeat."""
 
     default_remedy = "It is safe to run the task again: nothing was bought by this call."
     retryable = True
 
 
 class SubmissionOutcomeUnknownError(VendorError):
-    """The paid call may have been accepted, and nobody can tell from here. Never repeated silently."""
+    """The paid call may have been accepted, and nobody knows from here. Never repeated silently."""
 
     default_remedy = (
         "Look for the job in the vendor's console. If it is there, run the task with request_id=<its id>; "
@@ -253,7 +253,7 @@ class JobExpiredError(JobError):
 class JobUnknownError(JobError):
     """The vendor still reports a status word that nobody knows when the wait ends."""
 
-    default_remedy = "Look at the job in the vendor's console; run the sensor again to go on waiting."
+    default_remedy = "Check the job in the vendor's console; run the sensor again to go on waiting."
 
 
 class JobTimeoutError(JobError, AirflowSensorTimeout):
@@ -294,13 +294,13 @@ class OutputRejectedError(DownloadError):
     """What came is not the whole video, or its address is not one that may be fetched.
 
     :param keep: True where the bytes came to their end and only our reading of them says no: a container that
-        makes no sense to us, a decoder that fails, is missing or met its limits. Such a file was paid for and may
+        makes no sense to us, a decoder that fails, is missing or hit its limits. Such a file was paid for and may
         be sound, so it is worth keeping. False for what is no video at all (an HTML page, a forbidden address, too
         large): there is nothing to keep.
     """
 
     default_remedy = (
-        "A retry would bring the same. Once the cause is gone, run the download again: the job is paid for and is not "
+        "A retry would end the same. Once the cause is gone, run the download again: the job is paid for and is not "
         "bought again."
     )
     retryable = False

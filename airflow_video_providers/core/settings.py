@@ -87,7 +87,7 @@ class Settings:
 
     @property
     def download_user_agent(self) -> str | None:
-        """What the vendor's file host is told who asks, None for this package's name."""
+        """What the vendor's file host is sent as User-Agent, None for this package's name."""
         text = str(self.extra.get("download_user_agent") or "").strip()
         return text or None
 

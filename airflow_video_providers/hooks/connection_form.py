@@ -36,7 +36,7 @@ FIELDS: Mapping[str, dict[str, Any]] = {
     ),
     "download_user_agent": _field(
         "User-Agent for downloads",
-        "What the vendor's file host is told who asks, where it refuses programs with 403; for example Mozilla/5.0. "
+        "What the vendor's file host is sent as User-Agent, where it refuses programs with 403; for example Mozilla/5.0. "
         "Empty: airflow-video-providers.",
         "string",
     ),

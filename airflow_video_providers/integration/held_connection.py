@@ -1,7 +1,7 @@
 """A connection that Airflow gave once stays the one that a file system is made of.
 
 Airflow's providers look a connection up by themselves, and go on with whatever credentials the machine has where they
-are told that it does not exist; which is also what they are told while Airflow's database or a secrets backend is away.
+learn that it does not exist; which is also what they learn while Airflow's database or a secrets backend is away.
 A check beforehand does not help when that begins between the check and their own look-up: a ledger would be opened in
 another account, found empty there, and a video would be bought again.
 """

@@ -1,4 +1,4 @@
-"""What a person sees of the ledger: one row per attempt, in words that tell what is to be done about it."""
+"""What a person sees of the ledger: one row per attempt, in words that say what is to be done about it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: Libraries that tell each request of a listing in a line, or a dozen.
+#: Libraries that log each request of a listing in a line, or a dozen.
 _CHATTY = (
     "azure",
     "botocore",

@@ -48,7 +48,7 @@ def job_uri(job: VideoJob) -> str:
 
 
 def note_landed(task: Any, context: Context, hook: VideoHook, job: VideoJob, manifest: Mapping[str, Any]) -> None:
-    """Tell the task's outlets and the readers of hook lineage. The clip is safe: no trouble here fails the task."""
+    """Report to the task's outlets and the readers of hook lineage. The clip is safe: no trouble here fails the task."""
     try:
         _report_outlets(task, context, manifest)
         _report_readers(hook, job, manifest)

@@ -52,8 +52,8 @@ FAILED = Metric(
     "tries of a task that ended with an error of this package, by its class; a skipped one counts too",
     ("vendor", "model", "error"),
 )
-POLLS = Metric("video_provider.polls", "counter", "looks at a job")
-THROTTLED = Metric("video_provider.throttled", "counter", "looks that the vendor answered with 429")
+POLLS = Metric("video_provider.polls", "counter", "polls of a job")
+THROTTLED = Metric("video_provider.throttled", "counter", "polls that the vendor answered with 429")
 BYTES_LANDED = Metric("video_provider.bytes_landed", "counter", "bytes stored; what was landed before adds nothing")
 
 METRICS = (SUBMITTED, ESTIMATED_COST, SUCCEEDED, WAITED, FAILED, POLLS, THROTTLED, BYTES_LANDED)
@@ -88,12 +88,12 @@ def failed(error: VideoProviderError) -> None:
 
 
 def polled(model: str) -> None:
-    """A job of this model was looked at."""
+    """A job of this model was polled."""
     _count(POLLS, 1, _tags(model))
 
 
 def throttled(model: str) -> None:
-    """A look at a job of this model was answered with 429."""
+    """A poll of a job of this model was answered with 429."""
     _count(THROTTLED, 1, _tags(model))
 
 

@@ -30,7 +30,7 @@ FACET = "airflowVideoProviders_generation"
 
 @define
 class VideoGenerationRunFacet(RunFacet):
-    """What is known of a video when a task starts or ends. The prompt itself is not told.
+    """What is known of a video when a task starts or ends. The prompt itself is not reported.
 
     :param vendor: The company.
     :param model: The model's id.

@@ -79,7 +79,7 @@ _OPTIONS = {
         "description": (
             "Where every purchase is recorded before it is made: a directory that all workers mount, or a prefix in a "
             "bucket with its Airflow connection. Empty: Airflow's own state store, which Airflow has from 3.3 on; "
-            "before that, a retry that cannot tell whether an earlier try has bought then refuses to buy."
+            "before that, a retry that does not know whether an earlier try has bought then refuses to buy."
         ),
         "version_added": "0.1.0",
         "type": "string",

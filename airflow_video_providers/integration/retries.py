@@ -51,7 +51,7 @@ def failed(task: Any, error: VideoProviderError) -> Exception:
 
     The task's log gets one record with the whole of it first, because Airflow puts a traceback before the message.
 
-    :returns: The exception. Raise it outside of the ``except`` block: it brings its own cause.
+    :returns: The exception. Raise it outside of the ``except`` block: it carries its own cause.
     """
     metrics.failed(error)
     worded = in_words_of(task, error)

@@ -33,7 +33,7 @@ def create_once(registers: Registers, name: str, value: dict[str, Any]) -> bool:
     overwrites the winner's record. It needs reads that see every finished write (one primary database,
     or an object store of today), and nothing that deletes the two marks.
 
-    A caller that met an error may call again with the same claim. Who finds the gate shut by itself has passed it
+    A caller that got an error may call again with the same claim. Who finds the gate shut by itself has passed it
     and must not touch the door again: it would take it away from a winner.
     """
     door, gate = f"{name}.door", f"{name}.gate"
@@ -55,7 +55,7 @@ class TaskStateStore:
 
     Records never expire. They survive retries, kills, deferral and a Clear; they go with their DAG run, and
     with ``[state_store] clear_on_success = True`` when the task succeeds: a Clear then buys again without a
-    look at the old job. Its only write is an overwrite, so :func:`create_once` stands in for create-only.
+    poll the old job. Its only write is an overwrite, so :func:`create_once` stands in for create-only.
 
     Where Airflow has already given a retry its new id, a zombie's writes are refused, so that it cannot buy;
     its reads then say "not there", which is why nothing is decided here without a write.

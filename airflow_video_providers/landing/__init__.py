@@ -14,15 +14,15 @@ that stays the same from release to release:
 ``content_encoding``   the server compressed what must not be compressed
 ``too_large``          more than ``max_bytes``
 ``decode``             the container is whole and its frames cannot be decoded
-``decoder``            the decoder is missing, crashed or met its limits: nothing is said about the file
+``decoder``            the decoder is missing, crashed or hit its limits: nothing is said about the file
 ``expired``            lost: the vendor says so, or has long thrown it away
-``not_there``          the address brings nothing while the vendor says that the job is finished
-``changing``           the file is another one at each look: it is still being written
-``refresh``            the address brings nothing, and the vendor could not be asked for a fresh one
+``not_there``          the address serves nothing while the vendor says that the job is finished
+``changing``           the file is another one at each read: it is still being written
+``refresh``            the address serves nothing, and the vendor could not be asked for a fresh one
 ``network``            the connection failed again and again
 ``http``               the server answered with an error again and again
 ``timeout``            the time for the download is over
-``stopped``            another output of the job failed, or the task was told to stop
+``stopped``            another output of the job failed, or the task was stopped
 ``disk_full``          the worker has no room for the file
 ``connection``         the Airflow connection is missing or of another kind
 ``replaced``           another program wrote under the name at the same moment; a retry finds out

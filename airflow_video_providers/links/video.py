@@ -82,7 +82,7 @@ def documentation_of(model: str) -> str:
 
 
 def browsable(path: str, through: str | None = None) -> str:
-    """The address at which a person can look at a stored object; empty where there is none.
+    """The address at which a person can open a stored object; empty where there is none.
 
     :param path: The object's address, with or without its Airflow connection.
     :param through: The connection, where the address does not name it.

@@ -1,4 +1,4 @@
-"""What a task that knows a job tells the ledger of purchases. No trouble with it changes how the task ends."""
+"""What a task that knows a job reports to the ledger of purchases. No trouble with it changes how the task ends."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def note_ending(error: VideoProviderError, job: VideoJob | None, context: Contex
 def telling_ledger(context: Context, log: Any, what: str) -> Iterator[Ledger]:
     """The ledger, or a stand-in where there is none.
 
-    :param what: What it is told, for the log line about a ledger that does not listen.
+    :param what: What is recorded, for the log line about a ledger that does not listen.
     """
     try:
         yield open_ledger(context) or Ledger(Nowhere())
     except VideoProviderError as error:
-        log.warning("The ledger could not be told that %s: %s", what, error.what)
+        log.warning("The ledger could not record that %s: %s", what, error.what)

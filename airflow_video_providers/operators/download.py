@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | None = None) -> dict[str, Any]:
-    """Land the job, or the file that its answer brought, and tell Airflow about it; returns the manifest."""
+    """Land the job, or the file that its answer carried, and report it to Airflow; returns the manifest."""
     task.known_job = job
     bookkeeping.repair_receipt(job, context, task.log)
     hook = VideoHook.of_task(task, job.model, job.conn_id)
@@ -136,7 +136,7 @@ def _landing(task: LandsVideo) -> Landing:
 def _of_connection(
     hook: VideoHook, job: VideoJob, task: LandsVideo
 ) -> tuple[frozenset[str], str | None, InvalidRequestError | None]:
-    """Which hosts may be private, what file hosts are told who asks, and why neither is known, where it is not.
+    """Which hosts may be private, what file hosts are sent as User-Agent, and why neither is known, where it is not.
 
     What is landed already, or lies at a public address, needs no connection of the vendor's.
     """

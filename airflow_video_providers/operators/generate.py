@@ -46,7 +46,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
     :param deferrable: Wait in the triggerer and hold no worker. Default True.
     :param timeout: Seconds to wait for the job, or a timedelta. Default: one hour. Airflow's ``execution_timeout``, from
         the start of the try, ends the wait in the same way where it is over sooner, also of a deferred one.
-    :param poll_interval: Seconds between two looks. Unset (the default), looks fall where completion is likely.
+    :param poll_interval: Seconds between two polls. Unset (the default), polls fall where completion is likely.
     :param soft_fail: Skip instead of failing, for every error of this package. Default False.
     :param never_fail: The same as ``soft_fail``. Default False.
     :param resubmit_on_error: How often a retry may buy again after the vendor's own system error, and only where

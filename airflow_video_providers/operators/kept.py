@@ -30,7 +30,7 @@ def kept_job(job: VideoJob, task: Any, context: Context) -> VideoJob | None:
     """The job as it is finished, where a refused file of it is kept; None where none is.
 
     :raises LedgerError: if the ledger cannot be asked.
-    :raises DownloadError: if a storage cannot be asked. In both cases nobody can tell, and nothing may be bought.
+    :raises DownloadError: if a storage cannot be asked. In both cases nobody knows, and nothing may be bought.
     """
     ledger = open_ledger(context)
     marked = ledger.refused_file(job) if ledger is not None else None
@@ -51,7 +51,7 @@ def kept_job(job: VideoJob, task: Any, context: Context) -> VideoJob | None:
 
 
 def kept_while_waiting(job: VideoJob, task: Any, context: Context) -> VideoJob | None:
-    """The same for a wait, which buys nothing: where nobody can tell, it goes on waiting."""
+    """The same for a wait, which buys nothing: where nobody knows, it goes on waiting."""
     try:
         return kept_job(job, task, context)
     except (LedgerError, DownloadError, InvalidRequestError) as failed:
@@ -60,7 +60,7 @@ def kept_while_waiting(job: VideoJob, task: Any, context: Context) -> VideoJob |
 
 
 def note_kept(error: VideoProviderError, job: VideoJob, task: Any, context: Context) -> None:
-    """Tell the ledger and the tasks before this one where a refused file is kept. Trouble here changes no ending."""
+    """Record for the ledger and the tasks before this one where a refused file is kept. Trouble here changes no ending."""
     if error.kept_at is None:
         return
     try:
@@ -68,7 +68,7 @@ def note_kept(error: VideoProviderError, job: VideoJob, task: Any, context: Cont
         if ledger is not None:
             ledger.mark_refused_file(job, error.kept_at, getattr(error, "reason", None) or "refused")
     except LedgerError as failed:
-        task.log.warning("The ledger could not be told that a file of %s is kept: %s", job.request_id, failed.what)
+        task.log.warning("The ledger could not record that a file of %s is kept: %s", job.request_id, failed.what)
     value = {"model": job.model, "request_id": job.request_id, "address": error.kept_at}
     context["ti"].xcom_push(key=XCOM_KEY, value=value)
 

@@ -1,4 +1,4 @@
-"""Buy on the route that answers with the video itself, and land what it brought."""
+"""Buy on the route that answers with the video itself, and land what it answered."""
 
 from __future__ import annotations
 
@@ -56,17 +56,17 @@ def generate_now(task: GenerateVideoOperator, context: Context) -> dict[str, Any
         return folder / f"{digest([str(identity), job.request_id])[:32]}.video"
 
     with tempfile.TemporaryDirectory(dir=folder) as fresh:
-        brought = Path(fresh, "video")
+        received = Path(fresh, "video")
         job = buy(
             task,
             context,
-            into=brought,
+            into=received,
             check=lambda: check_before_purchase(task),
             keeps=lambda job: kept_as(job).exists(),
         )
         kept = kept_as(job)
-        if brought.exists():
-            brought.replace(kept)
+        if received.exists():
+            received.replace(kept)
     context["ti"].xcom_push(key="request_id", value=job.request_id)
     finished = kept_job(job, task, context) if is_next_try(context) else None
     job = task.as_kept(finished or job)

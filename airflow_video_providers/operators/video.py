@@ -52,7 +52,7 @@ class SubmitVideoOperator(BuysVideo):
     :param on_clear: What a user's Clear of this task does once its job is finished: ``"resubmit"`` buys again,
         ``"reattach"`` returns the finished job. A job that still runs is kept in both cases. Default:
         ``[video_providers] on_clear``, which is ``"resubmit"`` unless set.
-    :param on_unknown_outcome: What to do where an earlier try may have bought and nobody can tell: ``"fail"``
+    :param on_unknown_outcome: What to do where an earlier try may have bought and nobody knows: ``"fail"``
         (default), or ``"resubmit"``, which buys at most once more and may pay twice.
     :param max_cost_usd: Refuse a request whose estimated price is higher, in US dollars. The connection's extra
         may hold a ``max_cost_usd`` too; the stricter one wins.
@@ -140,9 +140,9 @@ class DownloadVideoOperator(LandsVideo):
     :param max_bytes: No output may be larger. Default: 4 GiB.
     :param download_timeout: Seconds for all downloads of the job together. Default: one hour.
     :param extra_manifest: Anything else the manifest shall hold, for example the prompt. Templated.
-    :param download_user_agent: What the file host is told who asks, where it refuses programs with 403; for example
+    :param download_user_agent: What the file host is sent as User-Agent, where it refuses programs with 403; for example
         ``"Mozilla/5.0"``. Default: ``download_user_agent`` of the connection's extra, or this package's name.
-    :param encryption: What S3 is told with each upload: ``ServerSideEncryption`` (for example ``"aws:kms"``),
+    :param encryption: What is sent to S3 with each upload: ``ServerSideEncryption`` (for example ``"aws:kms"``),
         ``SSEKMSKeyId``, ``SSEKMSEncryptionContext``, ``BucketKeyEnabled``. Default: as the bucket's owner has set it up.
         Templated.
     :param source_paths: Keep the path of each output's address in the manifest, not only its host. Default False:
@@ -155,7 +155,7 @@ class DownloadVideoOperator(LandsVideo):
         long over. Not retried; a Clear may buy again.
     :raises OutputRejectedError: what came is not a whole video. Not retried; the text says where the file is kept.
     :raises LandingError: the storage refuses, or holds something else under the name.
-    :raises DownloadError: network, disk, file host or time did not allow it; an address that brings nothing while the
+    :raises DownloadError: network, disk, file host or time did not allow it; an address that serves nothing while the
         vendor says that the job is finished is one of these, after minutes. Retried. For all of these the job is paid for,
         nothing has its final name, and running the task again does not buy again.
     """

@@ -51,7 +51,7 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
     that it no longer knows, or ``timeout``. Deferrable by default; ``deferrable=False`` with ``mode="poke"`` or
     ``mode="reschedule"`` gives the same result. All arguments of ``BaseSensorOperator`` hold too, except
     ``silent_fail``, ``exponential_backoff`` and ``max_wait``, which have no effect: lost answers are carried anyway, and
-    looks are timed by what is known of the model.
+    polls are timed by what is known of the model.
 
     :param job: The job, ``submit.output``. Templated.
     :param model: With ``request_id``: the model's id, instead of ``job``. Templated.
@@ -63,7 +63,7 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
         job goes on at the vendor all the same; running the sensor again waits for it again. Airflow's
         ``execution_timeout``, from the start of the try, ends the wait in the same way where it is over sooner, also
         of a deferred one.
-    :param poke_interval: Seconds between two looks. Unset (the default), looks fall where completion is likely.
+    :param poke_interval: Seconds between two polls. Unset (the default), polls fall where completion is likely.
     :param soft_fail: Skip instead of failing, for every error that this sensor raises. Default False.
     :param never_fail: The same as ``soft_fail``. Default False.
     :param mode: ``"poke"`` (default) or ``"reschedule"``, where ``deferrable=False``.
@@ -134,11 +134,11 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
         raise failure
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """One look at the job."""
+        """One poll of the job."""
         self._waiting = self._waiting or self._begin(context)
         job = self._waiting.poll()
         if job is None and self.reschedule:
-            self._waiting.hook.close()  # the next look comes from another process
+            self._waiting.hook.close()  # the next poll comes from another process
         return PokeReturnValue(is_done=job is not None, xcom_value=job and self._finish(job))
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:

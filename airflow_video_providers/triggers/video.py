@@ -52,7 +52,7 @@ class VideoJobTrigger(BaseTrigger):
     are ignored, so that a task deferred before an upgrade resumes after it.
 
     :param job: The job as JSON text of :meth:`VideoJob.to_dict`.
-    :param poll_interval: Seconds between two looks; unset leaves it to what was learned of the model.
+    :param poll_interval: Seconds between two polls; unset leaves it to what was learned of the model.
     :param end_time: When to stop, in seconds since 1970; it survives a restart of the triggerer. Unset: when
         the task's own time-out is near, or an hour after ``started_at``.
     :param started_at: When the wait began, in seconds since 1970; by default now.
@@ -91,7 +91,7 @@ class VideoJobTrigger(BaseTrigger):
         except VideoProviderError as error:
             yield event_of(getattr(error, "job", None) or job, error)
         except Exception as error:
-            self.log.exception("The trigger met an error of its own.")
+            self.log.exception("The trigger failed by an error of its own.")
             yield event_of(job, own_error(error, job))
         else:
             yield event_of(job, None)
@@ -169,7 +169,7 @@ class VideoJobTrigger(BaseTrigger):
         )
 
     async def _state_of_task(self) -> str | None:
-        """The state of the task that waits; None where it cannot be told."""
+        """The state of the task that waits; None where it is unknown."""
         ti = self.task_instance
         if ti is None:
             return None
@@ -188,7 +188,7 @@ class VideoJobTrigger(BaseTrigger):
 
 
 def _prepare() -> None:
-    """What a first look imports and reads: half a second of CPU, in which no other trigger would run."""
+    """What a first poll imports and reads: half a second of CPU, in which no other trigger would run."""
     transport.prepare()
     metrics.prepare()
 

@@ -15,7 +15,7 @@ from airflow_video_providers.core import border
 
 
 def taken(body: bytes, coding: str = "", *, limit: int = border.MOST_JSON, step: int = 1 << 16) -> bytes:
-    intake = border.Intake({"content-encoding": coding} if coding else {}, limit, pieces=None)
+    intake = border.BodyReader({"content-encoding": coding} if coding else {}, limit, pieces=None)
     came = b"".join(b"".join(intake.take(body[at : at + step])) for at in range(0, len(body), step))
     intake.finish()
     return came
@@ -160,7 +160,7 @@ def test_a_bomb_is_put_out_before_it_is_unpacked(coding, limit):
     for layer in coding.split(", "):
         bomb = zlib.compress(bomb) if layer == "deflate" else gzip.compress(bomb, 1, mtime=0)
     tracemalloc.start()
-    pieces = border.Intake({"content-encoding": coding}, limit).take(bomb)
+    pieces = border.BodyReader({"content-encoding": coding}, limit).take(bomb)
     with pytest.raises(httpx.RemoteProtocolError, match="longer than"):
         collections.deque(pieces, maxlen=0)
     peak = tracemalloc.get_traced_memory()[1]
@@ -177,7 +177,7 @@ def test_a_body_is_counted_on_the_wire_too():
 
 
 def test_so_are_its_pieces():
-    intake = border.Intake({}, pieces=3)
+    intake = border.BodyReader({}, pieces=3)
     for _ in range(3):
         list(intake.take(b"x"))
     with pytest.raises(httpx.RemoteProtocolError, match="too many pieces"):
@@ -187,7 +187,7 @@ def test_so_are_its_pieces():
 @pytest.mark.parametrize("coding", ["br", "zstd", "gzip, br", "gzip, gzip, gzip, gzip"])
 def test_a_coding_that_was_not_asked_for_is_refused(coding):
     with pytest.raises(httpx.DecodingError):
-        border.Intake({"content-encoding": coding})
+        border.BodyReader({"content-encoding": coding})
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])

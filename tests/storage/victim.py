@@ -25,14 +25,14 @@ def run(environment: dict[str, str], job: dict[str, Any], where: str, moment: st
         os.kill(os.getpid(), signal.SIGKILL)
 
     if moment == "download":
-        add = partial_download.Received.add
+        add = partial_download.PartialDownload.add
 
-        def halfway(self: partial_download.Received, chunk: bytes) -> None:
+        def halfway(self: partial_download.PartialDownload, chunk: bytes) -> None:
             add(self, chunk)
             if self.total and self.size > self.total / 2:
                 die()
 
-        partial_download.Received.add = halfway  # type: ignore[method-assign]
+        partial_download.PartialDownload.add = halfway  # type: ignore[method-assign]
     elif moment == "upload":
         place = commit.place
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from airflow_video_providers import __version__
-from airflow_video_providers.core.border import Intake, body_text, plain_id, printable
+from airflow_video_providers.core.border import BodyReader, body_text, plain_id, printable
 from airflow_video_providers.core.client.transport import call_of
 from airflow_video_providers.core.errors import (
     InvalidRequestError,
@@ -181,7 +181,7 @@ class Body:
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
-        self._intake = Intake(response.headers)
+        self._intake = BodyReader(response.headers)
         self._pieces: list[bytes] = []
         kind = response.headers.get("content-type", "").strip().lower()
         self._left = _EXCERPT if kind.startswith(_NO_TEXT) else None

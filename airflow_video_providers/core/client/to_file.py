@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_video_providers.core.border import Intake
+from airflow_video_providers.core.border import BodyReader
 from airflow_video_providers.core.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def streamed(response: httpx.Response, part: Path, max_bytes: int) -> bool:
     """Write a video into its place; False where the answer is no video, and is read as any other."""
     if not response.is_success or "json" in response.headers.get("content-type", "").lower():
         return False
-    intake = Intake(response.headers, max_bytes, pieces=None)
+    intake = BodyReader(response.headers, max_bytes, pieces=None)
     with part.open("wb") as file:
         for piece in response.stream:  # type: ignore[union-attr] # a synchronous transport's
             file.writelines(intake.take(piece))

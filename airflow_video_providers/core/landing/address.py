@@ -89,15 +89,15 @@ def checked_url(url: str, allowed: frozenset[str], base: str | None = None) -> h
             target += "?" + quote(parts.query, safe="/%:@!$&'()*+,;=-._~?[]{}|^`")
     except ValueError as broken:  # UnicodeError is one too
         raise forbidden(f"The output's address cannot be read: {str(broken)[:80]!r}.") from None
-    told = shown(whole)
+    text = shown(whole)
     if parts.scheme not in ("https", "http") or not ascii_host:
-        raise forbidden(f"The output's address {told!r} is not an https address.")
+        raise forbidden(f"The output's address {text!r} is not an https address.")
     if "@" in parts.netloc:
-        raise forbidden(f"The output's address {told!r} carries a user name.")
+        raise forbidden(f"The output's address {text!r} carries a user name.")
     if not _HOST.fullmatch(ascii_host):
-        raise forbidden(f"The output's address {told!r} names a host that cannot be.")
+        raise forbidden(f"The output's address {text!r} names a host that cannot be.")
     if parts.scheme == "http" and ascii_host not in allowed:
-        raise forbidden(f"The output's address {told!r} is plain http, where anybody on the way can change the file.")
+        raise forbidden(f"The output's address {text!r} is plain http, where anybody on the way can change the file.")
     return httpcore.URL(scheme=parts.scheme, host=ascii_host, port=port, target=target)
 
 
@@ -200,17 +200,17 @@ class GuardedBackend(httpcore.NetworkBackend):
         asked = self._resolver or resolve
 
         def answers(host: str, port: int) -> list[str]:
-            told: SimpleQueue[list[str] | Exception] = SimpleQueue()
+            answers: SimpleQueue[list[str] | Exception] = SimpleQueue()
 
             def ask() -> None:
                 try:
-                    told.put(asked(host, port))
+                    answers.put(asked(host, port))
                 except Exception as failed:  # noqa: BLE001 - raised again where it is waited for
-                    told.put(failed)
+                    answers.put(failed)
 
             threading.Thread(target=ask, name="resolve", daemon=True).start()
             try:
-                found = told.get(timeout=self._left(timeout))
+                found = answers.get(timeout=self._left(timeout))
             except Empty:
                 raise httpcore.ConnectTimeout(f"{host} cannot be resolved in time") from None
             if isinstance(found, Exception):

@@ -35,7 +35,7 @@ class Clip:
 def make_clip(
     index: int, keys: Keys, spool: Spool, fetched: Fetched, *, decode: bool, poster: bool, paths: bool = False
 ) -> Clip:
-    """Describe what came, after a look at every frame and with a poster where those are wished for.
+    """Describe what came, after every frame was decoded and with a poster where those are wished for.
 
     :param paths: Keep the path of its address, not only the host.
     :raises OutputRejectedError: if a frame cannot be decoded.

@@ -1,4 +1,4 @@
-"""What needs a decoder: looking at every frame, and a poster. PyAV comes with the extra ``media``.
+"""What needs a decoder: decoding every frame, and a poster. PyAV comes with the extra ``media``.
 
 A decoder is a large program that reads what somebody else wrote. It runs in a process of its own (see
 ``decode_process``), which has limits of memory, CPU and time and nothing of this one's environment, where credentials are.
@@ -56,7 +56,7 @@ def decode(path: str, media: MediaInfo) -> int:
 
     :return: How many there are.
     :raises OutputRejectedError: if one cannot be decoded, or there is none, or fewer than the container holds; with
-        ``reason="decoder"`` if the decoder is missing, met its limits or crashed, which says nothing about the
+        ``reason="decoder"`` if the decoder is missing, hit its limits or crashed, which says nothing about the
         file. All are worth keeping.
     """
     if not media.picture.readable:
@@ -199,7 +199,7 @@ def _failed(what: str, *, remedy: str = "Let another worker do it", again: bool 
     :param again: Whether the same worker may come further at another time.
     """
     return OutputRejectedError(
-        f"The decoder could not look at the video: {what}.",
+        f"The decoder could not decode the video: {what}.",
         reason="decoder",
         remedy=f"The container is whole. {remedy}, or land it without poster and with verify='container': run the "
         "download again, the job is not bought again.",

@@ -64,7 +64,7 @@ def limit(memory: int, cpu: int) -> None:
 
 
 def _most_memory_used() -> int:
-    """Bytes of address space; 0 where the system does not tell."""
+    """Bytes of address space; 0 where the system does not say."""
     try:
         with open("/proc/self/status", encoding="ascii", errors="replace") as status:
             return next((int(line.split()[1]) * 1024 for line in status if line.startswith("VmPeak:")), 0)

@@ -1,4 +1,4 @@
-"""Bring one file from an address that somebody else named into a spool, whole, or say why not.
+"""Fetch one file from an address that somebody else named into a spool, whole, or say why not.
 
 The connection is guarded (see ``address``) and carries no credentials; redirects are followed by hand, each
 checked. A broken connection is resumed where the server vouches with a strong validator that the file is the
@@ -21,7 +21,7 @@ from airflow_video_providers.core.border import printable
 from airflow_video_providers.core.errors import DownloadError, InvalidRequestError, OutputRejectedError
 from airflow_video_providers.core.landing.address import checked_url, guarded_pool, shown
 from airflow_video_providers.core.landing.pacing import Pace
-from airflow_video_providers.core.landing.partial_download import Interrupted, NotThere, Received
+from airflow_video_providers.core.landing.partial_download import Interrupted, NotThere, PartialDownload
 from airflow_video_providers.core.landing.patience import PATIENCE, Patience, spread
 from airflow_video_providers.core.landing.response_metadata import Decoding, by_name, location, retry_after
 from airflow_video_providers.core.redact import public_text
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from airflow_video_providers.core.landing.media_info import MediaInfo
-    from airflow_video_providers.core.landing.output_urls import Source
+    from airflow_video_providers.core.landing.output_urls import OutputUrl
     from airflow_video_providers.core.landing.spool import Spool
 
-#: Answers of a server that is busy or broken; all other errors say that the address brings nothing now.
+#: Answers of a server that is busy or broken; all other errors say that the address serves nothing now.
 _TRANSIENT = (408, 416, 421, 429)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
@@ -80,8 +80,8 @@ class Fetcher:
     :param deadline: On ``clock``; after it nothing is tried or waited for any more.
     :param read_timeout: Seconds without a byte, or without progress, before a connection counts as broken.
     :param head_timeout: Seconds from a request to the end of its answer's headers.
-    :param patience: Seconds for which an address may bring nothing.
-    :param user_agent: What the file host is told who asks.
+    :param patience: Seconds for which an address may serve nothing.
+    :param user_agent: What the file host is sent as User-Agent.
     """
 
     allowed: frozenset[str]
@@ -104,21 +104,21 @@ class Fetcher:
         self._pool = guarded_pool(self.allowed, self.connections, self._pace)
 
     def stop(self) -> None:
-        """Let every download under way end soon: another one failed, or the task was told to stop."""
+        """Let every download under way end soon: another one failed, or the task was stopped."""
         self._stop.set()
 
     def close(self) -> None:
         """Let go of the connections."""
         self._pool.close()
 
-    def fetch(self, source: Source, spool: Spool) -> Fetched:
+    def fetch(self, source: OutputUrl, spool: Spool) -> Fetched:
         """Download one file.
 
         :raises OutputExpiredError: if the output is lost.
         :raises OutputRejectedError: if what came is not a whole video of an accepted type.
         :raises DownloadError: if the network, the file host, the disk or the time does not allow it now.
         """
-        received = Received(spool, self.media_types, self.max_bytes)
+        received = PartialDownload(spool, self.media_types, self.max_bytes)
         patience = Patience(PATIENCE if self.patience is None else self.patience, self.clock)
         while True:
             try:
@@ -134,7 +134,7 @@ class Fetcher:
             else:
                 return Fetched(received.size, received.sha256(), media)
 
-    def _wait_for(self, source: Source, missing: NotThere, patience: Patience) -> None:
+    def _wait_for(self, source: OutputUrl, missing: NotThere, patience: Patience) -> None:
         pause = patience.missing()
         first = patience.missing_times == 1
         if source.renew(missing.what) and first:
@@ -142,10 +142,10 @@ class Fetcher:
             return
         if pause is None:
             source.not_there(missing.what, patience.missing_for)
-        told = DownloadError(f"The output's address {missing.what}: not there yet.", reason="not_there")
-        self._pause(pause, told, missing.pause)
+        failure = DownloadError(f"The output's address {missing.what}: not there yet.", reason="not_there")
+        self._pause(pause, failure, missing.pause)
 
-    def _check_again(self, rejected: OutputRejectedError, received: Received, patience: Patience) -> None:
+    def _check_again(self, rejected: OutputRejectedError, received: PartialDownload, patience: Patience) -> None:
         """A file that is cut may still be growing, and a page, or nothing, may have come in the place of the video."""
         if rejected.reason in ("not_a_video", "truncated") and not rejected.keep:
             # a file host's own error page; the file may be there later
@@ -166,7 +166,7 @@ class Fetcher:
 
         :raises OutputRejectedError: if it is not a whole video of an accepted type.
         """
-        received = Received(spool, self.media_types, self.max_bytes)
+        received = PartialDownload(spool, self.media_types, self.max_bytes)
         for piece in pieces:
             received.add(piece)
             self._check_stop()
@@ -193,7 +193,7 @@ class Fetcher:
             raise DownloadError("The download was stopped.", reason="stopped")
 
     @contextmanager
-    def _answer(self, url: str, received: Received) -> Iterator[httpcore.Response]:
+    def _answer(self, url: str, received: PartialDownload) -> Iterator[httpcore.Response]:
         """Open the stream behind an address and its redirects."""
         headers: list[tuple[str, str | bytes]] = [
             ("Accept", "*/*"),
@@ -227,7 +227,7 @@ class Fetcher:
             url = _absolute(checked_url(leads_to, self.allowed, base=url))
         raise OutputRejectedError(f"More than {_MOST_REDIRECTS} redirects.", reason="redirects")
 
-    def _take(self, response: httpcore.Response, received: Received) -> None:
+    def _take(self, response: httpcore.Response, received: PartialDownload) -> None:
         headers, status = by_name(response.headers), response.status
         pause = retry_after(headers, self.now())
         if status == 416:
@@ -257,7 +257,7 @@ class Fetcher:
         if not decoding.whole:
             raise Interrupted(f"The compressed file is cut after {received.size} bytes.", "network")
 
-    def _check_deadline(self, received: Received) -> None:
+    def _check_deadline(self, received: PartialDownload) -> None:
         if self.clock() > self.deadline:
             raise DownloadError(f"The time for the download is over after {received.size} bytes.", reason="timeout")
 

@@ -27,7 +27,7 @@ _LONGEST_PART = 100
 def safe_part(text: str) -> str:
     """One part of a key, of ``[A-Za-z0-9._-]`` only; what had to be changed carries its own digest.
 
-    Two ids that differ never meet in one key: what looks as if it had been changed carries its digest too. No
+    Two ids that differ never share a key: what seems to have been changed carries its digest too. No
     part climbs out of its directory, hides itself, or makes a partition of its own.
     """
     safe = _UNSAFE_VALUE.sub("-", text)[:_LONGEST_PART]

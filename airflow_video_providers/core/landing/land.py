@@ -14,11 +14,11 @@ from airflow_video_providers.core.landing import commit as placing
 from airflow_video_providers.core.landing import expectations
 from airflow_video_providers.core.landing import manifest as manifests
 from airflow_video_providers.core.landing.address import host_names
-from airflow_video_providers.core.landing.bring import Bringing
+from airflow_video_providers.core.landing.download_outputs import OutputsDownload
 from airflow_video_providers.core.landing.fetch import USER_AGENT, Fetched, Fetcher, check_user_agent
 from airflow_video_providers.core.landing.keys import DEFAULT_KEY_TEMPLATE, check_key_template
 from airflow_video_providers.core.landing.media_info import DEFAULT_MEDIA_TYPES
-from airflow_video_providers.core.landing.output_urls import Refresh, Sources
+from airflow_video_providers.core.landing.output_urls import OutputUrls, Refresh
 from airflow_video_providers.core.landing.plan import Plan, make_plan, returned
 from airflow_video_providers.core.landing.spool import Spool
 from airflow_video_providers.core.landing.threads import Stop, in_threads
@@ -56,14 +56,14 @@ class Landing:
         :func:`~airflow_video_providers.core.landing.keys.check_key_template`.
     :param poster: Land a JPEG of one frame beside each clip (extra ``media``).
     :param max_bytes: No output may be larger; 4 GiB by default.
-    :param encryption: What S3 is told with each upload: ``ServerSideEncryption``, ``SSEKMSKeyId``,
+    :param encryption: What is sent to S3 with each upload: ``ServerSideEncryption``, ``SSEKMSKeyId``,
         ``SSEKMSEncryptionContext``, ``BucketKeyEnabled``. Other storages encrypt as their owner has set them up.
     :param allow_private_hosts: Host names that may resolve to private addresses and may speak plain http.
-    :param refresh: Asked with the job where an output's address brings nothing; returns the job as it is now, with
+    :param refresh: Asked with the job where an output's address serves nothing; returns the job as it is now, with
         fresh addresses where there are any.
-    :param patience: Seconds for which an address may bring nothing while the vendor says that the job is finished,
+    :param patience: Seconds for which an address may serve nothing while the vendor says that the job is finished,
         before that is an error, which a retry may cure; 5 minutes by default.
-    :param user_agent: What file hosts are told who asks, for one that refuses programs. By default this package's name.
+    :param user_agent: What file hosts are sent as User-Agent, for one that refuses programs. By default this package's name.
     :param source_paths: Keep the path of an output's address in the manifest too. By default only its host is kept: some
         vendors' files are public, and whoever reads the manifest could fetch them.
     :param keep_rejected: Keep a file that came whole and is refused by our reading (container, decoder, missing extra)
@@ -74,7 +74,7 @@ class Landing:
     :param threads: Outputs that are downloaded at the same time.
     :param timeout: Seconds for all downloads together; 1 hour by default.
     :param stop: Ends the downloads from another thread, with a retryable error.
-    :param log: Where progress is told; by default the package's logger.
+    :param log: Where progress is logged; by default the package's logger.
     :raises InvalidRequestError: if an option is wrong. Nothing is charged for that.
     """
 
@@ -122,7 +122,7 @@ class Landing:
     def run(self, job: VideoJob, *, file: Path | None = None) -> dict[str, Any]:
         """Land one job; what :func:`land` does.
 
-        :param file: The video itself, where the vendor's answer brought it and it has no address.
+        :param file: The video itself, where the vendor's answer carried it and it has no address.
         """
         try:
             return self._run(job, file)
@@ -153,7 +153,7 @@ class Landing:
         return returned(plan, record, skipped=False)
 
     def _fetch(self, plan: Plan, open_files: ExitStack, began: float) -> list[placing.Clip]:
-        """Bring every output into a local file and verify it; a refused one is kept before its error is raised."""
+        """Fetch every output into a local file and verify it; a refused one is kept before its error is raised."""
         fetcher = Fetcher(
             allowed=host_names(self.allow_private_hosts),
             media_types=self.media_types,
@@ -168,10 +168,10 @@ class Landing:
         if self.stop is not None:
             self.stop.calls(fetcher.stop)
         spools = [open_files.enter_context(Spool(where, plan.store.spool_mode())) for where in plan.directories]
-        bringing = Bringing(
-            plan, fetcher, Sources(plan.job, self.refresh), spools, keep=self.keep_rejected, log=self.log
+        outputs = OutputsDownload(
+            plan, fetcher, OutputUrls(plan.job, self.refresh), spools, keep=self.keep_rejected, log=self.log
         )
-        bringing.require(decoder=self.poster or self.verify == "decode")
+        outputs.require(decoder=self.poster or self.verify == "decode")
 
         def describe(index: int, fetched: Fetched) -> placing.Clip:
             decode, poster, paths = self.verify == "decode", self.poster, self.source_paths
@@ -183,7 +183,7 @@ class Landing:
             self._hold_against(expectations.differences(plan.job.expected, clip.entry))
             return clip
 
-        return bringing.all(describe, self.threads)
+        return outputs.all(describe, self.threads)
 
     def _commit(self, plan: Plan, clips: list[placing.Clip], began: float) -> dict[str, Any]:
         """Put what is verified under its final names, and the manifest last."""

@@ -128,7 +128,7 @@ def rejected(what: str, reason: str, *, keep: bool = True) -> OutputRejectedErro
     :param keep: False where they are no media at all, so that nothing is lost with them.
     """
     return OutputRejectedError(
-        f"{what}.", reason=reason, remedy="Look at the file in the vendor's console; nothing was landed.", keep=keep
+        f"{what}.", reason=reason, remedy="Play the file in the vendor's console; nothing was landed.", keep=keep
     )
 
 

@@ -27,7 +27,7 @@ _QUICKTIME_FIRST = {b"moov", b"wide", b"mdat", b"pnot"}
 _KNOWN = frozenset(
     b"ftyp styp moov moof mdat imda free skip wide junk uuid meta meco udta mfra sidx ssix prft emsg pdin pnot".split()
 )
-# Pictures share the container; only a brand tells them apart before the moov.
+# Pictures share the container; only a brand distinguishes them before the moov.
 _STILLS = {b"heic", b"heix", b"mif1", b"avif"}
 _DATA = {b"mdat", b"moof"}
 _MOOV_FIRST_BRAND = b"qt  "
@@ -198,9 +198,9 @@ class Mp4Walk:
 
     def _duration(self, movie: Movie, end: int) -> float | None:
         """Seconds. Fragments add to what the moov holds, and must come to what it promised."""
-        told = movie.duration / movie.ticks if movie.ticks else 0.0
+        stated = movie.duration / movie.ticks if movie.ticks else 0.0
         if b"moof" not in self._seen:
-            return told or None
+            return stated or None
         fragments = self._fragments
         counted = max(
             ((t.duration + fragments.durations[t.number]) / t.ticks for t in movie.tracks if t.ticks), default=0.0
@@ -211,7 +211,7 @@ class Mp4Walk:
             raise rejected(f"The file is cut: {counted:.1f} of {promised:.1f} seconds came", "truncated")
         if self._behind is not None and (short or not promised) and b"mfra" not in self._seen:
             raise malformed(f"at byte {end} stands no box, and whether the film ends there is not said")
-        return promised or counted or told or None
+        return promised or counted or stated or None
 
     def _described(self, movie: Movie, duration: float | None, size: int) -> MediaInfo:
         pictures = [track for track in movie.tracks if track.is_picture]

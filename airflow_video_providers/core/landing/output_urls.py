@@ -1,4 +1,4 @@
-"""Where a job's outputs are, and what the vendor says when an address brings nothing.
+"""Where a job's outputs are, and what the vendor says when an address serves nothing.
 
 A file host lags behind its vendor: an address that answers 403 or 404 while the vendor says that the job is
 finished is *not there yet*. The output is lost only where the vendor itself says so, again and again, or long after
@@ -40,7 +40,7 @@ def _utcnow() -> datetime:
     return datetime.now(UTC)
 
 
-class Sources:
+class OutputUrls:
     """The outputs' addresses; the vendor is asked for fresh ones for all of them together.
 
     :param refresh: Asks the vendor about the job; None where nobody can.
@@ -68,9 +68,9 @@ class Sources:
         self._gone_word = ""
         self._silence: VideoProviderError | None = None
 
-    def output(self, index: int) -> Source:
+    def output(self, index: int) -> OutputUrl:
         """One output's address."""
-        return Source(self, index, self._job.outputs[index].url)
+        return OutputUrl(self, index, self._job.outputs[index].url)
 
     def renewed(self, index: int, asked: int, what: str) -> tuple[str | None, int]:
         """What the vendor says of an output's address now.
@@ -120,7 +120,7 @@ class Sources:
         return None
 
     def not_there(self, what: str, seconds: float) -> NoReturn:
-        """End a download whose address brought nothing for long; a retry may find it, and a Clear keeps the job.
+        """End a download whose address served nothing for long; a retry may find it, and a Clear keeps the job.
 
         :raises DownloadError: always.
         """
@@ -145,10 +145,10 @@ class Sources:
         )
 
 
-class Source:
+class OutputUrl:
     """One output's address, as it stands."""
 
-    def __init__(self, sources: Sources, index: int, url: str) -> None:
+    def __init__(self, sources: OutputUrls, index: int, url: str) -> None:
         self._sources = sources
         self._index = index
         self._asked = 0
@@ -165,7 +165,7 @@ class Source:
         return self.url != before
 
     def not_there(self, what: str, seconds: float) -> NoReturn:
-        """It brought nothing for long enough.
+        """It served nothing for long enough.
 
         :raises DownloadError: always.
         """

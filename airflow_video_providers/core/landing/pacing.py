@@ -26,7 +26,7 @@ class Pace(threading.local):
     :param deadline: On ``clock``; nothing goes on after it.
     :param clock: Seconds.
     :param head: Seconds from the beginning of a request to the last of its answer's headers.
-    :param quiet: Seconds of waiting in which a body must bring :data:`PROGRESS` bytes, or end. What the worker itself
+    :param quiet: Seconds of waiting in which a body must carry :data:`PROGRESS` bytes, or end. What the worker itself
         takes to write them is not counted.
     """
 

@@ -26,7 +26,7 @@ class Interrupted(Exception):
 
 
 class NotThere(Exception):
-    """The address brings nothing now.
+    """The address serves nothing now.
 
     :param what: What it answered, as the end of a sentence.
     """
@@ -37,7 +37,7 @@ class NotThere(Exception):
         self.pause = pause
 
 
-class Received:
+class PartialDownload:
     """The bytes so far.
 
     :param spool: Where they are written.

@@ -1,8 +1,8 @@
 """When a download that did not work is tried again, and when not any more.
 
 Three kinds of failure, each with its own end: a connection that breaks is left after a few tries without a byte
-more; an address that brings nothing *yet*, while the vendor says that the job is finished, is asked for minutes;
-a file that came whole and does not look it is fetched again while it may still be growing.
+more; an address that serves nothing *yet*, while the vendor says that the job is finished, is asked for minutes;
+a file that came whole and is none is fetched again while it may still be growing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Seconds for which an address may bring nothing before the task fails, to be retried: file hosts lag behind the
+#: Seconds for which an address may serve nothing before the task fails, to be retried: file hosts lag behind the
 #: vendor's word by seconds, and were seen to lag by minutes.
 PATIENCE = 300.0
 _MOST_ATTEMPTS = 30
@@ -27,7 +27,7 @@ _SAME_TWICE = 3
 class Patience:
     """The memory of one download.
 
-    :param seconds: For how long an address may bring nothing, or a file go on changing.
+    :param seconds: For how long an address may serve nothing, or a file go on changing.
     :param clock: Seconds.
     """
 
@@ -51,7 +51,7 @@ class Patience:
         return 0.5 * float(2**self._fruitless)
 
     def missing(self) -> float | None:
-        """The address brings nothing. Seconds to wait; None: give up."""
+        """The address serves nothing. Seconds to wait; None: give up."""
         now = self.clock()
         if self._missing_since is None:
             self._missing_since = now
@@ -74,7 +74,7 @@ class Patience:
 
     @property
     def missing_for(self) -> float:
-        """Seconds since the address brought nothing for the first time."""
+        """Seconds since the address served nothing for the first time."""
         return 0.0 if self._missing_since is None else self.clock() - self._missing_since
 
     @property

@@ -29,7 +29,7 @@ class Plan:
 
     :param landed: The record of an earlier landing whose files are there.
     :param quarantine: Where refused files of this job are kept, and ``kept`` what is kept there now.
-    :param file: The video itself, where the vendor's answer brought it.
+    :param file: The video itself, where the vendor's answer carried it.
     :param directories: Where each output grows.
     """
 
@@ -58,7 +58,7 @@ def make_plan(
     encryption: Mapping[str, Any] | None,
     log: logging.Logger,
 ) -> Plan:
-    """Look at the job and at the storage; asks no vendor.
+    """Read the job and the storage; asks no vendor.
 
     :raises InvalidRequestError: if the job is not finished.
     :raises OutputMissingError: if there is nothing to land.

@@ -2,7 +2,7 @@
 
 It lies at ``{output_path}/_rejected/<request_id>/``, which follows from the job's id alone, so that whoever knows the
 job finds it without the vendor and without the ledger: each output as ``<vendor>.<model>.<index>.rejected``, and
-beside them a record that is written last. Its name is nobody's final name, and nothing here tells lineage or assets.
+beside them a record that is written last. Its name is nobody's final name, and nothing here reaches lineage or assets.
 
 While record and files are there the job is neither landed nor lost. A person who deletes the folder gives the word
 that a Clear may buy again.
@@ -106,7 +106,7 @@ class Quarantine:
     def find(self) -> Kept | None:
         """What is kept of the job, None where nothing is: no record that can be read, or not one of its files.
 
-        :raises DownloadError: if the storage does not answer; then nobody can tell.
+        :raises DownloadError: if the storage does not answer; then nobody knows.
         """
         size = self._store.size(self.record)
         if size is None or size > _LONGEST_RECORD:
@@ -140,7 +140,7 @@ class Quarantine:
             )
         reason, what = next(iter(refused.values()))
         job = self._job.replace(status=JobStatus.SUCCEEDED, outputs=()).to_dict()
-        told = {
+        record = {
             "schema_version": SCHEMA_VERSION,
             "vendor": self._job.vendor,
             "model": self._job.model,
@@ -163,7 +163,7 @@ class Quarantine:
             "job": job,
             "package": {"name": "airflow-video-providers", "version": __version__},
         }
-        data = (json.dumps(told, indent=2, ensure_ascii=True) + "\n").encode()
+        data = (json.dumps(record, indent=2, ensure_ascii=True) + "\n").encode()
         commit.put(self._store, data, self.record, "application/json", {})
 
     def clear(self, kept: Kept, log: logging.Logger) -> None:
@@ -181,7 +181,7 @@ def find_kept(place: str, job: VideoJob) -> Kept | None:
 
     :param place: An ``output_path``, or an address of :attr:`Quarantine.address`.
     :raises InvalidRequestError: if it is no such path.
-    :raises DownloadError: if the storage cannot be asked; then nobody can tell.
+    :raises DownloadError: if the storage cannot be asked; then nobody knows.
     """
     root, found, _ = place.rpartition(f"/{FOLDER}/")
     return Quarantine(open_store(root if found else place), job).find()
@@ -205,19 +205,19 @@ def _measured(path: str) -> tuple[int, str]:
 def _read(data: bytes, job: VideoJob) -> Kept | None:
     """A record, None where it is none of ours or another job's. Keys in it are for people: ours follow from the job."""
     try:
-        told = json.loads(data)
-        known = VideoJob.from_dict(told["job"])
-        count = int(told["count"])
+        record = json.loads(data)
+        known = VideoJob.from_dict(record["job"])
+        count = int(record["count"])
         files = {
             int(one["index"]): KeptFile(int(one["bytes"]), str(one["sha256"]), one.get("reason"), one.get("source"))
-            for one in told["files"]
+            for one in record["files"]
         }
-        reason, what = str(told["reason"]), str(told["what"])
+        reason, what = str(record["reason"]), str(record["what"])
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError, ValidationError):
         return None
     ours = (known.model, known.request_id) == (job.model, job.request_id)
     sound = 0 < count <= _MOST_OUTPUTS and all(0 <= index < count for index in files)
-    if not ours or not sound or told.get("schema_version") != SCHEMA_VERSION:
+    if not ours or not sound or record.get("schema_version") != SCHEMA_VERSION:
         return None
     finished = job.replace(
         status=JobStatus.SUCCEEDED, completed_at=job.completed_at or known.completed_at,

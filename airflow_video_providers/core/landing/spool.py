@@ -38,7 +38,7 @@ def _machine() -> str:
 def sweep(directory: str, *, now: float | None = None) -> None:
     """Remove what killed landings left in a directory.
 
-    :param directory: Where to look; files of other makers are not touched.
+    :param directory: Where to search; files of other makers are not touched.
     :param now: Seconds since the epoch, by default the clock's.
     """
     try:
@@ -124,7 +124,7 @@ class Spool:
         try:
             free = shutil.disk_usage(self._directory).free
         except OSError as failed:
-            raise _refused(self._directory, "look at", failed) from failed
+            raise _refused(self._directory, "read the free space of", failed) from failed
         if free < size + _SPARE:
             raise DownloadError(
                 f"{size} bytes are to come, {_SPARE} more are kept free, and {self._directory} has {free}.",

@@ -48,7 +48,7 @@ def in_threads(count: int, threads: int, work: Callable[[int], _T], stop: Callab
     try:
         futures = [pool.submit(work, index) for index in range(count)]
         for done in as_completed(futures):
-            done.result()  # the first failure is the one to tell
+            done.result()  # the first failure is the one to report
         return [future.result() for future in futures]
     except BaseException:
         stop()

@@ -46,7 +46,7 @@ def checked_media_types(media_types: Collection[str]) -> tuple[str, ...]:
 
 
 class Inspector:
-    """Looks at the first 16 bytes, then walks the container.
+    """Reads the first 16 bytes, then walks the container.
 
     Media that our reading refuses may still be what was paid for. It is let come to its end, so that it can be
     kept, and is refused by :meth:`close`; what is no media at all is refused by :meth:`feed`, at once.

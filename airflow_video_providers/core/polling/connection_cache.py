@@ -1,4 +1,4 @@
-"""The line to a vendor: one connection looked up, one client opened, shared by all who look."""
+"""The connection cache: one connection looked up, one client opened, shared by all who poll."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Client(Protocol):
 class SharedClient:
     """A connection that was looked up.
 
-    :param client: A client with its key, closed by whoever looks last.
+    :param client: A client with its key, closed by whoever polls last.
     :param requests_per_minute: What the connection or its vendor allows.
     """
 

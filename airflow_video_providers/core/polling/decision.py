@@ -1,4 +1,4 @@
-"""The decision after each look at a job: go on, or an outcome. Pure: state and answer in, state and verdict out.
+"""The decision after each poll of a job: go on, or an outcome. Pure: state and answer in, state and verdict out.
 
 Synchronous, rescheduled and deferred waiting all ask :func:`after`, and are therefore equal in every case.
 Only the vendor's own final word ends a wait early. A lost answer and a word that nobody knows are carried to the
@@ -49,7 +49,7 @@ class Trouble(NamedTuple):
 
     :param times: How often in a row it must come before it counts.
     :param lasting: How long it must have lasted.
-    :param pause: Seconds until the next look.
+    :param pause: Seconds until the next poll.
     """
 
     times: int
@@ -67,7 +67,7 @@ TROUBLES = {
 
 
 class PollState(NamedTuple):
-    """What is remembered of one job between two looks.
+    """What is remembered of one job between two polls.
 
     :param job: The job as it was last seen.
     :param started: When the watch began (UTC).
@@ -89,8 +89,8 @@ class Verdict(NamedTuple):
 
     :param done: The finished job: stop, it succeeded.
     :param error: Stop, with this error.
-    :param pause: Look again after so many seconds; None leaves it to the caller's own timing.
-    :param reconnect: Read the connection again before the next look: its key may have been changed.
+    :param pause: Poll again after so many seconds; None leaves it to the caller's own timing.
+    :param reconnect: Read the connection again before the next poll: its key may have been changed.
     :param warning: To be logged: the vendor forgets the job soon, or may have done so.
     """
 
@@ -102,7 +102,7 @@ class Verdict(NamedTuple):
 
 
 def after(state: PollState, seen: VideoJob | VideoProviderError, now: datetime) -> tuple[PollState, Verdict]:
-    """What to do after a look at the job has brought ``seen``."""
+    """What to do after a poll of the job has returned ``seen``."""
     job = seen if isinstance(seen, VideoJob) else state.job
     state, verdict = _judge(state._replace(job=job if job.status is not JobStatus.EXPIRED else state.job), seen, now)
     if verdict.done is None and verdict.error is None and now >= state.deadline:
@@ -185,7 +185,7 @@ def _ended(job: VideoJob) -> JobError:
 def _given_up(job: VideoJob, state: PollState) -> JobError:
     if job.status is JobStatus.SUCCEEDED:
         return OutputMissingError(
-            f"The job is finished, but {state.trouble_times} looks found no output address; the answer holds "
+            f"The job is finished, but {state.trouble_times} polls found no output address; the answer holds "
             f"{job.instead_of_outputs or 'nothing'}.",
             job=job,
         )
@@ -253,7 +253,7 @@ def believed(
 
     A job that the vendor does not know a moment after its submit comes back as it was known.
 
-    :param look: Asks the vendor once.
+    :param poll: Asks the vendor once.
     :param reconnect: Reads the connection again: its key may have been changed.
     :raises VideoProviderError: what the vendor said instead. Nothing is known of the job then.
     """

@@ -1,6 +1,6 @@
 """Waits for all jobs of one connection: one client, one look-up, one timer, one request budget.
 
-Knows nothing of Airflow. The looking happens in the caller's own coroutine, so that its log lines, its errors
+Knows nothing of Airflow. The polling happens in the caller's own coroutine, so that its log lines, its errors
 and its cancellation are its own; the poller decides when.
 """
 
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
     OnNews = Callable[[VideoJob | VideoProviderError | str], Awaitable[object] | None]
 
-#: A look that takes longer has failed, however slowly the answer drips in.
+#: A poll that takes longer has failed, however slowly the answer drips in.
 LONGEST_POLL = 60.0
-#: How long after its deadline a job may still wait for its last look, at least and at most: thousands with one
+#: How long after its deadline a job may still wait for its last poll, at least and at most: thousands with one
 #: deadline must not all end in the same moment.
 LAST_CALL = 45.0, 90.0
-#: Until the connection is read, nobody knows its budget: one look at a time.
+#: Until the connection is read, nobody knows its budget: one poll at a time.
 FIRST_PLACES = 1
 #: How many may be under way whatever the budget: one slow answer must not hold up the next poll.
 FEWEST_PLACES = 2
@@ -54,10 +54,10 @@ class _ScheduledJob:
 
     :param born: When it was submitted.
     :param ends: When the wait ends.
-    :param interval: The author's own seconds between two looks.
-    :param asked: When it was last looked at.
+    :param interval: The author's own seconds between two polls.
+    :param asked: When it was last polled.
     :param unfinished: When it was last known to be unfinished; None where nobody knows.
-    :param silent: How many looks in a row brought no answer.
+    :param silent: How many polls in a row got no answer.
     """
 
     state: PollState
@@ -113,7 +113,7 @@ class Poller:
         """Wait until the job is done, and return it finished.
 
         :param watch: The job, and when to stop.
-        :param interval: The author's own seconds between two looks; None leaves it to what was learned.
+        :param interval: The author's own seconds between two polls; None leaves it to what was learned.
         :param on_news: Called with what a poll brought, where that differs from the poll before it, and with each warning
             as text; may be asynchronous. What it raises ends the wait.
         :raises VideoProviderError: what ended the wait otherwise.
@@ -125,7 +125,7 @@ class Poller:
                 last_call = random.uniform(*LAST_CALL)  # noqa: S311 # spreads load, keeps no secret
                 async with asyncio.timeout_at(scheduled.ends + last_call):
                     return await self._wait(scheduled, on_news)
-            except TimeoutError:  # the last look did not come about in time
+            except TimeoutError:  # the last poll did not come about in time
                 raise timed_out(scheduled.state) from None
         finally:
             self.jobs -= 1
@@ -143,7 +143,7 @@ class Poller:
         return scheduled.state.job
 
     async def _poll(self, scheduled: _ScheduledJob, on_news: OnNews | None) -> float | None:
-        """Seconds until the next look; None where the job is done. What it saw is forgotten while thousands wait."""
+        """Seconds until the next poll; None where the job is done. What it saw is forgotten while thousands wait."""
         try:
             seen, shared = await self._read(scheduled.state.job)
             scheduled.state, verdict = after(scheduled.state, seen, self._now())
@@ -169,7 +169,7 @@ class Poller:
     def _chance(self, scheduled: _ScheduledJob) -> float:
         now, born = self._loop.time(), scheduled.born
         if now >= scheduled.ends:
-            return 2.0  # its last look comes before all others
+            return 2.0  # its last poll comes before all others
         return self._timing.chance(scheduled.model, scheduled.asked - born, now - born)
 
     async def _read(self, job: VideoJob) -> tuple[VideoJob | VideoProviderError, SharedClient | None]:
@@ -193,7 +193,7 @@ class Poller:
         except TimeoutError:
             seen = VendorUnavailableError(f"No whole answer came within {LONGEST_POLL:.0f} s.")
         now = self._loop.time()
-        if requests != 1:  # the turn paid for one
+        if requests != 1:  # the slot paid for one
             self._limiter.spend(now, requests - 1)
         if requests:
             self._listener.polled(job.model)
@@ -260,7 +260,7 @@ _budgets: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, RateLimite
 def shared_poller(key: Hashable, connect: Connect, vendor: type[Vendor], *, listener: Listener = SILENCE) -> Poller:
     """The running event loop's poller for this key. Begin to wait on it before anything else happens.
 
-    :param key: What tells one account from another: the connection's id and the vendor's.
+    :param key: What distinguishes one account from another: the connection's id and the vendor's.
     :param listener: Counts the polls of a new poller.
     """
     loop = asyncio.get_running_loop()

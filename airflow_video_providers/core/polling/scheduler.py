@@ -1,6 +1,6 @@
-"""Whose turn it is: jobs come due, and the next request goes to the one that is most likely done.
+"""The scheduler: jobs come due, and the next request goes to the one that is most likely done.
 
-One timer serves all jobs. Nothing here is a task: a turn is taken and given back by the coroutine that looks.
+One timer serves all jobs. Nothing here is a task: a slot is taken and given back by the coroutine that polls.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_video_providers.core.polling.rate_limiter import RateLimiter
 
-#: Looks at the same time. Waiters stay out here, because an HTTP pool walks its waiters on each request.
+#: Polls at the same time. Waiters stay out here, because an HTTP pool walks its waiters on each request.
 PLACES = 16
 #: How many jobs are handled before the event loop gets to do something else.
 BATCH = 500
@@ -25,10 +25,10 @@ RANKED_FOR_EACH = 0.001
 
 
 class Scheduler:
-    """Hands out turns to look, as the budget allows.
+    """Hands out slots to poll, as the budget allows.
 
     :param budget: What the connection may send.
-    :param places: How many looks may be under way at the same time.
+    :param places: How many polls may be under way at the same time.
     """
 
     def __init__(self, budget: RateLimiter, places: int = PLACES) -> None:
@@ -44,7 +44,7 @@ class Scheduler:
         self._timer: asyncio.TimerHandle | None = None
 
     async def take(self, due: float, chance: Callable[[], float]) -> None:
-        """Wait for a turn; give it back with :meth:`give_back`.
+        """Wait for a slot; give it back with :meth:`give_back`.
 
         :param due: Not before this time of the event loop's clock.
         :param chance: How likely it is that the job is done; asked while requests are short.
@@ -64,13 +64,13 @@ class Scheduler:
             raise
 
     def give_back(self) -> None:
-        """The look is over: somebody else may look."""
+        """The poll is over: somebody else may poll."""
         self._free += 1
         if self._due:
             self._hand_out(self._loop.time())
 
     def widen(self, places: int) -> None:
-        """From now on so many looks may be under way at the same time."""
+        """From now on so many polls may be under way at the same time."""
         more, self._places = places - self._places, places
         self._free += more
         if more > 0 and self._due:
@@ -87,7 +87,7 @@ class Scheduler:
         self._timer = self._loop.call_at(when, self._wake)
 
     def _wake(self) -> None:
-        """Put in order who has come due, and hand out turns. Nothing else puts in order: once in a round of the loop."""
+        """Put in order who has come due, and hand out slots. Nothing else puts in order: once in a round of the loop."""
         self._timer = None
         now = self._loop.time()
         self._collect(now)

@@ -1,6 +1,6 @@
-"""When to look at a job next: learned from how long earlier jobs of its model took.
+"""When to poll a job next: learned from how long earlier jobs of its model took.
 
-Pure: ages in, seconds out; no clock and no Airflow. Looks are placed so that their density follows the square
+Pure: ages in, seconds out; no clock and no Airflow. Polls are placed so that their density follows the square
 root of the hazard (the chance that a job which is not done at an age is done a moment later). That placing has
 the lowest product of requests and seconds lost after completion, of all that know the durations' distribution.
 
@@ -52,7 +52,7 @@ _ROOT_2 = math.sqrt(2)
 
 
 def own_interval(seconds: float) -> float:
-    """An author's interval between two looks, in seconds, as it is kept to."""
+    """An author's interval between two polls, in seconds, as it is kept to."""
     return max(seconds, SHORTEST_INTERVAL)
 
 
@@ -61,7 +61,7 @@ def took(done: VideoJob, unfinished: float | None, seen: float) -> float | None:
 
     :param unfinished: The age at which it was last known to be unfinished; None where nobody knows.
     :param seen: The age at which it was seen finished.
-    :return: None where nobody can tell.
+    :return: None where nobody knows.
     """
     if done.completed_at is not None and done.submitted_at is not None:
         said = (done.completed_at - done.submitted_at).total_seconds()
@@ -92,23 +92,23 @@ class Timing:
         self._curves.pop(model, None)
 
     def first_poll(self, model: str, age: float) -> float:
-        """Seconds until the first look at a job of this age: none where it may be done already."""
+        """Seconds until the first poll of a job of this age: none where it may be done already."""
         curve = self._curve(model)
-        return 0.0 if curve.looks(age) >= 1.0 else self.spread(curve.age_of_poll(1.0) - age)
+        return 0.0 if curve.polls(age) >= 1.0 else self.spread(curve.age_of_poll(1.0) - age)
 
     def next_poll(self, model: str, age: float, bounds: tuple[float, float]) -> float:
-        """Seconds until the next look at a job of this age that was just seen unfinished.
+        """Seconds until the next poll of a job of this age that was just seen unfinished.
 
         :param model: The model's id.
         :param age: Seconds since its submit.
         :param bounds: Shortest and longest pause (the vendor's ``poll_seconds``). The longest holds from the
-            moment that completion is plausible; before that nothing is looked at.
+            moment that completion is plausible; before that nothing is polled.
         """
         curve = self._curve(model)
         shortest, longest = bounds
-        looks = curve.looks(age)
-        pause = curve.age_of_poll(max(looks + 1.0, 1.0)) - age
-        if looks >= 1.0:
+        polls = curve.polls(age)
+        pause = curve.age_of_poll(max(polls + 1.0, 1.0)) - age
+        if polls >= 1.0:
             pause = min(pause, longest / (1 + JITTER))
         return self.spread(max(pause, shortest))
 
@@ -175,7 +175,7 @@ def _density(z: float) -> float:
 
 @dataclass(frozen=True)
 class _Curve:
-    """How many looks a job has earned by each age, as a table over the logarithm of the age."""
+    """How many polls a job has earned by each age, as a table over the logarithm of the age."""
 
     center: float
     sigma: float
@@ -196,12 +196,12 @@ class _Curve:
         """The share of jobs that are not done at this age."""
         return _surviving(math.log(age), self.center, self.sigma) if age > 0 else 1.0
 
-    def looks(self, age: float) -> float:
-        """How many looks a job of this age has earned."""
+    def polls(self, age: float) -> float:
+        """How many polls a job of this age has earned."""
         return _interpolated(self.log_ages, self.earned, math.log(age)) if age > 0 else 0.0
 
     def age_of_poll(self, number: float) -> float:
-        """The age at which a job earns this look; infinite beyond the table."""
+        """The age at which a job earns this poll; infinite beyond the table."""
         if number >= self.earned[-1]:
             return math.inf
         return math.exp(_interpolated(self.earned, self.log_ages, number))

@@ -31,7 +31,7 @@ class Flaw:
 
     :param name: Its address in the store.
     :param why: What is wrong with it, to be read behind the name.
-    :param key: Its key, where the address tells.
+    :param key: Its key, where the address says.
     """
 
     name: str

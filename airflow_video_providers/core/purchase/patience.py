@@ -55,12 +55,12 @@ def _status(error: BaseException | None) -> int | None:
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore
         response = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    told = getattr(getattr(error, "error", None), "detail", None)  # Airflow's Task SDK
+    detail = getattr(getattr(error, "error", None), "detail", None)  # Airflow's Task SDK
     candidates = (
         response,
         getattr(response, "status_code", None),
         *(getattr(error, name, None) for name in ("status_code", "status", "code")),
-        told.get("status_code") if isinstance(told, dict) else None,
+        detail.get("status_code") if isinstance(detail, dict) else None,
     )
     return next((int(found) for found in candidates if isinstance(found, int | str) and str(found).isdigit()), None)
 

@@ -49,7 +49,7 @@ def estimate(request: VideoModel, prices: object = None) -> Estimate:
     """What a request costs: by the connection's own price list of its model, or else by the vendor's documents.
 
     :param prices: ``prices`` of the connection's extra: :mod:`airflow_video_providers.core.purchase.price_list`.
-    :returns: No price where the list has no row for this request, or a price per second meets no length: never 0, and
+    :returns: No price where the list has no row for this request, or a price per second has no length: never 0, and
         never the documented price, which is not this account's.
     :raises InvalidRequestError: ``prices`` is malformed.
     """

@@ -111,7 +111,7 @@ class Intent:
 
 @dataclass(frozen=True)
 class Run:
-    """The DAG run that buys, told apart from an earlier one of the same id that was deleted.
+    """The DAG run that buys, distinguished from an earlier one of the same id that was deleted.
 
     :param run_after: When it was due.
     :param started_at: When it began, or began again after a Clear.

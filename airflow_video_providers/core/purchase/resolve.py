@@ -36,9 +36,11 @@ def attach(
     attempts, flaws = ledger.survey(identity)
     newest = attempts[-1] if attempts else None
     if flaws:
-        told = _in_place_of(flaws[0], identity, attempts, job, now).bought(job).replace(max_tries=max_tries).within(run)
-        ledger.replace(told)
-        return told
+        answered = (
+            _in_place_of(flaws[0], identity, attempts, job, now).bought(job).replace(max_tries=max_tries).within(run)
+        )
+        ledger.replace(answered)
+        return answered
     answerable = [] if newest is not None and newest.of_earlier_run(run, try_number) else attempts
     for attempt in reversed(answerable):
         same = attempt.request_id == job.request_id
@@ -70,7 +72,7 @@ def attach(
 
 
 def forget(ledger: Ledger, identity: Identity, *, now: datetime | None = None) -> list[Attempt]:
-    """Write that nothing came of the open attempts: a person looked at the vendor. The next try may buy.
+    """Write that nothing came of the open attempts: a person checked with the vendor. The next try may buy.
 
     Missing and damaged records are open, too: new ones are written in their place.
 

@@ -68,8 +68,8 @@ class Settlement:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON, without what holds nothing."""
-        told = {name: value for name, value in vars(self).items() if value is not None}
-        return told | {"ending": self.ending.value} | ({"lost": True} if self.ending is Ending.LOST else {})
+        fields = {name: value for name, value in vars(self).items() if value is not None}
+        return fields | {"ending": self.ending.value} | ({"lost": True} if self.ending is Ending.LOST else {})
 
 
 class Settlements:
@@ -136,9 +136,9 @@ class Settlements:
             return None if value is None else Settlement.read(value)
 
     def _settle(self, job: VideoJob, ending: Ending, **more: Any) -> None:
-        told = Settlement(job.request_id, ending, model=job.model, **more)
+        settlement = Settlement(job.request_id, ending, model=job.model, **more)
         with readable("written"):
-            self.store.replace(settled_key(job.model, job.request_id), told.to_dict())
+            self.store.replace(settled_key(job.model, job.request_id), settlement.to_dict())
 
 
 def settled_key(model: str | None, request_id: str) -> Key:

@@ -2,7 +2,7 @@
 
 Nothing is ever opened for writing under a final name: fsspec commits what was written so far when an
 exception leaves such a ``with``. A store takes a finished, verified local file, puts it in one step, and
-looks at what the storage then holds.
+checks what the storage then holds.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def check_encryption(
         else ["it"]
     )
     if wrong:
-        what = f"encryption holds {', '.join(wrong)}; S3 is told {allowed}."
+        what = f"encryption holds {', '.join(wrong)}; S3 takes {allowed}."
     elif where is not None and where.family != "s3":
         what = "encryption is an argument of S3; other storages encrypt as their owner has set them up."
     else:
@@ -110,8 +110,8 @@ def final(error: LandingError) -> LandingError:
 
 
 def conflict(what: str, remedy: str | None = None) -> LandingError:
-    """The error for a name that holds something else: a retry cannot help, somebody has to look."""
-    remedy = remedy or "Look at it; then remove it, or land with overwrite=True. The job is not bought again."
+    """The error for a name that holds something else: a retry cannot help, somebody has to check."""
+    remedy = remedy or "Check it; then remove it, or land with overwrite=True. The job is not bought again."
     return final(LandingError(f"{what}.", reason="conflict", remedy=remedy))
 
 

@@ -104,7 +104,7 @@ def refused(what: str, failed: BaseException, *, code: str | None = None) -> Lan
     """The error for a storage that refuses.
 
     :param what: What could not be done, without a full stop.
-    :param code: The storage's own code, where a further question brought it to light.
+    :param code: The storage's own code, where a further question found it.
     """
     code = code or code_of(failed)
     remedy, retryable = _CODES.get(code or "", ("", True))

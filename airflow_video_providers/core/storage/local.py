@@ -111,7 +111,7 @@ def _link(source: str, final: str) -> None:
     except OSError as failed:
         if failed.errno not in _NO_LINKS:
             raise
-        # a file system without hard links: the look and the rename are two steps, which is the best there is
+        # a file system without hard links: the check and the rename are two steps, which is the best there is
         if os.path.lexists(final):
             raise FileExistsError(final) from None
         os.replace(source, final)

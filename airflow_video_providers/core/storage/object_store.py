@@ -1,4 +1,4 @@
-"""Buckets and whatever else fsspec reaches: one upload, then a look at what is stored."""
+"""Buckets and whatever else fsspec reaches: one upload, then a check of what is stored."""
 
 from __future__ import annotations
 
@@ -63,13 +63,13 @@ class ObjectStore:
     def check(self) -> None:
         """Find out now, not after the download, whether the bucket can be reached.
 
-        A refusal to look at it says nothing about the right to write there.
+        A refusal to show it says nothing about the right to write there.
 
         :raises LandingError: if it cannot be reached, does not exist, or the credentials are not good.
         """
         if not self._family:
             return  # what a root is differs too much
-        if self._family == "abfs":  # the SDK tells each request of an upload in a dozen lines of the task's log
+        if self._family == "abfs":  # the SDK logs each request of an upload in a dozen lines of the task's log
             logging.getLogger("azure.core.pipeline.policies.http_logging_policy").setLevel(logging.WARNING)
         try:
             self._fs.info(self._where.bucket)
@@ -87,7 +87,7 @@ class ObjectStore:
                 raise refused(f"{self.uri} cannot be reached", failed, code=code) from failed
 
     def _own_code(self, failed: Exception) -> str | None:
-        """The code of a refusal; None where the account may only not look. An answer to HEAD has no text, hence no code."""
+        """The code of a refusal; None where the account may only not list. An answer to HEAD has no text, hence no code."""
         code = code_of(failed) or type(failed).__name__
         if self._family == "s3" and code.isdigit():
             try:
@@ -266,7 +266,7 @@ class ObjectStore:
                 return {
                     "content_type": verified.content_type,
                     "metadata": metadata,
-                    "consistency": "none",  # its own look cannot be told from an upload that failed
+                    "consistency": "none",  # its own check cannot be distinguished from an upload that failed
                     "chunksize": _PART,
                 }
         # its metadata= raises; and a digest of the whole is kept only if the sender names it

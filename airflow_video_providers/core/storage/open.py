@@ -64,7 +64,7 @@ def open_store(output_path: object, *, encryption: Mapping[str, Any] | None = No
 
     :param output_path: ``/data``, ``file:///data``, ``s3://conn_id@bucket/prefix``, ``gs://``, ``abfs://`` or any
         other scheme that fsspec knows. Without a connection id the machine's own credentials are used.
-    :param encryption: What S3 is told with each upload, see :func:`check_encryption`.
+    :param encryption: What is sent to S3 with each upload, see :func:`check_encryption`.
     :raises InvalidRequestError: if it is no such path.
     :raises LandingError: if the connection is missing or of another kind, or a package is missing.
     """
@@ -84,7 +84,7 @@ def open_store(output_path: object, *, encryption: Mapping[str, Any] | None = No
 
 
 def check_output_path(output_path: object, *, money: str | None = None) -> OutputPath:
-    """Can a video be landed there, as far as the text alone tells? Asks no network and no connection.
+    """Can a video be landed there, as far as the text alone shows? Asks no network and no connection.
 
     :param output_path: Text or a path object, as for :func:`open_store`.
     :param money: What a refusal means for the bill; by default that nothing was charged.

@@ -46,15 +46,15 @@ class AppyPie(Vendor):
         if answer.ok and "getting created" in said.casefold() and not find_urls(body, self.output_paths):
             return JobStatus.RUNNING, said
         status, word = super().unlabelled(answer, job)
-        return status, (said or word) if status is JobStatus.UNKNOWN else word  # an error tells what was said
+        return status, (said or word) if status is JobStatus.UNKNOWN else word  # an error says what was said
 
-    def _read_either(self, job: VideoJob, told: VideoJob | None) -> Flow[Answer]:
-        """How a job stands; ``told`` is the job that an error speaks of."""
+    def _read_either(self, job: VideoJob, reported: VideoJob | None) -> Flow[Answer]:
+        """How a job stands; ``reported`` is the job that an error speaks of."""
         asked = self._prefix
-        answer = yield from self.send_read(self._get_status(asked, job), told)
+        answer = yield from self.send_read(self._get_status(asked, job), reported)
         if _lacks_endpoint(answer):
             other = next(prefix for prefix in self._prefixes if prefix != asked)
-            second = yield from self.send_read(self._get_status(other, job), told)
+            second = yield from self.send_read(self._get_status(other, job), reported)
             if not _lacks_endpoint(second):
                 self._prefix, answer = other, second  # remembered for the connection
         return answer

@@ -169,7 +169,7 @@ class Vendor:
         raise NotImplementedError
 
     def credits_left(self, answer: Answer) -> str | None:  # noqa: ARG002 # most vendors do not say
-        """What the account has left, where an answer tells."""
+        """What the account has left, where an answer says."""
         return None
 
     def webhook_headers(self, callback: Callback) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pydantic import ValidationError
 
-#: What pydantic calls a breach of the rule that :func:`rule` tells anyway. Anything else needs its own words.
+#: What pydantic calls a breach of the rule that :func:`rule` states anyway. Anything else needs its own words.
 _SAID_BY_THE_RULE = {
     "blank", "bool_parsing", "bool_type", "boolean", "decimal_parsing", "decimal_type", "enum", "finite_number",
     "float_parsing", "float_type", "greater_than", "greater_than_equal", "http_url", "int_from_float", "int_parsing",

@@ -17,7 +17,7 @@ _TEMPLATE = re.compile(r"\{\{|\{%")
 
 
 def is_template(value: object) -> bool:
-    """Does the value hold Jinja, so that only rendering tells what it is?"""
+    """Does the value hold Jinja, so that only rendering shows what it is?"""
     return isinstance(value, str) and _TEMPLATE.search(value) is not None
 
 

@@ -250,7 +250,7 @@ class VideoModel(BaseModel):
             with warnings.catch_warnings(action="ignore"):
                 whole: VideoModel = construct(**{name: 1 if value is None else value for name, value in filled.items()})
                 whole.body()
-        except Exception:  # noqa: BLE001 - a private model's own method met values that it did not expect
+        except Exception:  # noqa: BLE001 - a private model's own method got values that it did not expect
             return self
         return whole
 

@@ -69,7 +69,7 @@ def id_at(body: Any, paths: Iterable[str]) -> str | None:
 
 
 def find_ids(body: Mapping[str, Any] | None, declared: Iterable[str]) -> dict[str, str]:
-    """Every id that may be the job's, and where it stands. Several: nobody can tell which is.
+    """Every id that may be the job's, and where it stands. Several: nobody knows which is.
 
     :param declared: Where the vendor's documents say that it stands; the first that holds one is the job's.
     """

@@ -115,7 +115,7 @@ def not_accepted(request: VideoModel, what: str, wait: float | None = None) -> V
 def outcome_unknown(
     vendor: Vendor, request: VideoModel, why: str, http_status: int | None = None
 ) -> SubmissionOutcomeUnknownError:
-    """The request was sent, and nothing tells whether it was accepted."""
+    """The request was sent, and nothing shows whether it was accepted."""
     return SubmissionOutcomeUnknownError(
         f"{vendor.title} may or may not have accepted the request: {why}.", model=request.id, http_status=http_status
     )
@@ -167,5 +167,5 @@ def key_refused(
 def unavailable(
     vendor: Vendor, job: VideoJob | None, what: str, http_status: int | None = None
 ) -> VendorUnavailableError:
-    """A read that brought nothing; it may be repeated."""
+    """A read without an answer; it may be repeated."""
     return VendorUnavailableError(what, **_about(vendor, job, http_status))

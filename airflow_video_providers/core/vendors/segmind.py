@@ -75,8 +75,8 @@ class Segmind(Vendor):
 
     def credits_left(self, answer: Answer) -> str | None:
         metrics = (answer.body or {}).get("metrics")
-        told = metrics.get("remaining_credits") if isinstance(metrics, dict) else None
-        number = str(told) if isinstance(told, str | int | float) and not isinstance(told, bool) else ""
+        balance = metrics.get("remaining_credits") if isinstance(metrics, dict) else None
+        number = str(balance) if isinstance(balance, str | int | float) and not isinstance(balance, bool) else ""
         return (
             header(answer.headers, "x-remaining-credits", _LONGEST_FIGURE) or printable(number, _LONGEST_FIGURE) or None
         )

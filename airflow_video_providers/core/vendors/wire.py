@@ -20,7 +20,7 @@ class Wire(NamedTuple):
     """A submit as it goes over the wire.
 
     :param body: The JSON body, whole: wrapped, renamed, with the model in it, as the vendor wants it.
-    :param headers: What the vendor wants to be told in headers. Never the key: the client adds it.
+    :param headers: What the vendor wants to have in headers. Never the key: the client adds it.
     """
 
     body: dict[str, Any]

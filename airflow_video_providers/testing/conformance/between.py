@@ -1,4 +1,4 @@
-"""A gateway in front of the vendor's: it passes calls on, writes them down, and spoils answers as it is told to."""
+"""A gateway in front of the vendor's: it passes calls on, writes them down, and spoils answers as it is set to."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def a_403_is_read_for_what_it_is(subject: Subject) -> None:
     with between(subject.url) as gate:
         for what, (script, error) in _FORBIDDEN.items():
             gate.script = script
-            for call, outcome in (("submit", subject.submit(gate.url)), ("status", subject.look(gate.url, job))):
+            for call, outcome in (("submit", subject.submit(gate.url)), ("status", subject.poll(gate.url, job))):
                 expect(
                     type(outcome) is error,
                     f"A 403 {what} on a {call} must be {error.__name__}, and is {kind(outcome)}.",
@@ -61,7 +61,7 @@ def a_refused_question_is_no_news_of_the_job(subject: Subject) -> None:
             if code in subject.vendor.failure_codes:
                 continue
             gate.script = instead(code, '{"error": "no", "status": "FAILED"}')
-            seen = subject.look(gate.url, job)
+            seen = subject.poll(gate.url, job)
             expect(type(seen) is RequestRejectedError, f"HTTP {code} on a status came to {kind(seen)}.")
             expect("Top up" not in str(seen), f"HTTP {code} on a status is not about the purchase: {seen}")
 
@@ -74,7 +74,7 @@ def an_answer_about_another_job_is_no_answer(subject: Subject) -> None:
         gate.script = rewritten(lambda body: body.replace(job.request_id.encode(), _ANOTHER.encode()))
         named = f'"{job.request_id}"'.encode()
         plain = _body(subject, job)
-        seen = subject.look(gate.url, job)
+        seen = subject.poll(gate.url, job)
     if named in plain:
         expect(
             type(seen) is VendorUnavailableError,
@@ -99,12 +99,12 @@ def the_words_of_the_field_are_known(subject: Subject) -> None:
     """Vendors say more than they document: a job in progress goes on, a failed one ends."""
     job = subject.bought(subject.url)
     subject.finish()
-    done = subject.look(subject.url, job)
+    done = subject.poll(subject.url, job)
     there = json.dumps(done.vendor_status if isinstance(done, VideoJob) else None).encode()
     with between(subject.url) as gate:
         for word in (*_PROGRESS, *_FAILURES):
             gate.script = _said(there, word)
-            seen = subject.look(gate.url, job)
+            seen = subject.poll(gate.url, job)
             status = seen.status if isinstance(seen, VideoJob) else None
             if word in _PROGRESS:
                 expect(
@@ -126,7 +126,7 @@ def whatever_shape_an_answer_has_it_is_read_or_refused(subject: Subject) -> None
             for name in sorted(names):
                 body: dict[str, object] = {"status": done, "output": {"media_type": odd, "media_url": odd}, name: odd}
                 gate.script = instead(200, json.dumps(body))
-                _expect_sound(subject.look(gate.url, job), body)
+                _expect_sound(subject.poll(gate.url, job), body)
             body = dict.fromkeys(names, odd)
             gate.script = after(200, json.dumps(body))
             _expect_sound(subject.submit(gate.url), body)
@@ -155,7 +155,7 @@ def _body(subject: Subject, job: VideoJob) -> bytes:
 
     with between(subject.url) as gate:
         gate.script = rewritten(keep)
-        subject.look(gate.url, job)
+        subject.poll(gate.url, job)
     return b"".join(came)
 
 

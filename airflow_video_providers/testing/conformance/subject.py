@@ -1,4 +1,4 @@
-"""What a check looks at, and how it says that something is wrong."""
+"""What a check is given, and how it says that something is wrong."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Subject:
             raise ConformanceError(f"The stand-in's gateway did not accept the subject's request: {job}") from job
         return job
 
-    def look(self, url: str, job: VideoJob) -> Outcome:
+    def poll(self, url: str, job: VideoJob) -> Outcome:
         """Ask ``url`` for a job's status."""
         with closing(VideoClient(self.vendor(url), self.key)) as client:
             return _outcome(lambda: client.status(job))

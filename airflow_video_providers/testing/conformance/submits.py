@@ -147,7 +147,7 @@ def a_redirect_is_not_followed(subject: Subject) -> None:
         for code in (301, 302, 307, 308):
             gate.script = instead(code, location=f"{other.url}/")
             _expect_refusal(subject.submit(gate.url), RequestRejectedError, f"HTTP {code} on a submit")
-            outcome = subject.look(gate.url, VideoJob(model=subject.request.id, request_id="r-1"))
+            outcome = subject.poll(gate.url, VideoJob(model=subject.request.id, request_id="r-1"))
             expect(isinstance(outcome, VendorError), f"HTTP {code} on a status came to {kind(outcome)}.")
         expect(not other.calls, "A redirect was followed.")
 
@@ -160,7 +160,7 @@ def an_error_never_carries_the_key(subject: Subject) -> None:
             gate.script = instead(code, echo)
             for outcome in (
                 subject.submit(gate.url),
-                subject.look(gate.url, VideoJob(model=subject.request.id, request_id="r-1")),
+                subject.poll(gate.url, VideoJob(model=subject.request.id, request_id="r-1")),
             ):
                 shown = f"{outcome!s} {outcome!r} {getattr(outcome, 'args', '')}"
                 expect(subject.key not in shown, f"The error for HTTP {code} holds the API key.")

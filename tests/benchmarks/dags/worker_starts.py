@@ -9,7 +9,7 @@ from airflow_video_providers.sensors.video import VideoJobSensor
 
 MODEL = "pixazo:pixverse-v6-text-to-video"
 REQUESTS = [{"prompt": f"A fox, take {number}"} for number in range(4)]
-PACE = 1  # seconds between two looks: when the first one comes is not what is measured here
+PACE = 1  # seconds between two polls: when the first one comes is not what is measured here
 PARAMS = {"output_path": ""}
 OUTPUT_PATH = "{{ params.output_path }}"
 

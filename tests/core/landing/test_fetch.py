@@ -21,7 +21,7 @@ from airflow_video_providers.core.errors import DownloadError, OutputRejectedErr
 from airflow_video_providers.core.jobs import VideoJob, VideoOutput
 from airflow_video_providers.core.landing.address import GuardedBackend
 from airflow_video_providers.core.landing.fetch import Fetched, Fetcher
-from airflow_video_providers.core.landing.output_urls import Source, Sources
+from airflow_video_providers.core.landing.output_urls import OutputUrl, OutputUrls
 from airflow_video_providers.core.landing.pacing import Pace
 from airflow_video_providers.core.landing.response_metadata import read_headers
 from airflow_video_providers.core.landing.spool import Spool
@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from tests.faults.landing.server import Exchange, FaultServer
 
 
-def at(url: str) -> Source:
+def at(url: str) -> OutputUrl:
     """An address that cannot be renewed."""
-    return Sources(VideoJob(model="pixazo:mochi-v1", request_id="r", outputs=(VideoOutput(url=url),)), None).output(0)
+    return OutputUrls(VideoJob(model="pixazo:mochi-v1", request_id="r", outputs=(VideoOutput(url=url),)), None).output(
+        0
+    )
 
 
 class Bench:

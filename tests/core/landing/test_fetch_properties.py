@@ -24,7 +24,7 @@ from airflow_video_providers.core.landing import fetch, manifest, quarantine
 from airflow_video_providers.core.landing.address import tls
 from airflow_video_providers.core.landing.fetch import Fetcher
 from airflow_video_providers.core.landing.keys import Keys
-from airflow_video_providers.core.landing.output_urls import Sources
+from airflow_video_providers.core.landing.output_urls import OutputUrls
 from airflow_video_providers.core.landing.response_metadata import Decoding, read_headers, retry_after
 from airflow_video_providers.core.landing.spool import Spool
 from tests.faults.landing.clips import HTML, mp4, webm
@@ -108,7 +108,7 @@ def download(played: list[bytes], directory: str) -> tuple[Any, bytes, float]:
         )  # fmt: skip
         try:
             with Spool(directory) as spool:
-                source = Sources(job, lambda stale: stale, clock=lambda: now[0]).output(0)
+                source = OutputUrls(job, lambda stale: stale, clock=lambda: now[0]).output(0)
                 return fetcher.fetch(source, spool), Path(spool.path).read_bytes(), now[0]
         except VideoProviderError as error:
             return error, b"", now[0]

@@ -307,7 +307,7 @@ def test_one_stray_word_that_the_job_is_gone_loses_nothing(said: int, tmp_path: 
     assert (tmp_path / KEY / "0.mp4").read_bytes() == CLIP
 
 
-def ask(source: output_urls.Source, times: int) -> None:
+def ask(source: output_urls.OutputUrl, times: int) -> None:
     for _ in range(times):
         source.renew("answered 404")
 
@@ -322,9 +322,9 @@ def test_a_vendor_that_does_not_know_the_job_is_believed_only_after_a_while_and_
     clock, now = [0.0], [NOON]
     job = job_for("https://cdn.example.com/a.mp4", submitted_at=NOON)
 
-    def watched() -> output_urls.Source:
+    def watched() -> output_urls.OutputUrl:
         forgets = lambda stale: job.replace(status=JobStatus.EXPIRED, outputs=())
-        return output_urls.Sources(job, forgets, clock=lambda: clock[0], now=lambda: now[0]).output(0)
+        return output_urls.OutputUrls(job, forgets, clock=lambda: clock[0], now=lambda: now[0]).output(0)
 
     ask(watched(), 30)  # at once: nothing is lost
     asked = watched()
@@ -340,7 +340,9 @@ def test_a_vendor_that_does_not_know_the_job_is_believed_only_after_a_while_and_
 def test_twice_its_documented_retention_loses_an_output_and_time_alone_does_not(hours: float, lost: bool) -> None:
     job = job_for("https://cdn.example.com/a.mp4", submitted_at=NOON, expires_at=NOON + timedelta(hours=1))
     for known, expected in ((job, lost), (job.replace(expires_at=None), False)):
-        watched = output_urls.Sources(known, lambda stale: stale, now=lambda: NOON + timedelta(hours=hours)).output(0)
+        watched = output_urls.OutputUrls(known, lambda stale: stale, now=lambda: NOON + timedelta(hours=hours)).output(
+            0
+        )
         if expected:
             with pytest.raises(OutputExpiredError, match="long ago"):
                 ask(watched, 1)

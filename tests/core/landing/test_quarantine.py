@@ -17,7 +17,7 @@ from airflow_video_providers.core.errors import (
     OutputRejectedError,
 )
 from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.core.landing import bring, fetch, quarantine
+from airflow_video_providers.core.landing import download_outputs, fetch, quarantine
 from airflow_video_providers.core.storage.local import LocalStore
 from airflow_video_providers.landing import land
 from tests.core.landing.test_land import film
@@ -270,4 +270,4 @@ def test_an_address_finds_what_it_names_from_the_id_alone(tmp_path: Path, server
         assert kept is not None
         assert (kept.job.status, kept.job.outputs, kept.reason, kept.whole) == ("succeeded", (), "truncated", True)
     assert quarantine.find_kept(str(tmp_path), by_id.replace(request_id="req-2")) is None
-    assert bring._REMEDY in str(error)
+    assert download_outputs._REMEDY in str(error)

@@ -120,7 +120,7 @@ def test_a_directory_that_cannot_be_written_or_looked_at_is_named_with_a_remedy(
     tells_money_and_remedy(raised.value, "storage")
     with Spool(str(tmp_path)) as spool, monkeypatch.context() as patched:
         patched.setattr(shutil, "disk_usage", denied)
-        with pytest.raises(DownloadError, match="cannot look at") as raised:
+        with pytest.raises(DownloadError, match="cannot read the free space") as raised:
             spool.require_room(1)
         tells_money_and_remedy(raised.value, "storage")
         patched.setattr(os, "ftruncate", denied)

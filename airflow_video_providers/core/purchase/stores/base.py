@@ -34,10 +34,10 @@ class DamagedRecordError(ValueError):
 
 @dataclass(frozen=True)
 class Found:
-    """One record as a listing met it.
+    """One record as a listing found it.
 
     :param name: Its address in the store, for people.
-    :param key: Its key, where the address tells.
+    :param key: Its key, where the address says.
     :param value: The record; None where it is damaged.
     :param why: What is wrong with it.
     """

@@ -110,7 +110,7 @@ class ObjectDirectory:
         try:
             self._fs.pipe_file(self._path(key), render(value), mode="create")
         except Exception:
-            # Refused, or repeated below us after a lost answer, or not written at all: the record tells.
+            # Refused, or repeated below us after a lost answer, or not written at all: the record shows.
             stored = self.read(key)
             if stored is None:
                 raise

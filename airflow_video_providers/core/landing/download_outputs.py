@@ -1,4 +1,4 @@
-"""Bring a job's outputs into local files, from wherever they are; what our reading refuses is kept, not thrown away."""
+"""Fetch a job's outputs into local files, from wherever they are; what our reading refuses is kept, not thrown away."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow_video_providers.core.landing.commit import Clip
     from airflow_video_providers.core.landing.fetch import Fetched, Fetcher
-    from airflow_video_providers.core.landing.output_urls import Sources
+    from airflow_video_providers.core.landing.output_urls import OutputUrls
     from airflow_video_providers.core.landing.plan import Plan
     from airflow_video_providers.core.landing.spool import Spool
 
@@ -31,7 +31,7 @@ _REMEDY = (
 )
 
 
-class Bringing:
+class OutputsDownload:
     """The outputs of one plan.
 
     :param spools: The local files, by index.
@@ -39,7 +39,7 @@ class Bringing:
     """
 
     def __init__(
-        self, plan: Plan, fetcher: Fetcher, sources: Sources, spools: list[Spool], *, keep: bool, log: logging.Logger
+        self, plan: Plan, fetcher: Fetcher, sources: OutputUrls, spools: list[Spool], *, keep: bool, log: logging.Logger
     ) -> None:
         self._plan = plan
         self._fetcher = fetcher
@@ -51,8 +51,8 @@ class Bringing:
         self._sound: set[int] = set()
 
     def require(self, *, decoder: bool) -> None:
-        """A worker without the decoder that is wished for lands nothing; where there is something to save it brings and
-        keeps it first, and its looking at the frames refuses then.
+        """A worker without the decoder that is wished for lands nothing; where there is something to save it fetches and
+        keeps it first, and refuses when it comes to the frames.
 
         :raises InvalidRequestError: if the decoder is missing and nothing would be kept.
         """
@@ -60,15 +60,15 @@ class Bringing:
             medias.require_av()
 
     def all(self, describe: Callable[[int, Fetched], Clip], threads: int) -> list[Clip]:
-        """Bring and describe all outputs.
+        """Fetch and describe all outputs.
 
-        :param describe: Looks at an output that came, and may refuse it.
+        :param describe: Checks an output that came, and may refuse it.
         :raises DownloadError: the first failure; of a refused file after it has been kept.
         """
         try:
             clips = in_threads(self._plan.count, threads, lambda index: self._one(index, describe), self._fetcher.stop)
         except VideoProviderError:
-            if self._refused:  # one is refused and another did not come: the next try brings the rest
+            if self._refused:  # one is refused and another did not come: the next try fetches the rest
                 self._quarantine(next(iter(self._refused.values())))
             raise
         if self._refused:
@@ -97,13 +97,13 @@ class Bringing:
             if fetched.sha256 != plan.kept.files[index].sha256:
                 raise conflict(
                     f"{plan.quarantine.uri} holds another file than its record says",
-                    "Look at it. Without that folder the task asks the vendor again, and a Clear may buy again.",
+                    "Check it. Without that folder the task asks the vendor again, and a Clear may buy again.",
                 )
             self._log.info("Output %d is read from %s; the vendor is not asked.", index, plan.quarantine.uri)
             return fetched
         if plan.file is not None:
-            with plan.file.open("rb") as brought:
-                return self._fetcher.copy(iter(lambda: brought.read(1 << 20), b""), spool)
+            with plan.file.open("rb") as received:
+                return self._fetcher.copy(iter(lambda: received.read(1 << 20), b""), spool)
         if index >= len(plan.job.outputs):
             raise OutputMissingError(
                 f"Output {index} is not among what is kept at {plan.quarantine.uri}, and the vendor names no address.",

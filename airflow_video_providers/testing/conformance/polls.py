@@ -1,4 +1,4 @@
-"""What a look at a job may say: only the vendor's own words are news of the job, and both clients hear the same."""
+"""What a poll of a job may say: only the vendor's own words are news of the job, and both clients hear the same."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def a_job_comes_to_its_end_with_all_its_outputs(subject: Subject) -> None:
 
 
 def a_failed_job_is_failed_whatever_its_word(subject: Subject) -> None:
-    """Some vendors call every end by one word: what the result says counts, and why it failed is told."""
+    """Some vendors call every end by one word: what the result says counts, and why it failed is reported."""
     job = subject.bought(subject.url, subject.failing)
     subject.finish()
-    seen = subject.look(subject.url, job)
+    seen = subject.poll(subject.url, job)
     expect(
         isinstance(seen, VideoJob) and seen.status in _FAILED,
-        f"The job of ``failing`` has failed, and a look at it came to {kind(seen)}.",
+        f"The job of ``failing`` has failed, and a poll of it came to {kind(seen)}.",
     )
     if isinstance(seen, VideoJob):
         expect(seen.error, "The failed job does not say why: name in reason_paths where the vendor does.")
@@ -71,22 +71,22 @@ def a_failed_job_is_failed_whatever_its_word(subject: Subject) -> None:
 
 
 def a_result_that_is_not_there_yet_ends_nothing(subject: Subject) -> None:
-    """A word of success may come before the result: trouble in any call of a look is no news of the job."""
+    """A word of success may come before the result: trouble in any call of a poll is no news of the job."""
     job = _finished(subject)
     with between(subject.url) as gate:
-        subject.look(gate.url, job)
+        subject.poll(gate.url, job)
         calls = len(gate.calls)
         for number in range(calls):
             for code in (500, 502, 503, 504):
                 gate.calls.clear()
                 gate.script = _at_call(gate, number, instead(code, '{"detail": "not there yet", "status": "error"}'))
-                seen = subject.look(gate.url, job)
-                what = f"HTTP {code} in call {number + 1} of {calls} of a look at a finished job"
+                seen = subject.poll(gate.url, job)
+                what = f"HTTP {code} in call {number + 1} of {calls} of a poll of a finished job"
                 expect(type(seen) is VendorUnavailableError, f"{what} came to {kind(seen)}.")
                 gate.script = passed_on
-        again = subject.look(gate.url, job)
+        again = subject.poll(gate.url, job)
     good = isinstance(again, VideoJob) and again.status is JobStatus.SUCCEEDED
-    expect(good, f"After such trouble a look came to {kind(again)}.")
+    expect(good, f"After such trouble a poll came to {kind(again)}.")
 
 
 def _at_call(gate: Between, number: int, script: Script) -> Script:
@@ -101,7 +101,7 @@ def the_documented_words_mean_what_the_documents_say(subject: Subject) -> None:
         for word, meaning in subject.words.items():
             for spelling in (word, word.upper(), word.lower()):
                 gate.script = _reworded(job, spelling)
-                seen = subject.look(gate.url, job)
+                seen = subject.poll(gate.url, job)
                 expect(
                     isinstance(seen, VideoJob) and seen.status is meaning,
                     f"{spelling!r} means {meaning}, and came to {kind(seen)}.",
@@ -113,7 +113,7 @@ def a_word_that_nobody_knows_is_unknown_and_not_an_end(subject: Subject) -> None
     job = _finished(subject)
     with between(subject.url) as gate:
         gate.script = _reworded(job, "TRANSMOGRIFYING")
-        seen = subject.look(gate.url, job)
+        seen = subject.poll(gate.url, job)
         expect(
             isinstance(seen, VideoJob) and seen.status is JobStatus.UNKNOWN,
             f"The unknown word 'TRANSMOGRIFYING' came to {kind(seen)}.",
@@ -126,7 +126,7 @@ def a_job_that_the_vendor_does_not_know_is_expired(subject: Subject) -> None:
     with between(subject.url) as gate:
         for what, script in (("The stand-in's own answer", None), ("HTTP 404", instead(404, '{"error": "not found"}'))):
             gate.script = script or gate.script
-            seen = subject.look(gate.url, nobodys)
+            seen = subject.poll(gate.url, nobodys)
             expect(
                 isinstance(seen, VideoJob) and seen.status is JobStatus.EXPIRED,
                 f"{what} for an unknown job came to {kind(seen)}, and must be the status expired.",
@@ -139,7 +139,7 @@ def no_answer_is_no_news(subject: Subject) -> None:
     with between(subject.url) as gate:
         for name, (script, error) in _NO_NEWS.items():
             gate.script = script
-            seen = subject.look(gate.url, job)
+            seen = subject.poll(gate.url, job)
             expect(type(seen) is error, f"{name} on a status must be {error.__name__}, and came to {kind(seen)}.")
             if error is RateLimitedError:
                 expect(getattr(seen, "retry_after", None) == 7.0, "Retry-After: 7 was not read.")
@@ -158,10 +158,10 @@ def no_address_from_an_answer_is_called(subject: Subject) -> None:
 
         gate.script = rewritten(change)
         job = subject.bought(gate.url)
-        subject.look(gate.url, job)
+        subject.poll(gate.url, job)
         subject.finish()
-        seen = subject.look(gate.url, job)
-        expect(isinstance(seen, VideoJob), f"With foreign addresses in the answers the look came to {kind(seen)}.")
+        seen = subject.poll(gate.url, job)
+        expect(isinstance(seen, VideoJob), f"With foreign addresses in the answers the poll came to {kind(seen)}.")
         expect(not other.calls, f"{len(other.calls)} calls went to an address that an answer named.")
         for call in gate.calls:
             sent = call.headers.get(subject.vendor.key_header.lower(), "")
@@ -178,16 +178,16 @@ def both_clients_come_to_the_same(subject: Subject) -> None:
             **{n: script for n, (script, _) in _NO_NEWS.items()},
         }.items():
             gate.script = script
-            here, there = (_plain(look(gate.url, job)) for look in (subject.look, subject.poll_in_a_loop))
+            here, there = (_plain(poll(gate.url, job)) for poll in (subject.poll, subject.poll_in_a_loop))
             expect(here == there, f"On {name} the clients disagree:\n{here}\n{there}")
 
 
 def _finished(subject: Subject) -> VideoJob:
     job = subject.bought(subject.url)
     subject.finish()
-    seen = subject.look(subject.url, job)
+    seen = subject.poll(subject.url, job)
     if not isinstance(seen, VideoJob) or seen.status is not JobStatus.SUCCEEDED:
-        expect(False, f"After finish() a look at the job must show success, and came to {kind(seen)}.")
+        expect(False, f"After finish() a poll of the job must show success, and came to {kind(seen)}.")
     return seen if isinstance(seen, VideoJob) else job
 
 
