@@ -83,15 +83,25 @@ class LocalDirectory:
     def list(self, prefix: Key) -> Iterator[Found]:
         """All records below ``prefix``."""
         for path in _below(self._root.joinpath(*map(encode, prefix))):
-            name, key = str(path), self._key(path)
-            try:
-                yield Found(name, key, _read(path))
-            except FileNotFoundError:
-                continue  # it has gone since
-            except DamagedRecordError as damage:
-                yield Found(name, key, why=damage.why)
-            except OSError as error:
-                yield Found(name, key, why=f"cannot be read ({error.strerror or error})")
+            if (found := self.found(path)) is not None:
+                yield found
+
+    @property
+    def root(self) -> Path:
+        """The directory."""
+        return self._root
+
+    def found(self, path: Path) -> Found | None:
+        """The record in one file below the root, as a listing meets it; None where it has gone since."""
+        name, key = str(path), self._key(path)
+        try:
+            return Found(name, key, _read(path))
+        except FileNotFoundError:
+            return None
+        except DamagedRecordError as damage:
+            return Found(name, key, why=damage.why)
+        except OSError as error:
+            return Found(name, key, why=f"cannot be read ({error.strerror or error})")
 
     def _key(self, path: Path) -> Key | None:
         return decode(path.relative_to(self._root).with_suffix("").parts)

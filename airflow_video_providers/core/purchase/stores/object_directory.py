@@ -16,7 +16,7 @@ from airflow_video_providers.core.purchase.stores.local_directory import LocalDi
 from airflow_video_providers.core.purchase.stores.naming import decode, encode, render
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from airflow_video_providers.core.purchase.records import Key
 
@@ -79,6 +79,10 @@ class ObjectDirectory:
         sound = [path for path, size in below.items() if size <= LARGEST]
         for path in below.keys() - set(sound):
             yield Found(path, self._key(path), why=f"has {below[path]} bytes, more than a record")
+        yield from self.found(sound)
+
+    def found(self, sound: Sequence[str]) -> Iterator[Found]:
+        """The records at these addresses: read side by side, so many at once and no more."""
         for start in range(0, len(sound), _HELD_AT_ONCE):
             batch = sound[start : start + _HELD_AT_ONCE]
             texts: dict[str, Any] = self._fs.cat(batch, on_error="return", batch_size=_READ_AT_ONCE)
@@ -98,9 +102,13 @@ class ObjectDirectory:
 
     def _below(self, prefix: Key) -> dict[str, int]:
         """Addresses and sizes of the records below ``prefix``."""
+        return {path: int(info.get("size") or 0) for path, info in self.listed(prefix).items()}
+
+    def listed(self, prefix: Key) -> dict[str, dict[str, Any]]:
+        """Addresses of the records below ``prefix``, and what the storage says of each: size, time, digest."""
         self._fs.invalidate_cache()
         found = self._fs.find("/".join([self._root, *map(encode, prefix)]), detail=True)
-        return {path: int(info.get("size") or 0) for path, info in sorted(found.items()) if path.endswith(".json")}
+        return {path: info for path, info in sorted(found.items()) if path.endswith(".json")}
 
     def _key(self, path: str) -> Key | None:
         inside = path.removesuffix(".json").partition(f"{self._root.strip('/')}/")[2]

@@ -1,0 +1,171 @@
+"""What brings the ledger's records into the index: only what has changed since, whatever keeps the ledger."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_video_providers.core.purchase.records import SUBMITS
+from airflow_video_providers.core.purchase.settlements import KIND
+from airflow_video_providers.core.purchase.stores.base import LARGEST, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_video_providers.core.purchase.records import Key
+    from airflow_video_providers.core.purchase.stores.base import Found
+    from airflow_video_providers.core.purchase.stores.local_directory import LocalDirectory
+    from airflow_video_providers.core.purchase.stores.object_directory import ObjectDirectory
+    from airflow_video_providers.plugin.console.index import Index
+
+_KINDS = (SUBMITS, KIND)
+#: A folder that changed this recently may change again without showing it: its time has a coarse grain.
+_SETTLED_NS = 2 * 10**9
+#: What of a listing changes with a write, and when that was; each storage has its own words.
+_TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
+_VERSION = ("ETag", "etag", "md5Hash", "size", *_TIMES)
+
+
+class Feed(Protocol):
+    """Brings an index up to date."""
+
+    #: Seconds for which an index counts as up to date.
+    fresh_for: float
+
+    def refresh(self, index: Index) -> None:
+        """Take in what has changed.
+
+        :raises LedgerError: the ledger cannot be read.
+        """
+
+
+class DirectoryFeed:
+    """A directory. Writing a record changes its folder's time, so that what has not changed costs one look each."""
+
+    fresh_for = 2.0
+
+    def __init__(self, store: LocalDirectory) -> None:
+        self._store = store
+
+    def refresh(self, index: Index) -> None:
+        """Read the folders that have changed since they were read."""
+        with readable("read"):
+            self._refresh(index)
+
+    def _refresh(self, index: Index) -> None:
+        known, seen, changed = index.folders(), set[str](), dict[str, int]()
+        os.stat(self._store.root)  # a volume that is no longer mounted is no empty ledger
+        below = _children(known)
+        held = _Held(index)
+        waiting = [str(self._store.root / kind) for kind in _KINDS]
+        records: list[tuple[str, float, Found]] = []
+        gone: list[str] = []
+        while waiting:
+            folder = waiting.pop()
+            try:
+                stamp = os.stat(folder).st_mtime_ns
+            except FileNotFoundError:
+                continue
+            seen.add(folder)
+            if known.get(folder) == stamp:
+                waiting += below.get(folder, ())
+                continue
+            changed[folder] = stamp if time.time_ns() - stamp > _SETTLED_NS else 0
+            before = held.versions(folder)
+            present = set()
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if not entry.name.endswith(".json"):
+                        waiting += [entry.path] if entry.is_dir(follow_symlinks=False) else []
+                        continue
+                    present.add(entry.path)
+                    status = entry.stat(follow_symlinks=False)
+                    version = f"{status.st_mtime_ns} {status.st_ino} {status.st_size}"
+                    if before.get(entry.path) != version and (found := self._store.found(Path(entry.path))):
+                        records.append((version, status.st_mtime, found))
+            gone += before.keys() - present
+        lost = known.keys() - seen
+        gone += [source for folder in lost for source in held.versions(folder)]
+        if records or gone or lost or changed:
+            with index.writing():
+                index.remove(gone)
+                for version, at, found in records:
+                    _take_in(index, found, version, at)
+                index.know_folders(changed, lost)
+
+
+class _Held:
+    """What an index holds of each folder; asked for only where something has changed."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._folders: dict[str, dict[str, str]] | None = None
+
+    def versions(self, folder: str) -> dict[str, str]:
+        if self._folders is None:
+            self._folders = {}
+            for source, stamp in self._index.stamps().items():
+                self._folders.setdefault(source.rpartition("/")[0], {})[source] = stamp
+        return self._folders.get(folder, {})
+
+
+class BucketFeed:
+    """A prefix in a bucket: one listing, and what is new or another version is read."""
+
+    fresh_for = 60.0
+
+    def __init__(self, store: ObjectDirectory) -> None:
+        self._store = store
+
+    def refresh(self, index: Index) -> None:
+        """List, and read what has changed."""
+        with readable("read"):
+            listed = {path: info for kind in _KINDS for path, info in self._store.listed((kind,)).items()}
+            versions = {path: " ".join(str(info.get(name)) for name in _VERSION) for path, info in listed.items()}
+            known = index.stamps()
+            changed = [path for path, version in versions.items() if known.get(path) != version]
+            gone = known.keys() - versions.keys()
+            if not changed and not gone:
+                return
+            with index.writing():
+                index.remove(gone)
+                for found in self._store.found(changed):
+                    _take_in(index, found, versions[found.name], _written(listed[found.name]))
+
+
+def _written(info: dict[str, Any]) -> float:
+    """When an object was written, as its storage says; now where it does not."""
+    for moment in (info.get(name) for name in _TIMES):
+        if isinstance(moment, datetime):
+            return in_utc(moment)
+        if isinstance(moment, str):
+            with suppress(ValueError):
+                return in_utc(datetime.fromisoformat(moment))
+    return time.time()
+
+
+def in_utc(moment: datetime) -> float:
+    """Seconds since the epoch; a time without a zone is one in UTC."""
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _children(folders: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for folder in folders:
+        found.setdefault(folder.rpartition("/")[0], []).append(folder)
+    return found
+
+
+def _take_in(index: Index, found: Found, version: str, at: float) -> None:
+    key: Key | None = found.key
+    if found.value is None:
+        index.put_flaw(found.name, version, key, found.why or "is no record")
+        return
+    index.put(found.name, version, key, json.dumps(found.value)[: LARGEST + 1], at)

@@ -1,0 +1,264 @@
+"""The one place where the pages read the ledger: whatever keeps it, the questions and their answers are the same."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from airflow_video_providers.core.purchase.records import Identity
+from airflow_video_providers.integration import ledger_listing as words
+from airflow_video_providers.integration.airflow_view import AirflowView, view_of_airflow
+from airflow_video_providers.plugin.console.purchases import (
+    MAKING,
+    Damage,
+    EmptyAccount,
+    Filter,
+    Purchase,
+    Spend,
+    Spending,
+)  # fmt: skip
+from airflow_video_providers.plugin.console.standing import named
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable
+
+    from airflow_video_providers.plugin.console.feeds import Feed
+    from airflow_video_providers.plugin.console.index import Index
+
+#: Purchases per page and section.
+PAGE = 25
+#: Of what is not finished, so many are held against Airflow's tasks, newest first.
+_MOST_UNFINISHED = 200
+#: Days of the picture of what was spent.
+DAYS = 30
+#: Jobs of a model that are asked how long they took.
+_RECENT = 50
+
+_MINE = "dag_id IN (SELECT value FROM json_each(?))"
+_COST = "word NOT IN ('not bought', 'failed without charge', 'forgotten')"
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What stands on the first page.
+
+    :param trouble: Why Airflow could not be asked about its tasks.
+    """
+
+    hand: list[Purchase] = field(default_factory=list)
+    damaged: list[Damage] = field(default_factory=list)
+    empty: list[EmptyAccount] = field(default_factory=list)
+    making: list[Purchase] = field(default_factory=list)
+    landed: list[Purchase] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    trouble: str | None = None
+
+
+class Reading:
+    """Answers about the ledger, for those DAGs that a reader may read.
+
+    :param feed: What brings the index up to date.
+    :param ask: How Airflow is asked about task instances.
+    :param run_states: How it is asked about DAG runs.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        index: Index,
+        *,
+        clock: Callable[[], float] = time.time,
+        ask: Callable[[Iterable[Identity]], AirflowView] = view_of_airflow,
+        run_states: Callable[[set[tuple[str, str]]], dict[tuple[str, str], str]],
+    ) -> None:
+        self._feed = feed
+        self._index = index
+        self._clock = clock
+        self._ask = ask
+        self._run_states = run_states
+        self._refreshed = 0.0
+        self._refreshing = threading.Lock()
+
+    def refresh(self, *, now: bool = False) -> None:
+        """Bring the index up to date, unless it has just been.
+
+        :param now: Even then.
+        :raises LedgerError: the ledger cannot be read.
+        """
+        with self._refreshing:
+            if now or self._clock() - self._refreshed >= self._feed.fresh_for:
+                self._feed.refresh(self._index)
+                self._refreshed = self._clock()
+
+    def overview(self, wanted: Filter) -> Overview:
+        """What needs a hand, what is in the making, and what has landed lately."""
+        mine, values = _conditions(replace(wanted, state=""))
+        unfinished = self._index.rows(
+            f"SELECT * FROM purchases WHERE word IN ('unknown', 'bought', 'rejected') AND {mine} "
+            "ORDER BY created DESC LIMIT ?", *values, _MOST_UNFINISHED,
+        )  # fmt: skip
+        sorted_out, trouble = self._with_airflow([self._purchase(row) for row in unfinished])
+        landed = self._index.rows(
+            f"SELECT * FROM purchases WHERE word = 'landed' AND {mine} ORDER BY ended DESC LIMIT ?",
+            *values,
+            PAGE,
+        )
+        counts = self._index.rows(f"SELECT word, COUNT(*) FROM purchases WHERE {mine} GROUP BY word", *values)
+        hand = [one for one in sorted_out if one.word in (words.UNKNOWN, words.BOUGHT, words.REJECTED)]
+        return Overview(
+            hand=sorted(hand, key=_urgency),
+            damaged=self._damaged(wanted),
+            empty=self._empty_accounts(wanted),
+            making=[one for one in sorted_out if one.word in (MAKING, words.IN_FLIGHT)],
+            landed=[self._purchase(row) for row in landed],
+            counts={row[0]: row[1] for row in counts},
+            trouble=trouble,
+        )
+
+    def matching(self, wanted: Filter, *, offset: int = 0) -> tuple[list[Purchase], int]:
+        """One page of the purchases that a filter leaves, newest first, and how many there are."""
+        mine, values = _conditions(wanted)
+        rows = self._index.rows(
+            f"SELECT * FROM purchases WHERE {mine} ORDER BY created DESC LIMIT ? OFFSET ?",
+            *values,
+            PAGE,
+            offset,
+        )
+        ((total,),) = self._index.rows(f"SELECT COUNT(*) FROM purchases WHERE {mine}", *values)
+        return self._with_airflow([self._purchase(row) for row in rows])[0], total
+
+    def spending(self, wanted: Filter, today: date) -> Spending:
+        """Estimates of the last :data:`DAYS` days (UTC), by day, model and connection."""
+        mine, values = _conditions(replace(wanted, state=""))
+        first = today - timedelta(days=DAYS - 1)
+        days = {str(first + timedelta(days=step)): Spend(str(first + timedelta(days=step))) for step in range(DAYS)}
+        models: dict[str, Spend] = {}
+        connections: dict[str, Spend] = {}
+        rows = self._index.rows(
+            "SELECT date(created, 'unixepoch') AS day, model, COALESCE(conn_id, 'not known') AS conn, SUM(micros), COUNT(*), "
+            f"SUM(micros IS NULL) FROM purchases WHERE {_COST} AND created >= ? AND {mine} GROUP BY day, model, conn",
+            datetime.combine(first, datetime.min.time(), UTC).timestamp(), *values,
+        )  # fmt: skip
+        for day, model, conn_id, *amounts in rows:
+            days.setdefault(day, Spend(day)).add(*amounts)
+            models.setdefault(model, Spend(model)).add(*amounts)
+            connections.setdefault(conn_id, Spend(conn_id)).add(*amounts)
+        return Spending(
+            sorted(days.values(), key=lambda one: one.name), _dearest(models.values()), _dearest(connections.values())
+        )
+
+    def spent_now(self, wanted: Filter, today: date) -> dict[tuple[str, str], Decimal]:
+        """What each connection has spent in the current day and month (UTC)."""
+        mine, values = _conditions(Filter(wanted.dags))
+        spans = {"day": today, "month": today.replace(day=1)}
+        found: dict[tuple[str, str], Decimal] = {}
+        for span, first in spans.items():
+            rows = self._index.rows(
+                f"SELECT COALESCE(conn_id, 'not known'), SUM(micros) FROM purchases WHERE {_COST} AND created >= ? "
+                f"AND {mine} GROUP BY 1", datetime.combine(first, datetime.min.time(), UTC).timestamp(), *values,
+            )  # fmt: skip
+            found |= {(conn_id, span): Decimal(micros or 0).scaleb(-6) for conn_id, micros in rows}
+        return found
+
+    def of_run(self, dag_id: str, run_id: str) -> list[Purchase]:
+        """The newest attempt of each task instance of a run."""
+        rows = self._index.rows(
+            "SELECT *, MAX(number) FROM purchases WHERE dag_id = ? AND run_id = ? GROUP BY task_id, map_index "
+            "ORDER BY task_id, map_index", dag_id, run_id,
+        )  # fmt: skip
+        return self._with_airflow([self._purchase(row) for row in rows])[0]
+
+    def of_task(self, who: Identity) -> list[Purchase]:
+        """The attempts of one task instance, newest first."""
+        rows = self._index.rows(
+            "SELECT * FROM purchases WHERE (dag_id, run_id, task_id, map_index) = (?, ?, ?, ?) ORDER BY number DESC LIMIT 20",
+            who.dag_id, who.run_id, who.task_id, who.map_index,
+        )  # fmt: skip
+        return self._with_airflow([self._purchase(row) for row in rows])[0]
+
+    def of_job(self, dag_id: str, model: str, request_id: str) -> Purchase | None:
+        """The purchase of a job, by tasks of this DAG."""
+        rows = self._index.rows(
+            "SELECT * FROM purchases WHERE request_id = ? AND model = ? AND dag_id = ? ORDER BY created DESC LIMIT 1",
+            request_id, model, dag_id,
+        )  # fmt: skip
+        return self._with_airflow([self._purchase(row) for row in rows])[0][0] if rows else None
+
+    def took(self, model: str) -> tuple[timedelta, timedelta, int] | None:
+        """How long this model's jobs took, from the submit to the landing: the median, the slowest tenth, and of how many."""
+        rows = self._index.rows(
+            "SELECT ended - created FROM purchases WHERE word = 'landed' AND model = ? AND ended > created "
+            "ORDER BY ended DESC LIMIT ?", model, _RECENT,
+        )  # fmt: skip
+        seconds = sorted(row[0] for row in rows)
+        if not seconds:
+            return None
+        slow = seconds[min(len(seconds) - 1, len(seconds) * 9 // 10)]
+        return timedelta(seconds=round(seconds[len(seconds) // 2])), timedelta(seconds=round(slow)), len(seconds)
+
+    def _purchase(self, row: sqlite3.Row) -> Purchase:
+        found = self._index.rows(
+            "SELECT value FROM endings WHERE request_id = ? AND (model = ? OR model IS NULL) ORDER BY model IS NULL LIMIT 1",
+            row["request_id"], row["model"],
+        ) if row["request_id"] else []  # fmt: skip
+        return Purchase.of_row(row, found[0][0] if found else None)
+
+    def _damaged(self, wanted: Filter) -> list[Damage]:
+        rows = self._index.rows(f"SELECT * FROM flaws WHERE {_MINE} LIMIT ?", _json(wanted.dags), PAGE)
+        found = [Damage(row["name"], row["why"], Identity.of_key(tuple(row["key"].split("\n")))) for row in rows]
+        return [one for one in found if one.identity and one.identity.dag_id.startswith(wanted.dag_id)]
+
+    def _empty_accounts(self, wanted: Filter) -> list[EmptyAccount]:
+        rows = self._index.rows(
+            f"SELECT conn_id, model, dag_id, state, reason, MAX(created) AS at FROM purchases WHERE {_MINE} GROUP BY conn_id",
+            _json(wanted.dags),
+        )
+        return [
+            EmptyAccount(
+                row["conn_id"], row["model"].partition(":")[0], datetime.fromtimestamp(row["at"], UTC), row["dag_id"]
+            )
+            for row in rows
+            if row["state"] == "rejected" and row["reason"] == "InsufficientCreditsError"
+        ]
+
+    def _with_airflow(self, found: list[Purchase]) -> tuple[list[Purchase], str | None]:
+        """What is not finished, called by how Airflow's tasks stand."""
+        unfinished = [one for one in found if one.word in (words.UNKNOWN, words.BOUGHT)]
+        view = self._ask(one.identity for one in unfinished)
+        runs = self._run_states({(one.attempt.dag_id, one.attempt.run_id) for one in unfinished}) if unfinished else {}
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        called = (words.UNKNOWN, words.BOUGHT)
+        return [named(one, view, runs, now) if one.word in called else one for one in found], view.trouble
+
+
+def _conditions(wanted: Filter) -> tuple[str, list[Any]]:
+    conditions, values = [_MINE], [_json(wanted.dags)]
+    if wanted.dag_id:
+        conditions, values = [*conditions, "substr(dag_id, 1, length(?)) = ?"], [*values, wanted.dag_id, wanted.dag_id]
+    if wanted.request_id:
+        conditions.append("substr(request_id, 1, length(?)) = ?")
+        values += [wanted.request_id, wanted.request_id]
+    if wanted.state:
+        conditions, values = [*conditions, "word = ?"], [*values, wanted.state]
+    return " AND ".join(conditions), values
+
+
+def _json(dags: frozenset[str]) -> str:
+    return json.dumps(sorted(dags))
+
+
+def _dearest(found: Iterable[Spend]) -> list[Spend]:
+    return sorted(found, key=lambda one: (-one.usd, -one.count, one.name))
+
+
+def _urgency(one: Purchase) -> tuple[int, str]:
+    """What the vendor forgets soonest, then what nobody knows, then the rest; each by age."""
+    expires = str((one.attempt.job or {}).get("expires_at") or "")
+    order = 0 if expires else 1 if one.word == words.UNKNOWN else 2
+    return order, expires or one.attempt.created_at.isoformat()
