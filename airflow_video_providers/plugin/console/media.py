@@ -1,0 +1,118 @@
+"""Clips as the pages show them: a player each, or why there is none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow_video_providers.core.storage.address import without_secret
+from airflow_video_providers.plugin.console.clip_files import Files, StoredFile
+from airflow_video_providers.plugin.console.clips import Clip, NoClipError, clip_of
+from airflow_video_providers.plugin.console.render import in_bytes, task_query
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from airflow_video_providers.core.purchase.records import Identity
+
+#: Outputs of one task that a page shows.
+MOST = 16
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One output on a page.
+
+    :param source: Where the player reads it; None where it cannot.
+    :param why: Why there is no player.
+    :param origin: The storage that the player is sent to, for the page's content security policy.
+    """
+
+    label: str
+    address: str
+    facts: str
+    content_type: str
+    source: str | None = None
+    poster: str | None = None
+    download: str | None = None
+    why: str | None = None
+    origin: str | None = None
+    width: int | None = None
+    height: int | None = None
+
+
+def shown(files: Files, who: Identity, manifest: Mapping[str, Any], *, secure: bool) -> list[Shown]:
+    """The outputs of a manifest.
+
+    :param secure: The page came by https, and may not play from a storage that speaks plain http.
+    """
+    outputs = manifest.get("outputs")
+    entries = [one for one in outputs if isinstance(one, dict)] if isinstance(outputs, list) else []
+    return [_shown(files, who, manifest, entry, len(entries), secure) for entry in entries[:MOST]]
+
+
+def _shown(
+    files: Files, who: Identity, manifest: Mapping[str, Any], entry: Mapping[str, Any], total: int, secure: bool
+) -> Shown:
+    index = entry.get("index")
+    number = f"Output {index + 1} of {total}" if isinstance(index, int) and total > 1 else "The clip"
+    label = f"{number}, {entry.get('model') or manifest.get('model')}, {who}"
+    address = without_secret(str(entry.get("path") or entry.get("uri") or "not known"))
+    facts = _facts(entry)
+    try:
+        clip = clip_of(manifest, index if isinstance(index, int) else -1)
+        origin = _look(files, clip, secure)
+    except NoClipError as error:
+        return Shown(label, address, facts, "", why=str(error))
+    query = {"output": index}
+    return Shown(
+        label, clip.shown, facts, clip.content_type,
+        source=f"clip?{task_query(who, **query)}{'' if origin else '&through=server'}",
+        poster=f"clip?{task_query(who, **query, poster=1)}" if isinstance(entry.get("poster"), dict) else None,
+        download=f"clip?{task_query(who, **query, download=1, through='server')}",
+        origin=origin, width=_number(entry.get("width")), height=_number(entry.get("height")),
+    )  # fmt: skip
+
+
+def _look(files: Files, clip: Clip, secure: bool) -> str | None:
+    """The storage's own address, where it signs one that this page may use.
+
+    :raises NoClipError: a file on a disk that this server does not see. Buckets are asked when somebody plays.
+    """
+    if clip.local:
+        files.open(clip).close()
+        return None
+    return origin_of(clip, secure=secure)
+
+
+def origin_of(clip: Clip, *, secure: bool) -> str | None:
+    """Scheme and host at which the storage would serve the clip; None where it signs no address, or in clear only."""
+    try:
+        address = StoredFile(clip).signed()
+    except NoClipError:
+        return None
+    parts = urlsplit(address or "")
+    if not parts.netloc or "@" in parts.netloc or (secure and parts.scheme != "https"):
+        return None
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _facts(entry: Mapping[str, Any]) -> str:
+    width, height, size = (_number(entry.get(name)) for name in ("width", "height", "bytes"))
+    duration = entry.get("duration_s")
+    codecs = entry.get("codecs")
+    return ", ".join(
+        part
+        for part in (
+            f"{width} × {height}" if width and height else "",
+            f"{duration:.1f} s" if isinstance(duration, int | float) else "",
+            " and ".join(map(str, codecs)) if isinstance(codecs, list) else "",
+            in_bytes(size) if size else "",
+        )
+        if part
+    )
+
+
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
