@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def held(conn_id: str) -> Iterator[Any]:
     """Airflow's connection, which every look-up in this process finds for as long as the context lasts.
 
-    It stands in this process's environment meanwhile, where Airflow looks before it asks its database; start no
+    It stands in this process's environment meanwhile, where Airflow searches before it asks its database; start no
     process within.
 
     :raises Exception: what Airflow raises where it does not give the connection.

@@ -71,7 +71,7 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         from airflow_video_providers.operators import parse_checks
 
         if parse_checks.is_typed(request) or not made_while_running(self):
-            parse_checks.check_literals(model, request, request_id)
+            parse_checks.check_request(model, request, request_id)
         if not made_while_running(self):
             parse_checks.check_arguments(self)
 

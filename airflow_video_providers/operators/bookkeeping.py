@@ -16,7 +16,7 @@ from airflow_video_providers.core.errors import (
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.receipts import repair
 from airflow_video_providers.core.purchase.records import Identity, Run
-from airflow_video_providers.core.purchase.stores.base import Nowhere
+from airflow_video_providers.core.purchase.stores.base import NoStore
 from airflow_video_providers.integration.ledger_config import open_ledger
 
 if TYPE_CHECKING:
@@ -45,13 +45,13 @@ def repair_receipt(job: VideoJob, context: Context, log: Any) -> None:
     On Airflow's state store a task reaches its own rows only: there the task that bought repairs it, and nobody else.
     """
     if job.receipt_due is not None:
-        with telling_ledger(context, log, f"{job.request_id} was bought") as ledger:
+        with reporting_to_ledger(context, log, f"{job.request_id} was bought") as ledger:
             repair(ledger, job, own=identity_of(context), log=log)
 
 
 def note_landed(job: VideoJob, manifest_uri: str, context: Context, log: Any) -> None:
     """Take the job off the list of what was bought and never landed; a Clear may now buy again."""
-    with telling_ledger(context, log, f"{job.request_id} has landed") as ledger:
+    with reporting_to_ledger(context, log, f"{job.request_id} has landed") as ledger:
         ledger.mark_landed(job, manifest_uri)
 
 
@@ -61,20 +61,20 @@ def note_ending(error: VideoProviderError, job: VideoJob | None, context: Contex
     if known is None:
         return
     if isinstance(error, OutputExpiredError | JobExpiredError):
-        with telling_ledger(context, log, f"the output of {known.request_id} is gone") as ledger:
+        with reporting_to_ledger(context, log, f"the output of {known.request_id} is gone") as ledger:
             ledger.mark_lost(known)
     elif isinstance(error, JobFailedError | JobErroredError | JobCancelledError):
-        with telling_ledger(context, log, f"{known.request_id} ended as {known.status}") as ledger:
+        with reporting_to_ledger(context, log, f"{known.request_id} ended as {known.status}") as ledger:
             ledger.mark_failed(known)
 
 
 @contextmanager
-def telling_ledger(context: Context, log: Any, what: str) -> Iterator[Ledger]:
+def reporting_to_ledger(context: Context, log: Any, what: str) -> Iterator[Ledger]:
     """The ledger, or a stand-in where there is none.
 
     :param what: What is recorded, for the log line about a ledger that does not listen.
     """
     try:
-        yield open_ledger(context) or Ledger(Nowhere())
+        yield open_ledger(context) or Ledger(NoStore())
     except VideoProviderError as error:
         log.warning("The ledger could not record that %s: %s", what, error.what)

@@ -30,7 +30,7 @@ def check_model(model: Any) -> None:
         catalogue.find(model)
 
 
-def check_literals(model: Any, request: Any, request_id: Any) -> None:
+def check_request(model: Any, request: Any, request_id: Any) -> None:
     """What can be checked of a purchase.
 
     :raises InvalidRequestError: the model, or a literal in the request, is wrong.

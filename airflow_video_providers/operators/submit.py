@@ -161,9 +161,9 @@ def _settings(hook: VideoHook, task: BuysVideo, context: Context) -> Settings:
 
 
 def _poll(job: VideoJob, task: BuysVideo) -> VideoJob:
-    """How a job stands that a Clear meets, asked with the connection that bought it.
+    """How a job stands that a Clear finds, asked with the connection that bought it.
 
-    :raises VideoProviderError: nobody can tell; nothing is bought then.
+    :raises VideoProviderError: nobody knows; nothing is bought then.
     """
     hook = VideoHook.of_task(task, job.model, job.conn_id)
     settings_for(hook, job, task.log, sleep_of(task))
@@ -176,7 +176,7 @@ def _poll(job: VideoJob, task: BuysVideo) -> VideoJob:
 
 
 def not_landed(context: Context) -> Callable[[VideoJob], bool]:
-    """Tells of a job whether it has succeeded and this task has neither landed it nor lost it for good."""
+    """Says of a job whether it has succeeded and this task has neither landed it nor lost it for good."""
 
     def not_landed(job: VideoJob) -> bool:
         ledger = open_ledger(context)
@@ -192,7 +192,7 @@ def may_buy_again(task: GenerateVideoOperator, context: Context, error: JobError
         if ledger is None or error.job is None:
             return False
         free = void_after_error(ledger, identity_of(context), error.job, limit=task.resubmit_on_error)
-    except LedgerError as failure:  # the job's own error is what must be told
+    except LedgerError as failure:  # the job's own error is what must be reported
         task.log.warning("Nothing is bought again: %s", failure.what)
         return False
     if free:

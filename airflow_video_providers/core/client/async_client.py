@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     _Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
-#: In an event loop the others have their turn after so many pieces of an answer, and a larger one is read in a thread.
+#: In an event loop the others run after so many pieces of an answer, and a larger one is read in a thread.
 _PIECES_IN_A_GO = 100
 _READ_AT_ONCE = 256 * 1024
 
@@ -141,7 +141,7 @@ class AsyncVideoClient(Session):
     async def wait(
         self,
         job: VideoJob,
-        timeout: float | timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 # the sensor's word: the job's last state is told
+        timeout: float | timedelta = DEFAULT_TIMEOUT,  # noqa: ASYNC109 # the sensor's word: the job's last state is reported
         poll_interval: float | timedelta | None = None,
         on_progress: OnProgress | None = None,
     ) -> VideoJob:
@@ -188,11 +188,11 @@ class AsyncVideoClient(Session):
     def _sender(
         self, timeout: httpx.Timeout, wires: Wires, sending: Callable[[], None] | None, *, paid: bool = False
     ) -> _Send:
-        """Sends a request and brings the answer.
+        """Sends a request and returns the answer.
 
         :param wires: What to send it with.
         :param sending: Called before each request.
-        :param paid: An answer that breaks off still tells the id that it has named.
+        :param paid: An answer that breaks off still gives the id that it has named.
         """
 
         async def send(call: httpx.Request) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""What both clients share: one vendor, its key, and the one place where the key meets a request.
+"""What both clients share: one vendor, its key, and the one place where the key is put on a request.
 
 The API key is added to requests for the hosts that the vendor's class declares and to nothing else; a key that a vendor echoes is
 taken out of the answer, its headers and the texts of exceptions before anybody reads them.
@@ -45,7 +45,7 @@ _ID = re.compile(r'"(?:request_id|requestId|task_id|prediction_id|id)"\s*:\s*"([
 
 
 class Session:
-    """What both clients share: the vendor, the key, and the one place where the two meet."""
+    """What both clients share: the vendor, the key, and the one place where the key is put on a request."""
 
     def __init__(self, vendor: Vendor, api_key: str, transport: Any = None) -> None:
         key = (api_key or "").strip()
@@ -67,7 +67,7 @@ class Session:
         return f"{type(self).__name__}({self.vendor.id!r}, {self.vendor.url!r})"
 
     def _sign(self, call: httpx.Request, timeout: httpx.Timeout) -> httpx.Request:
-        """Add the key: the one place where it meets a request."""
+        """Add the key: the one place where it is put on a request."""
         if origin_of(call.url) not in self._hosts:
             raise AssertionError("a request for another host than the vendor's own must never be signed")
         call.headers[self.vendor.key_header] = self.vendor.key_prefix + self._key
@@ -123,7 +123,7 @@ class Session:
             yield sending
         except (VideoProviderError, OSError, AssertionError):
             raise
-        except Exception as error:  # a vendor's file, a private one too, met what it did not expect
+        except Exception as error:  # a vendor's file, a private one too, got what it did not expect
             why = self._redactor.text(printable(f"{type(error).__name__}: {error}"))
             if not sent:
                 raise InvalidRequestError(
@@ -143,7 +143,7 @@ class Session:
             raise error if job is None or error.request_id else error.with_job(job) from error.__cause__
         except (VideoProviderError, AssertionError):
             raise
-        except Exception as error:  # a vendor's file, a private one too, met what it did not expect
+        except Exception as error:  # a vendor's file, a private one too, got what it did not expect
             why = self._redactor.text(printable(f"{type(error).__name__}: {error}"))
             raise unavailable(self.vendor, job, f"{self.vendor.title} gave no usable answer ({why}).") from error
 
@@ -181,14 +181,14 @@ class Body:
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
-        self._intake = BodyReader(response.headers)
+        self._reader = BodyReader(response.headers)
         self._pieces: list[bytes] = []
         kind = response.headers.get("content-type", "").strip().lower()
         self._left = _EXCERPT if kind.startswith(_NO_TEXT) else None
 
     def take(self, piece: bytes) -> bool:
         """Take a piece; False where the rest is not wanted."""
-        for decoded in self._intake.take(piece):
+        for decoded in self._reader.take(piece):
             self._pieces.append(decoded)
             if self._left is not None:
                 self._left -= len(decoded)
@@ -198,7 +198,7 @@ class Body:
 
     def finish(self) -> bytes:
         """All of it."""
-        self._intake.finish()
+        self._reader.finish()
         return self.so_far()
 
     def so_far(self) -> bytes:
@@ -206,7 +206,7 @@ class Body:
         return b"".join(self._pieces)[: _EXCERPT if self._left is not None else None]
 
     def known(self) -> str:
-        """What a broken answer to a paid call still tells, for the text of its error."""
+        """What a broken answer to a paid call still says, for the text of its error."""
         found = _ID.search(body_text(self.so_far(), self._response.headers.get("content-type")))
         if not self._response.is_success or found is None or not plain_id(found[1]):
             return ""

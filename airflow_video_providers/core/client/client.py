@@ -174,7 +174,7 @@ class VideoClient(Session):
     def land(self, job: VideoJob, output_path: str, **options: Any) -> dict[str, Any]:
         """Land a finished job's outputs, verified, and return the manifest.
 
-        What :func:`airflow_video_providers.landing.land` does. The vendor is asked for a fresh address where one brings
+        What :func:`airflow_video_providers.landing.land` does. The vendor is asked for a fresh address where one serves
         nothing. Landed again it fetches nothing.
 
         :param output_path: A directory, or an address of fsspec's with the machine's own credentials.
@@ -271,11 +271,11 @@ class VideoClient(Session):
         *,
         paid: bool = False,
     ) -> Callable[[httpx.Request], httpx.Response]:
-        """Sends a request and brings the answer.
+        """Sends a request and returns the answer.
 
         :param sending: Called before each request.
         :param elsewhere: Says of an answer that it has taken the body itself.
-        :param paid: An answer that breaks off still tells the id that it has named.
+        :param paid: An answer that breaks off still gives the id that it has named.
         """
 
         def send(call: httpx.Request) -> httpx.Response:

@@ -1,7 +1,7 @@
 """What the process's environment says about the way to a vendor: proxies, and whom to trust.
 
 Workers and triggerers ask the same function, before anything is sent, so that they decide alike and a variable that
-cannot be used is told by its name.
+cannot be used is reported by its name.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def route_to(url: httpx.URL) -> Route:
     before any other, an empty value switches it off, and where ``REQUEST_METHOD`` is set (CGI) only the lower-case
     ``http_proxy`` counts, because a client could set the other. A value without a scheme is a host that speaks http.
     http, https, socks5 and socks5h can be used; a reserved character in the user name or the password stands
-    percent-encoded. A proxy that is not for this address is not looked at.
+    percent-encoded. A proxy that is not for this address is not read.
 
     *Which addresses without one*: ``no_proxy`` holds names separated by commas or spaces. A name stands for itself
     and everything below it, with or without a leading dot or ``*.``; an IP address for itself, with or without

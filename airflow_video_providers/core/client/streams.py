@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 #: Headers and interim answers of one call, in bytes, and how many are read in one go until they are there: httpcore
-#: reads all the answers in it without letting an event loop have its turn.
+#: reads all the answers in it without letting an event loop run.
 _MOST_HEAD = 32 * 1024
 _PIECE = 16 * 1024
 #: After a longer answer a connection is not kept: a poll's has a few hundred bytes.
@@ -89,7 +89,7 @@ class _Answered:
 
     @property
     def whole(self) -> bool:
-        """Exactly one answer has come, as far as can be told: after a full read more may lie in a buffer."""
+        """Exactly one answer has come, as far as can be known: after a full read more may lie in a buffer."""
         return not self._full and self.size == len(self._held) and _one_answer(self._held)
 
 
@@ -109,7 +109,7 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n", re.IGNO
 
 
 def _one_answer(data: bytes | bytearray) -> bool:
-    """Does this hold one answer to its end, and nothing behind it? False where that cannot be told."""
+    """Does this hold one answer to its end, and nothing behind it? False where that is unknown."""
     begins = _head_ends(data)
     head = data[:begins]
     if not begins:
@@ -207,7 +207,7 @@ class AsyncStream(httpcore.AsyncNetworkStream):
         return self._stream.get_extra_info(info)
 
     async def close_unless_whole(self) -> None:
-        """An answer was read to its end: close the connection if more has come, or that cannot be told."""
+        """An answer was read to its end: close the connection if more has come, or that is unknown."""
         if not self._answered.whole or self._holds_more():
             self._answered.spoiled = True
             await self._stream.aclose()

@@ -23,11 +23,11 @@ def streamed(response: httpx.Response, part: Path, max_bytes: int) -> bool:
     """Write a video into its place; False where the answer is no video, and is read as any other."""
     if not response.is_success or "json" in response.headers.get("content-type", "").lower():
         return False
-    intake = BodyReader(response.headers, max_bytes, pieces=None)
+    reader = BodyReader(response.headers, max_bytes, pieces=None)
     with part.open("wb") as file:
         for piece in response.stream:  # type: ignore[union-attr] # a synchronous transport's
-            file.writelines(intake.take(piece))
-    intake.finish()
+            file.writelines(reader.take(piece))
+    reader.finish()
     return True
 
 

@@ -1,7 +1,7 @@
 """The way of bytes to a vendor and back: httpx's transports over httpcore's own pools.
 
 What is added to the pools stands in the streams below them: see :mod:`airflow_video_providers.core.client.streams`. What fails
-before a byte of the request has left is told as a connection that was never made, whatever it was.
+before a byte of the request has left is reported as a connection that was never made, whatever it was.
 
 There are no cookies, no redirects and no log record per request: those belong to ``httpx.Client``, which is not used.
 """
@@ -45,7 +45,7 @@ class SyncTransport(httpx.BaseTransport):
         self._pool: httpcore.ConnectionPool = _pool(kinds, self._route, SyncBackend(), 0)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        with _told(request, self._route):
+        with _reported(request, self._route):
             answer = self._pool.handle_request(_core(request))
         return httpx.Response(
             answer.status,
@@ -71,7 +71,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         self._pool: httpcore.AsyncConnectionPool = _pool(kinds, self._route, AsyncBackend(), kept)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        with _told(request, self._route):
+        with _reported(request, self._route):
             answer = await self._pool.handle_async_request(_core(request))
         return httpx.Response(
             answer.status,
@@ -90,7 +90,7 @@ def prepare() -> None:
     :raises VendorUnavailableError: the environment names authorities that cannot be used.
     """
     trusted()
-    asyncio.run(httpcore.AnyIOBackend().sleep(0))  # brings in what works in an event loop
+    asyncio.run(httpcore.AnyIOBackend().sleep(0))  # imports what works in an event loop
 
 
 def call_of(request: httpx.Request, seconds: float) -> None:
@@ -131,7 +131,7 @@ def _core_url(url: httpx.URL) -> httpcore.URL:
 
 
 @contextmanager
-def _told(request: httpx.Request, route: Route) -> Iterator[None]:
+def _reported(request: httpx.Request, route: Route) -> Iterator[None]:
     """One call's steps. What breaks it is one of httpx's errors, and one of a connection that was never made where
     no byte of the request has left."""
     call: Call = request.extensions["call"]
@@ -164,7 +164,7 @@ class _Body(httpx.SyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         pieces = self._answer.iter_stream()
         while True:
-            with _told(self._request, self._route):
+            with _reported(self._request, self._route):
                 piece = next(pieces, None)
             if piece is None:
                 return
@@ -183,7 +183,7 @@ class _AsyncBody(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         pieces = self._answer.aiter_stream()
         while True:
-            with _told(self._request, self._route):
+            with _reported(self._request, self._route):
                 piece = await anext(pieces, None)
             if piece is None:
                 break

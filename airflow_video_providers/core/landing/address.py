@@ -181,7 +181,7 @@ class GuardedBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
-        """Dial the vetted addresses in turn; TLS still checks the certificate against the name."""
+        """Dial the vetted addresses one after the other; TLS still checks the certificate against the name."""
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         for answer in vetted(host, port, self._allowed, self._in_time(timeout)):
             try:

@@ -223,7 +223,7 @@ class Fetcher:
                 ) from broken
             if leads_to is None:
                 raise OutputRejectedError(f"{shown(url)} redirects to nowhere.", reason="redirects")
-            # checked as a whole by the next turn, and here against its base: a relative one has no scheme
+            # checked as a whole in the next round, and here against its base: a relative one has no scheme
             url = _absolute(checked_url(leads_to, self.allowed, base=url))
         raise OutputRejectedError(f"More than {_MOST_REDIRECTS} redirects.", reason="redirects")
 

@@ -20,7 +20,7 @@ _FIELDS = ("vendor", "model", "date", "request_id", "index")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._=-]+")
 # "=" makes a partition: only the layout itself may say so, never an id
 _UNSAFE_VALUE = re.compile(r"[^A-Za-z0-9._-]+")
-_LOOKS_CHANGED = re.compile(r"-[0-9a-f]{8}\Z")
+_CARRIES_DIGEST = re.compile(r"-[0-9a-f]{8}\Z")
 _LONGEST_PART = 100
 
 
@@ -31,7 +31,7 @@ def safe_part(text: str) -> str:
     part climbs out of its directory, hides itself, or makes a partition of its own.
     """
     safe = _UNSAFE_VALUE.sub("-", text)[:_LONGEST_PART]
-    if safe == text and safe and not safe.startswith(".") and not _LOOKS_CHANGED.search(safe):
+    if safe == text and safe and not safe.startswith(".") and not _CARRIES_DIGEST.search(safe):
         return safe
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{safe.lstrip('.-') or 'id'}-{digest}"

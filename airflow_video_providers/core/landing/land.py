@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_video_providers.core.errors import DownloadError, InvalidRequestError
-from airflow_video_providers.core.landing import commit as placing
-from airflow_video_providers.core.landing import expectations
+from airflow_video_providers.core.landing import commit, expectations
 from airflow_video_providers.core.landing import manifest as manifests
 from airflow_video_providers.core.landing.address import host_names
 from airflow_video_providers.core.landing.download_outputs import OutputsDownload
@@ -152,7 +151,7 @@ class Landing:
             plan.quarantine.clear(plan.kept, self.log)
         return returned(plan, record, skipped=False)
 
-    def _fetch(self, plan: Plan, open_files: ExitStack, began: float) -> list[placing.Clip]:
+    def _fetch(self, plan: Plan, open_files: ExitStack, began: float) -> list[commit.Clip]:
         """Fetch every output into a local file and verify it; a refused one is kept before its error is raised."""
         fetcher = Fetcher(
             allowed=host_names(self.allow_private_hosts),
@@ -173,11 +172,9 @@ class Landing:
         )
         outputs.require(decoder=self.poster or self.verify == "decode")
 
-        def describe(index: int, fetched: Fetched) -> placing.Clip:
+        def describe(index: int, fetched: Fetched) -> commit.Clip:
             decode, poster, paths = self.verify == "decode", self.poster, self.source_paths
-            clip = placing.make_clip(
-                index, plan.keys, spools[index], fetched, decode=decode, poster=poster, paths=paths
-            )
+            clip = commit.make_clip(index, plan.keys, spools[index], fetched, decode=decode, poster=poster, paths=paths)
             if "source" not in clip.entry and plan.kept is not None and index in plan.kept.files:
                 clip.entry |= {"source": plan.kept.files[index].source} if plan.kept.files[index].source else {}
             self._hold_against(expectations.differences(plan.job.expected, clip.entry))
@@ -185,7 +182,7 @@ class Landing:
 
         return outputs.all(describe, self.threads)
 
-    def _commit(self, plan: Plan, clips: list[placing.Clip], began: float) -> dict[str, Any]:
+    def _commit(self, plan: Plan, clips: list[commit.Clip], began: float) -> dict[str, Any]:
         """Put what is verified under its final names, and the manifest last."""
         fetched_at, store, keys = time.monotonic(), plan.store, plan.keys
         before = None if plan.landed is None else [output["sha256"] for output in plan.landed["outputs"]]
@@ -194,7 +191,7 @@ class Landing:
         if self.overwrite:
             store.remove(keys.manifest)  # or it would vouch for other bytes
         in_threads(
-            len(clips), self.threads, lambda i: placing.place(store, clips[i], self.overwrite, self.log), lambda: None
+            len(clips), self.threads, lambda i: commit.place(store, clips[i], self.overwrite, self.log), lambda: None
         )
         now = time.monotonic()
         record = manifests.build(
@@ -208,7 +205,7 @@ class Landing:
             differences=[one for clip in clips for one in expectations.differences(plan.job.expected, clip.entry)],
         )
         record = manifests.with_addresses(record, store.uri)
-        record = placing.commit(store, keys, record, replace=self.overwrite or plan.landed is not None)
+        record = commit.commit(store, keys, record, replace=self.overwrite or plan.landed is not None)
         size = sum(clip.verified.size for clip in clips)
         self.log.info("Landed %d file(s), %.1f MB, at %s/%s.", len(clips), size / 1e6, store.uri, keys.manifest)
         return record

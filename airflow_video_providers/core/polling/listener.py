@@ -15,9 +15,9 @@ class Listener(Protocol):
         """A poll was answered with a rate limit."""
 
 
-class _Silence:
+class _NoListener:
     def polled(self, model: str, /) -> None: ...
     def throttled(self, model: str, /) -> None: ...
 
 
-SILENCE = _Silence()
+NO_LISTENER = _NoListener()

@@ -18,7 +18,7 @@ from airflow_video_providers.core.errors import RateLimitedError, VendorUnavaila
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.polling.connection_cache import ConnectionCache
 from airflow_video_providers.core.polling.decision import after, timed_out
-from airflow_video_providers.core.polling.listener import SILENCE
+from airflow_video_providers.core.polling.listener import NO_LISTENER
 from airflow_video_providers.core.polling.rate_limiter import RateLimiter
 from airflow_video_providers.core.polling.scheduler import PLACES, Scheduler
 from airflow_video_providers.core.polling.timing import TIMING, Timing, took
@@ -95,7 +95,7 @@ class Poller:
         timing: Timing = TIMING,
         now: Callable[[], datetime] = utcnow,
         on_idle: Callable[[], object] = lambda: None,
-        listener: Listener = SILENCE,
+        listener: Listener = NO_LISTENER,
     ) -> None:
         self._listener = listener
         self._bounds = vendor.poll_seconds
@@ -114,7 +114,7 @@ class Poller:
 
         :param watch: The job, and when to stop.
         :param interval: The author's own seconds between two polls; None leaves it to what was learned.
-        :param on_news: Called with what a poll brought, where that differs from the poll before it, and with each warning
+        :param on_news: Called with what a poll returned, where that differs from the poll before it, and with each warning
             as text; may be asynchronous. What it raises ends the wait.
         :raises VideoProviderError: what ended the wait otherwise.
         """
@@ -257,7 +257,7 @@ _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Poller]] =
 _budgets: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, RateLimiter]] = WeakKeyDictionary()
 
 
-def shared_poller(key: Hashable, connect: Connect, vendor: type[Vendor], *, listener: Listener = SILENCE) -> Poller:
+def shared_poller(key: Hashable, connect: Connect, vendor: type[Vendor], *, listener: Listener = NO_LISTENER) -> Poller:
     """The running event loop's poller for this key. Begin to wait on it before anything else happens.
 
     :param key: What distinguishes one account from another: the connection's id and the vendor's.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_video_providers.core.polling.rate_limiter import RateLimiter
 
-#: Polls at the same time. Waiters stay out here, because an HTTP pool walks its waiters on each request.
+#: Polls at the same time. Who waits stays out here, because an HTTP pool walks its queue on each request.
 PLACES = 16
 #: How many jobs are handled before the event loop gets to do something else.
 BATCH = 500
@@ -36,9 +36,9 @@ class Scheduler:
         self._places = self._free = places
         self._loop = asyncio.get_running_loop()
         self._numbers = count()
-        self._later: list[tuple[float, int, _Turn]] = []
-        self._due: list[tuple[float, int, _Turn]] = []
-        self._unranked: list[tuple[float, int, _Turn]] = []
+        self._later: list[tuple[float, int, _Slot]] = []
+        self._due: list[tuple[float, int, _Slot]] = []
+        self._unranked: list[tuple[float, int, _Slot]] = []
         self._ranked_at = 0.0
         self._gone = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -49,14 +49,14 @@ class Scheduler:
         :param due: Not before this time of the event loop's clock.
         :param chance: How likely it is that the job is done; asked while requests are short.
         """
-        turn = _Turn(self._loop.create_future(), chance)
-        heappush(self._later, (due, next(self._numbers), turn))
+        slot = _Slot(self._loop.create_future(), chance)
+        heappush(self._later, (due, next(self._numbers), slot))
         if self._timer is None or due < self._timer.when():
             self._wake_at(due)
         try:
-            await turn.granted
+            await slot.granted
         except asyncio.CancelledError:
-            if turn.granted.cancelled():
+            if slot.granted.cancelled():
                 self._gone += 1
                 self._sweep()
             else:
@@ -96,11 +96,11 @@ class Scheduler:
 
     def _hand_out(self, now: float) -> None:
         while self._due and self._free > 0 and not self._unranked and self._limiter.next_at() <= now:
-            turn = heappop(self._due)[2]
-            if turn.granted.done():
+            slot = heappop(self._due)[2]
+            if slot.granted.done():
                 self._gone -= 1
                 continue
-            self._grant(turn, now)
+            self._grant(slot, now)
         wakes = [self._later[0][0]] if self._later else []
         if self._unranked:
             wakes.append(now)
@@ -111,35 +111,35 @@ class Scheduler:
         if wakes and (self._timer is None or min(wakes) < self._timer.when()):
             self._wake_at(min(wakes))
 
-    def _grant(self, turn: _Turn, now: float) -> None:
+    def _grant(self, slot: _Slot, now: float) -> None:
         self._limiter.spend(now)
         self._free -= 1
-        turn.granted.set_result(None)
+        slot.granted.set_result(None)
 
     def _collect(self, now: float) -> None:
-        """Move those that have come due: a batch, the rest after the event loop had its turn."""
+        """Move those that have come due: a batch, the rest after the event loop had its slot."""
         for _ in range(BATCH):
             if not self._later or self._later[0][0] > now:
                 return
-            _, number, turn = heappop(self._later)
-            if turn.granted.done():
+            _, number, slot = heappop(self._later)
+            if slot.granted.done():
                 self._gone -= 1
             elif self._free > 0 and not self._due and not self._unranked and self._limiter.next_at() <= now:
-                self._grant(turn, now)
+                self._grant(slot, now)
             else:
-                heappush(self._due, (-turn.chance(), number, turn))
+                heappush(self._due, (-slot.chance(), number, slot))
 
     def _rank(self, now: float) -> None:
-        """Ask all that are due for their chance anew, from time to time: a batch, then the event loop has its turn."""
+        """Ask all that are due for their chance anew, from time to time: a batch, then the event loop has its slot."""
         if not self._unranked and now >= self._next_ranking():
             self._ranked_at = now
             self._unranked, self._due = self._due, []
         for _ in range(min(BATCH, len(self._unranked))):
-            _, number, turn = self._unranked.pop()
-            if turn.granted.done():
+            _, number, slot = self._unranked.pop()
+            if slot.granted.done():
                 self._gone -= 1
             else:
-                heappush(self._due, (-turn.chance(), number, turn))
+                heappush(self._due, (-slot.chance(), number, slot))
 
     def _next_ranking(self) -> float:
         return self._ranked_at + RANKED_FOR + RANKED_FOR_EACH * len(self._due)
@@ -153,7 +153,7 @@ class Scheduler:
         self._gone = 0
 
 
-class _Turn:
+class _Slot:
     __slots__ = ("chance", "granted")
 
     def __init__(self, granted: asyncio.Future[None], chance: Callable[[], float]) -> None:

@@ -44,7 +44,7 @@ JITTER = 0.1
 
 #: An author's own interval cannot be shorter than this, in seconds.
 SHORTEST_INTERVAL = 1.0
-#: After so many seconds at most the next poll follows one that brought no answer.
+#: After so many seconds at most the next poll follows one that got no answer.
 LONGEST_SILENCE = 60.0
 
 _STEPS = [step / 5 for step in range(-23, 24)]
@@ -127,7 +127,7 @@ class Timing:
         :param bounds: As in :meth:`next_poll`.
         :param interval: The author's own seconds between two polls; None leaves it to what was learned.
         :param asked: What the decision asks for: a vendor's Retry-After, or the pause after an odd answer.
-        :param silent: How many polls in a row brought no answer.
+        :param silent: How many polls in a row got no answer.
         """
         shortest, _ = bounds
         if asked is not None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_video_providers.core.errors import RateLimitedError, VideoProviderError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.polling.decision import after, timed_out
-from airflow_video_providers.core.polling.listener import SILENCE
+from airflow_video_providers.core.polling.listener import NO_LISTENER
 from airflow_video_providers.core.polling.timing import TIMING, took
 from airflow_video_providers.core.vendors.base import utcnow
 
@@ -47,7 +47,7 @@ class Progress:
         self._log = log
 
     def __call__(self, seen: VideoJob | VideoProviderError | str) -> Any:
-        """Take what a poll brought, or a warning. No answer, and a job that is not to be found, are no state of it."""
+        """Take what a poll returned, or a warning. No answer, and a job that is not to be found, are no state of it."""
         if isinstance(seen, str):
             self._log.warning("%s", seen)
             return None
@@ -86,7 +86,7 @@ class Wait:
         on_progress: OnProgress | None = None,
         now: Callable[[], datetime] = utcnow,
         timing: Timing = TIMING,
-        listener: Listener = SILENCE,
+        listener: Listener = NO_LISTENER,
         log: Logger = _log,
     ) -> None:
         self.state = state

@@ -18,7 +18,7 @@ OnUnknownOutcome = Literal["fail", "resubmit"]
 class Try:
     """The try that wants to buy, as Airflow counts.
 
-    :param max_tries: ``ti.max_tries``; None means that a Clear cannot be told from a retry.
+    :param max_tries: ``ti.max_tries``; None means that a Clear cannot be distinguished from a retry.
     :param try_number: ``ti.try_number``.
     :param run: The DAG run, so that one that was deleted and made anew is not taken for the old one.
     """
@@ -45,7 +45,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Decision:
-    """What a try may do: ``buy``, ``keep`` a job, ``poll`` one that a Clear met, or ``refuse``."""
+    """What a try may do: ``buy``, ``keep`` a job, ``poll`` one that a Clear found, or ``refuse``."""
 
     action: Literal["buy", "keep", "poll", "refuse"]
     purchase: int
@@ -64,7 +64,7 @@ def decide(attempts: Sequence[Attempt], this: Try, on_unknown_outcome: OnUnknown
     if bought:
         kept = bought[-1]
         cleared = None not in (this.max_tries, kept.max_tries) and this.max_tries != kept.max_tries
-        # attached from outside a task, and not met by one since: the Clear that follows is how the task gets there
+        # attached from outside a task, and not seen by one since: the Clear that follows is how the task gets there
         by_hand = kept.max_tries is None and this.max_tries is not None
         return Decision("poll" if cleared or (kept.begun_again(this.run) and not by_hand) else "keep", purchase, kept)
     unanswered = [attempt for attempt in ours if attempt.open]

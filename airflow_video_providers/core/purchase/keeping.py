@@ -24,7 +24,7 @@ _WINNERS_TIME = 30.0
 
 
 def keep(job: VideoJob, kept: Attempt, intent: Intent, ledger: Ledger, this: Try, log: Logger) -> VideoJob:
-    """The job of an earlier try, and the Clear that met it is answered."""
+    """The job of an earlier try, and the Clear that found it is answered."""
     if (this.max_tries is not None and kept.max_tries != this.max_tries) or kept.begun_again(this.run):
         # This Clear is answered now: a later retry of it must not poll, and buy, again.
         ledger.replace(kept.replace(max_tries=this.max_tries).within(this.run))

@@ -40,7 +40,7 @@ from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.order import NoOrder, Order
 from airflow_video_providers.core.purchase.patience import outlast, persist
 from airflow_video_providers.core.purchase.records import Attempt, AttemptState
-from airflow_video_providers.core.purchase.stores.base import Nowhere
+from airflow_video_providers.core.purchase.stores.base import NoStore
 from airflow_video_providers.core.purchase.wording import no_ledger, outcome_unknown
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Outside:
 
     :param poll: Reads a job's state at the vendor. Called only after a Clear.
     :param ready: Asked directly before an intent is stored: raises where nothing may be bought now. Sends nothing.
-    :param finished: Asked of the job that a Clear meets, before the vendor is: the job as it is finished, where its
+    :param finished: Asked of the job that a Clear finds, before the vendor is: the job as it is finished, where its
         file is kept for a second opinion; it is kept whatever the vendor says.
     :param keeps: Asked of a finished job that a Clear would buy again: True keeps it, because what was paid for has
         not reached its place yet.
@@ -95,7 +95,7 @@ def submit_once(
     :raises VideoProviderError: whatever ``send`` raised; with ``charged == "no"`` the next try may buy.
     """
     attempts = _earlier(order, ledger, this, outside.log)
-    ledger = ledger or Ledger(Nowhere())
+    ledger = ledger or Ledger(NoStore())
     decision = decide(attempts, this, chosen.on_unknown_outcome)
     if decision.action == "refuse":
         return _refused(decision, attempts, ledger, this, outside)
@@ -137,7 +137,7 @@ def _earlier(order: Order | NoOrder, ledger: Ledger | None, this: Try, log: Logg
 
 
 def _refused(decision: Decision, attempts: Sequence[Attempt], ledger: Ledger, this: Try, outside: Outside) -> VideoJob:
-    """An earlier try may have bought. Where it is this very try, which runs in a second process, it tells."""
+    """An earlier try may have bought. Where it is this very try, which runs in a second process, it says so."""
     other = decision.attempt
     if (
         other is not None

@@ -32,7 +32,7 @@ def outcome_unknown(
         f"{what} The submit of {when} has no known outcome" + (f" ({attempt.reason})." if attempt.reason else "."),
         money="It may have been charged, and it is not repeated.",
         remedy=(
-            f"Look in {vendor}'s console for a job of {when}, and in this task's log for a request_id. "
+            f"Search {vendor}'s console for a job of {when}, and in this task's log for a request_id. "
             f"If it is there, run the task with request_id='<its id>', or attach it with "
             f"`{COMMAND} attach {who} <its id>` and clear the task. "
             f"If it is not, buy again on purpose: {once_more}`{COMMAND} forget {who}` and clear the task."
@@ -48,7 +48,7 @@ def no_ledger(identity: Identity, intent: Intent, try_number: int) -> Submission
         f"This is try {try_number} of {identity}, and there is no ledger that says whether an earlier one bought.",
         money="An earlier try may have been charged; this one sent nothing.",
         remedy=(
-            f"Look in {intent.model.partition(':')[0]}'s console and in the log of the earlier try. If the job is "
+            f"Search {intent.model.partition(':')[0]}'s console and in the log of the earlier try. If the job is "
             "there, run the task with request_id='<its id>'; if it is not, buy it in a new DAG run. For the future "
             "set ledger_path in the section [video_providers] (AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH) to a "
             "directory that every worker reaches, or run Airflow 3.3 or newer, whose state store serves."

@@ -25,7 +25,7 @@ class Instead(argparse.Action):
     """An option that stands instead of the positional arguments, which argparse cannot say."""
 
     def __call__(self, parser: argparse.ArgumentParser, namespace: Any, values: Any, option: str | None = None) -> None:  # noqa: ARG002 - argparse's signature
-        for action in parser._actions:  # noqa: SLF001 - argparse looks at it when everything is read
+        for action in parser._actions:  # noqa: SLF001 - argparse reads it when everything is read
             if not action.option_strings:
                 action.required = False
         setattr(namespace, self.dest, True if self.nargs == 0 else values)

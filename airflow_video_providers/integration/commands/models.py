@@ -65,13 +65,13 @@ def run_estimate(args: argparse.Namespace, out: TextIO) -> int:
     for note in notes:
         sys.stderr.write(f"{printable(str(note.message))}\n")
     if args.output == "json":
-        told = {
+        record = {
             "model": model.id,
             "usd": None if cost.usd is None else str(cost.usd),
             "basis": cost.basis,
             "lacking": lacking,
         }
-        out.write(json.dumps(told, indent=2) + "\n")
+        out.write(json.dumps(record, indent=2) + "\n")
         return 0
     out.write(f"{model.id}: {cost if cost.usd is not None else _unknown(model, prices, cost)}\n")
     if lacking:

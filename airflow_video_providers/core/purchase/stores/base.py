@@ -104,7 +104,7 @@ class Store(Protocol):
         """All records below ``prefix``, damaged ones as what they are. Only where ``shared``."""
 
 
-class Nowhere:
+class NoStore:
     """Keeps nothing: stands in where there is no store at all."""
 
     shared = False
