@@ -24,6 +24,7 @@ _VENDORS: dict[str, tuple[str, str, str, str, tuple[str, ...]]] = {
     "segmind": (
         "Segmind", "https://api.segmind.com", "SegmindHook", "https://www.segmind.com/models/mochi-1/api", (),
     ),
+    "fal": ("fal", "https://queue.fal.run", "FalHook", "https://fal.ai/docs", ()),
 }  # fmt: skip
 
 #: What all vendors share is listed under this name.

@@ -15,7 +15,11 @@ from airflow_video_providers.core.vendors import catalogue
 
 KEY = "sk_test_0123456789abcdef"
 NOW = datetime(2026, 5, 22, 13, 0, tzinfo=UTC)
-MODELS = {"pixazo": "pixazo:mochi-v1", "appypie": "appypie:mochi-1", "segmind": "segmind:mochi-1"}
+MODELS = {
+    "pixazo": "pixazo:mochi-v1",
+    "appypie": "appypie:mochi-1",
+    "segmind": "segmind:mochi-1",
+}
 IMAGE = "https://images.example/first.png"
 
 #: The smallest request of each model.
@@ -34,7 +38,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
 
 def request(model: str, **fields: Any) -> Any:
     """A typed request for a model, with what it needs."""
-    return catalogue.find(model).parse({"prompt": "a fox", **SMALLEST[model], **fields})
+    return catalogue.find(model, unchecked=True).parse({"prompt": "a fox", **SMALLEST.get(model, {}), **fields})
 
 
 def answer(code: int = 200, body: Any = None, **headers: str) -> httpx.Response:
@@ -73,4 +77,6 @@ def scripted(*answers: httpx.Response | Exception) -> Scripted:
 
 def job(vendor: str, **fields: Any) -> VideoJob:
     """A job that was just bought."""
-    return VideoJob(**{"model": MODELS[vendor], "request_id": "r-1", "submitted_at": NOW, **fields})
+    return VideoJob(
+        **{"model": MODELS.get(vendor, f"{vendor}:a/b"), "request_id": "r-1", "submitted_at": NOW, **fields}
+    )

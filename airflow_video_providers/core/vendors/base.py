@@ -7,6 +7,7 @@ definition therefore serves the synchronous and the asynchronous client, and tes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -91,6 +92,8 @@ class Vendor:
     :cvar poll_seconds: Shortest and longest useful time between two polls of one job.
     :cvar documented_poll_seconds: Shortest time between two polls of one job that the vendor's documents ask for.
     :cvar requests_per_minute: Default request budget of a connection.
+    :cvar open_ids: Of a vendor that serves any model by its id: what such an id looks like. Empty: it serves what the
+        catalogue lists.
     :cvar status_routes: The status calls the documents describe; the first is the default.
     :cvar webhook_modes: When the vendor calls back an address that came with a submit: ``"terminal"``, ``"sync"``.
         Empty: it has no webhooks.
@@ -125,6 +128,8 @@ class Vendor:
     documented_poll_seconds: ClassVar[float | None] = None
     requests_per_minute: ClassVar[float] = 60.0
     status_routes: ClassVar[tuple[str, ...]] = ("default",)
+    open_ids: ClassVar[str] = ""
+    _open_id: ClassVar[re.Pattern[str]] = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)+")
     webhook_modes: ClassVar[tuple[WebhookMode, ...]] = ()
 
     def __init__(
@@ -163,6 +168,24 @@ class Vendor:
         :param extra_fields: Fields that the catalogue does not know; they belong beside the request's own.
         """
         return Wire({**request.body(), **extra_fields})
+
+    @classmethod
+    def open_problem(cls, name: str) -> str | None:
+        """What keeps this from being the name of a model that is not listed; "" where the vendor has no such models."""
+        if not cls.open_ids:
+            return ""
+        fits = len(name) <= 200 and cls._open_id.fullmatch(name) and ".." not in name
+        return None if fits else f"an id of {cls.title} is {cls.open_ids}"
+
+    @classmethod
+    def open_path(cls, name: str) -> str:
+        """Where a model that is not listed is bought."""
+        return f"/{name}"
+
+    @classmethod
+    def documentation_of(cls, name: str) -> str:  # noqa: ARG003 # for the vendors that have a page for each
+        """The page about a model that is not listed."""
+        return cls.documentation
 
     def check(self) -> Flow[str]:
         """Is the connection good? Spends nothing; returns a sentence, raises a VendorError."""
@@ -311,12 +334,7 @@ class Vendor:
         status, word = named or self.unlabelled(answer, job)
         body = answer.body or {}
         done = status is JobStatus.SUCCEEDED
-        urls = (find_urls(body, self.output_paths) or search_urls(body)) if done else []
-        instead = names_in(body) if done and not urls else None
-        if len(urls) > MOST_OUTPUTS:
-            urls, instead = [], f"{len(urls)} addresses, of which {MOST_OUTPUTS} would be read"
-        output = body.get("output")
-        media_types = hints(output.get("media_type") if isinstance(output, dict) else None, len(urls))
+        outputs, instead = self.outputs_in(body) if done else ((), None)
         submitted_at = job.submitted_at or timestamp(first_at(body, self.submitted_paths))
         return job.replace(
             status=status,
@@ -328,10 +346,20 @@ class Vendor:
             cost_usd=job.cost_usd if (cost := self.cost_in(body)) is None else cost,
             charged=self.charged.get(status, "unknown") if status.terminal else job.charged,
             error=reason_at(body, self.reason_paths) if status.terminal and not done else None,
-            outputs=tuple(VideoOutput(url=url, media_type=kind) for url, kind in zip(urls, media_types, strict=True)),
+            outputs=outputs,
             instead_of_outputs=instead,
             remaining_credits=self.credits_left(answer) or job.remaining_credits,
         )
+
+    def outputs_in(self, body: Mapping[str, Any]) -> tuple[tuple[VideoOutput, ...], str | None]:
+        """The outputs that a finished job's answer names, and what it names instead, where it names none."""
+        urls = find_urls(body, self.output_paths) or search_urls(body)
+        if len(urls) > MOST_OUTPUTS:
+            return (), f"{len(urls)} addresses, of which {MOST_OUTPUTS} would be read"
+        output = body.get("output")
+        media_types = hints(output.get("media_type") if isinstance(output, dict) else None, len(urls))
+        outputs = tuple(VideoOutput(url=url, media_type=kind) for url, kind in zip(urls, media_types, strict=True))
+        return outputs, None if outputs else names_in(body)
 
     def cost_in(self, body: Mapping[str, Any]) -> Decimal | None:
         """What the job has cost in US dollars, where an answer says so; 0 is a cost, too."""

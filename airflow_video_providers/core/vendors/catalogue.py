@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from airflow_video_providers.core.vendors.base import Vendor
+    from airflow_video_providers.core.vendors.schema_files import SchemaFile
 
 _VENDORS = {
     "pixazo": "airflow_video_providers.core.vendors.pixazo:Pixazo",
     "appypie": "airflow_video_providers.core.vendors.appypie:AppyPie",
     "segmind": "airflow_video_providers.core.vendors.segmind:Segmind",
+    "fal": "airflow_video_providers.core.vendors.fal:Fal",
 }
 #: Distributions add a vendor with ``name = "module:Class"`` in this entry point group.
 ENTRY_POINT_GROUP = "airflow_video_providers.vendors"
@@ -76,17 +78,34 @@ def models() -> dict[str, type[VideoModel]]:
     return dict(VideoModel.registry)
 
 
-def find(model: str) -> type[VideoModel]:
-    """The model with this id.
+def find(model: str, *, schema: SchemaFile | None = None, unchecked: bool = False) -> type[VideoModel]:
+    """The model with this id; of a vendor that serves any model, whatever the id names.
 
-    :raises InvalidRequestError: there is none; the message names the nearest.
+    :param schema: What requests for a model that is not listed are checked against.
+    :param unchecked: Let them pass without.
+    :raises InvalidRequestError: there is none; the message names the nearest. Or a schema is given for a listed model.
     """
     if isinstance(model, str):
-        _vendor(model.partition(":")[0])
+        vendor = _vendor(model.partition(":")[0])
         if model not in VideoModel.registry:
             _load_private_models()
         if model in VideoModel.registry:
+            if schema is not None:
+                raise InvalidRequestError(
+                    f"The catalogue knows the fields of {model}: a schema of your own is not asked.",
+                    remedy="Leave schema out.",
+                    model=model,
+                    field="schema",
+                )
             return VideoModel.registry[model]
+        if vendor is not None and (problem := vendor.open_problem(model.partition(":")[2])) is None:
+            from airflow_video_providers.core.vendors.open_models import open_model  # a DAG of listed models needs none
+
+            return open_model(vendor, model, schema, unchecked)  # type: ignore[no-any-return] # a class made there
+        if vendor is not None and problem:
+            raise InvalidRequestError(
+                f"There is no model {shown(model)}: {problem}.", field="model", value=model, allowed=vendor.open_ids
+            )
     import difflib  # only an error needs it
 
     known = models()

@@ -47,9 +47,9 @@ __all__ = [
 ]  # fmt: skip
 
 #: Where the fields come from that are being checked: the author's typed request, a dict at parse, a rendered dict.
-_source: ContextVar[Literal["typed", "dict", "rendered"]] = ContextVar("source", default="typed")
+source: ContextVar[Literal["typed", "dict", "rendered"]] = ContextVar("source", default="typed")
 
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Price(NamedTuple):
@@ -80,6 +80,7 @@ class VideoModel(BaseModel):
     :cvar prices: The documented price list; empty where the documents have none.
     :cvar text_on_the_wire: Fields that authors write as numbers and the vendor wants as text.
     :cvar length_fields: The fields that decide how long the video is, of which :meth:`seconds` makes its length.
+    :cvar listed: Is it part of the catalogue? Models that are made on demand are not.
     :cvar typical_seconds: How long a job usually takes; a first guess, replaced by what is learned.
 
     :raises InvalidRequestError: on any literal mistake: nothing was sent, nothing is charged.
@@ -90,6 +91,7 @@ class VideoModel(BaseModel):
     id: ClassVar[str]
     path: ClassVar[str]
     documentation: ClassVar[str] = ""
+    listed: ClassVar[bool] = True
     prices: ClassVar[tuple[Price, ...]] = ()
     typical_seconds: ClassVar[float] = 60.0
     text_on_the_wire: ClassVar[frozenset[str]] = frozenset()
@@ -109,7 +111,7 @@ class VideoModel(BaseModel):
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
         super().__pydantic_init_subclass__(**kwargs)
-        if "id" in vars(cls):
+        if "id" in vars(cls) and cls.listed:
             VideoModel.registry[cls.id] = cls
 
     @classmethod
@@ -130,21 +132,21 @@ class VideoModel(BaseModel):
                 field="request",
                 allowed="a dict",
             )
-        token = _source.set("rendered" if rendered else "dict")
+        token = source.set("rendered" if rendered else "dict")
         try:
             given = {str(name): value for name, value in request.items()}
             needed = {name for name, details in cls.model_fields.items() if details.is_required()}
             return cls(**{name: value for name, value in given.items() if value is not None or name in needed})
         finally:
-            _source.reset(token)
+            source.reset(token)
 
     @field_validator("*", mode="wrap")
     @classmethod
     def _check_field(cls, value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
         name = info.field_name or ""
-        if _source.get() == "dict" and comes_later(value):
+        if source.get() == "dict" and comes_later(value):
             return value
-        if _source.get() == "typed" and is_template(value):
+        if source.get() == "typed" and is_template(value):
             if cls.describe(name).get("type") != "string":
                 raise PydanticCustomError(
                     "templated_number", "holds a template; write request as a dict to template this field"
@@ -157,7 +159,7 @@ class VideoModel(BaseModel):
             checked = handler(value)
         if isinstance(value, bool) and not isinstance(checked, bool):
             raise PydanticCustomError("boolean", "must not be a boolean")
-        if isinstance(checked, str) and not checked.isascii() and _LONE_SURROGATE.search(checked):
+        if isinstance(checked, str) and not checked.isascii() and LONE_SURROGATE.search(checked):
             raise PydanticCustomError("unicode", "holds half a character, which no request can carry")
         disputed = cls.describe(name).get("disputed", {}).get(str(checked))
         if disputed:

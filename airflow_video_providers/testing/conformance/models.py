@@ -47,13 +47,13 @@ def the_catalogue_finds_it_and_its_models(subject: Subject) -> None:
         f"The catalogue does not know {vendor.id!r}: register it in the entry point group "
         f"{catalogue.ENTRY_POINT_GROUP!r} under that name.",
     )
-    expect(_models(subject), f"No model's id begins with {vendor.id}:")
+    expect(_models(subject) or vendor.open_ids, f"No model's id begins with {vendor.id}:, and open_ids is empty.")
     for model in _models(subject):
         expect(catalogue.find(model.id) is model, f"{model.id} is registered twice.")
         expect(catalogue.vendor_of(model.id) is vendor, f"{model.id} belongs to another vendor.")
-    expect(
-        subject.request.id in catalogue.models(), f"The subject's request is for {subject.request.id}, which is not."
-    )
+    for request in (subject.request, subject.failing):
+        expect(catalogue.vendor_of(request.id) is vendor, f"{request.id} belongs to another vendor.")
+        expect(request.listed or vendor.open_ids, f"The subject's request is for {request.id}, which is not listed.")
 
 
 def every_model_describes_its_fields(subject: Subject) -> None:

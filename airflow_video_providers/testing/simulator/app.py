@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from .admin import Admin
 from .appypie import AppyPie
+from .fal import Fal
 from .faults import FaultError
 from .hosts import OF_VENDORS, OwnHosts, bare
 from .media import Media
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Simulator:
-    """Three vendors, their media host and the admin routes, as one ASGI application.
+    """The vendors, their media host and the admin routes, as one ASGI application.
 
     Nothing may be wrapped around it: faults of the connection reach for uvicorn's transport.
 
@@ -46,7 +47,7 @@ class Simulator:
         listening: str = "127.0.0.1",
         state: Path | None = None,
     ) -> None:
-        kinds: tuple[type[Gateway], ...] = (Pixazo, AppyPie, Segmind, *more)
+        kinds: tuple[type[Gateway], ...] = (Pixazo, AppyPie, Segmind, Fal, *more)
         self.world = World(options or Options(), {kind.name: kind.key_header for kind in kinds})
         self.webhooks = Webhooks(self.world)
         self.hosts = OwnHosts(listening)
@@ -59,6 +60,7 @@ class Simulator:
             Pixazo(self.world, self.webhooks),
             AppyPie(self.world),
             Segmind(self.world),
+            Fal(self.world),
             *(kind(self.world) for kind in more),
         )
         self.gateways = {gateway.name: gateway for gateway in gateways}

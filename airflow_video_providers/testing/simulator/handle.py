@@ -10,8 +10,13 @@ import httpx
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VENDORS = ("pixazo", "appypie", "segmind")
-KEYS = {"pixazo": "sk_live_simulated", "appypie": "appypie_simulated", "segmind": "SG_0123456789abcdef"}
+VENDORS = ("pixazo", "appypie", "segmind", "fal")
+KEYS = {
+    "pixazo": "sk_live_simulated",
+    "appypie": "appypie_simulated",
+    "segmind": "SG_0123456789abcdef",
+    "fal": "fal_simulated",
+}
 
 
 class SimulatorHandle:
@@ -33,7 +38,7 @@ class SimulatorHandle:
         self._client.close()
 
     def base_url(self, vendor: str) -> str:
-        """The address of one vendor: ``pixazo``, ``appypie`` or ``segmind``, or another that it was started with."""
+        """The address of one vendor: ``pixazo``, ``appypie``, ``segmind`` or ``fal``, or another that it was started with."""
         if vendor not in self.vendors:
             raise ValueError(f"There is no vendor {vendor!r} here; there are {', '.join(self.vendors)}.")
         return f"{self.url}/{vendor}"

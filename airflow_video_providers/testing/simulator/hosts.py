@@ -14,6 +14,8 @@ OF_VENDORS = {
     "gateway.appypie.com": "appypie",
     "api.segmind.com": "segmind",
     "workflows-api.segmind.com": "segmind",
+    "queue.fal.run": "fal",
+    "api.fal.ai": "fal",
 }
 
 

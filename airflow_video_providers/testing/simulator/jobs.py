@@ -126,6 +126,15 @@ class Store:
         if job.charged:
             self._reserved[job.vendor] += job.price
 
+    def cancel(self, job: Job, now: float) -> None:
+        """End a job that is not finished; it costs nothing."""
+        if job.charged:
+            self._reserved[job.vendor] -= job.price
+        job.outcome, job.error = "CANCELLED", "The request was cancelled."
+        job.queue_seconds = min(job.queue_seconds, now - job.submitted)
+        job.run_seconds = max(0.0, now - job.started)
+        self.touch(job)
+
     def touch(self, job: Job) -> None:
         """A call has changed something about a job."""
         self._changed[job.number] = job

@@ -6,11 +6,13 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from airflow_video_providers.core.errors import AuthenticationError, RequestRejectedError, VendorError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.fal import Fal
 from airflow_video_providers.core.vendors.models import Price, VideoModel
 from airflow_video_providers.core.vendors.pixazo import MochiV1, Pixazo
 from airflow_video_providers.core.vendors.wire import Wire
@@ -230,6 +232,86 @@ class GoesInClear(Pixazo):
 def test_a_vendor_that_breaks_a_rule_is_found(subject: Subject, vendor: Any, check: str) -> None:
     with pytest.raises(ConformanceError):
         BY_NAME[check](replace(subject, vendor=vendor))
+
+
+FAL = "fal:fal-ai/kling-video/v2.1/standard/text-to-video"
+
+
+@pytest.fixture
+def fals(video_simulator: SimulatorHandle) -> Subject:  # noqa: F811  the fixture
+    video_simulator.configure(frozen_clock=True)
+    model = catalogue.find(FAL, unchecked=True)
+    return Subject(
+        vendor=Fal,
+        request=model.parse({"prompt": "a paper boat"}),
+        failing=model.parse({"prompt": "[[fault:job_failed]] a paper boat"}),
+        url=video_simulator.base_url("fal"),
+        words={"IN_QUEUE": JobStatus.QUEUED, "COMPLETED": JobStatus.SUCCEEDED},
+        finish=lambda: video_simulator.advance(600),
+    )
+
+
+class TakesCompletedForSuccess(Fal):
+    def status(self, job: Any) -> Any:
+        return self.read_job(job, (yield from self.send_read(self.status_call(job), job)))
+
+
+class TakesEveryResultForOne(TakesCompletedForSuccess):
+    def status(self, job: Any) -> Any:
+        seen = yield from super().status(job)
+        if seen.status is not JobStatus.SUCCEEDED:
+            return seen
+        answer = yield from self.send_read(self.call("GET", self._request(job)), job)
+        outputs, instead = self.outputs_in(answer.body or {})
+        return seen.replace(outputs=outputs, instead_of_outputs=instead)
+
+
+class TakesA504ForAFailure(TakesCompletedForSuccess):
+    def status(self, job: Any) -> Any:
+        seen = yield from super().status(job)
+        if seen.status is not JobStatus.SUCCEEDED:
+            return seen
+        answer = yield from self.send_read(self.call("GET", self._request(job)), job)
+        ended = answer.status in (422, 504)
+        return self._failed(job, JobStatus.FAILED, answer.body or {}) if ended else self._with_result(seen, answer)
+
+
+class TakesTheWrongId(Fal):
+    id_paths = ("gateway_request_id", "status")
+
+
+class AsksTheAddressOfTheAnswer(Fal):
+    address = ""
+
+    def read_job(self, job: Any, answer: Any) -> Any:
+        type(self).address = (answer.body or {}).get("response_url", "")
+        return super().read_job(job, answer)
+
+    def _request(self, job: Any) -> str:
+        return self.address.removeprefix(self.url) or super()._request(job)
+
+    def call(self, method: str, path: str, **more: Any) -> Any:
+        if "://" in path:
+            return httpx.Request(method, path)
+        return super().call(method, path, **more)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "check"),
+    [
+        (TakesCompletedForSuccess, "a_failed_job_is_failed_whatever_its_word"),
+        (TakesCompletedForSuccess, "a_job_comes_to_its_end_with_all_its_outputs"),
+        (TakesEveryResultForOne, "a_failed_job_is_failed_whatever_its_word"),
+        (TakesEveryResultForOne, "a_result_that_is_not_there_yet_ends_nothing"),
+        (TakesA504ForAFailure, "a_result_that_is_not_there_yet_ends_nothing"),
+        (TakesTheWrongId, "a_job_comes_to_its_end_with_all_its_outputs"),
+        (AsksTheAddressOfTheAnswer, "no_address_from_an_answer_is_called"),
+    ],
+)
+def test_a_fal_that_breaks_a_rule_is_found(fals: Subject, vendor: Any, check: str) -> None:
+    BY_NAME[check](fals)
+    with pytest.raises(ConformanceError):
+        BY_NAME[check](replace(fals, vendor=vendor))
 
 
 def test_a_vendor_that_calls_an_address_from_an_answer_is_found(subject: Subject) -> None:

@@ -1,0 +1,101 @@
+"""fal: any model behind one queue. Written from fal-client 1.0.3, @fal-ai/client 1.10.1 and fal's documents.
+
+What none of them states is left open here: whether a failed job is charged, and how a cancelled one ends.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.vendors.base import Flow, Vendor
+from airflow_video_providers.core.vendors.output_shapes import REASON_PATHS, reason_at
+from airflow_video_providers.core.vendors.refusals import status_refused
+from airflow_video_providers.core.vendors.wire import Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import httpx
+
+    from airflow_video_providers.core.vendors.answers import Answer
+    from airflow_video_providers.core.vendors.models import VideoModel
+
+#: Ids that have a part more before the owner's name.
+_NAMESPACES = ("workflows", "comfy")
+
+
+class Fal(Vendor):
+    """Submit, status and result are three calls; a job that has failed is COMPLETED, too, and its result says so."""
+
+    id = "fal"
+    title = "fal"
+    base_url = "https://queue.fal.run"
+    other_urls = {"api": "https://api.fal.ai"}
+    documentation = "https://fal.ai/docs"
+    key_header = "Authorization"
+    key_prefix = "Key "
+    id_paths = ("request_id",)
+    output_paths = ("video", "videos", "output.video")
+    charged = {JobStatus.SUCCEEDED: "yes"}
+    retention = timedelta(days=30)  # of the request and its answer; the files live as the account has set it
+    poll_seconds = (3.0, 30.0)
+    open_ids = "an endpoint such as fal-ai/kling-video/v2.1/standard/text-to-video"
+
+    def wire(self, request: VideoModel, extra_fields: Mapping[str, Any]) -> Wire:
+        # Without this header fal runs a job again, up to ten times, when a runner breaks: one submit, one run.
+        return Wire({**request.body(), **extra_fields}, {"x-fal-no-retry": "1"})
+
+    def status_call(self, job: VideoJob) -> httpx.Request:
+        return self.call("GET", f"{self._request(job)}/status?logs=0")
+
+    def status(self, job: VideoJob) -> Flow[VideoJob]:
+        answer = yield from self.send_read(self.status_call(job), job)
+        seen = self.read_job(job, answer)
+        if seen.status is not JobStatus.SUCCEEDED:
+            return seen
+        told = answer.body or {}
+        if told.get("error") or told.get("error_type"):  # the runner or the queue broke: there is no result
+            return self._failed(seen, JobStatus.ERROR, told)
+        answer = yield from self.send_read(self.call("GET", self._request(job)), job)
+        if answer.status not in (404, 422) and (not answer.ok or answer.body is None):
+            raise status_refused(self, job, answer)  # a 504 is no verdict either: it has been seen to pass
+        return self._with_result(seen, answer)
+
+    def _with_result(self, job: VideoJob, answer: Answer) -> VideoJob:
+        """What the result says of a job that is COMPLETED."""
+        if answer.status == 422:  # the model or its check of the request has refused
+            return self._failed(job, JobStatus.FAILED, answer.body or {})
+        if answer.status == 404:
+            return job.replace(status=JobStatus.EXPIRED, charged="unknown", outputs=(), instead_of_outputs=None)
+        outputs, instead = self.outputs_in(answer.body or {})
+        return job.replace(outputs=outputs, instead_of_outputs=instead)
+
+    def _failed(self, job: VideoJob, status: JobStatus, body: Mapping[str, Any]) -> VideoJob:
+        reason = reason_at(body, REASON_PATHS) or "fal names no reason"
+        kind = body.get("error_type")
+        if isinstance(kind, str) and kind not in reason:
+            reason = f"{reason} ({kind:.60})"
+        return job.replace(
+            status=status,
+            charged=self.charged.get(status, "unknown"),
+            error=reason,
+            outputs=(),
+            instead_of_outputs=None,
+        )
+
+    def _request(self, job: VideoJob) -> str:
+        """Where a job stands: below its application, without the rest of the endpoint's path."""
+        parts = job.model.partition(":")[2].split("/")
+        application = "/".join(parts[: 3 if parts[0] in _NAMESPACES else 2])
+        return f"/{application}/requests/{self.in_path(job.request_id)}"
+
+    def check(self) -> Flow[str]:
+        """The account's own history, a free call that needs the key."""
+        path = "/v1/models/requests/by-endpoint?endpoint_id=fal-ai/mochi-v1&limit=1"
+        return self.read_check((yield from self.send_read(self.call("GET", path, at="api"))))
+
+    @classmethod
+    def documentation_of(cls, name: str) -> str:
+        return f"https://fal.ai/models/{name}"
