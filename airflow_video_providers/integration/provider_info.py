@@ -30,7 +30,10 @@ _VENDORS: dict[str, tuple[str, str, str, str, tuple[str, ...]]] = {
 #: What all vendors share is listed under this name.
 _ALL = "AI video"
 #: Pages about all vendors, as paths inside of the source distribution.
-_GUIDES = [f"/docs/how-to/{name}.md" for name in ("submit", "wait", "download", "generate", "batch", "test-a-pipeline")]
+_GUIDES = [
+    f"/docs/how-to/{name}.md"
+    for name in ("submit", "wait", "download", "generate", "batch", "any-model", "test-a-pipeline")
+]
 
 
 def get_provider_info() -> dict[str, Any]:

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
 from airflow_video_providers.integration.lineage import ReportsLineage
 from airflow_video_providers.integration.retries import made_while_running, with_retry_policy
 from airflow_video_providers.links.video import LandedVideoLink, ManifestLink, ModelDocumentationLink
-from airflow_video_providers.operators.rendered import ReadsTemplates, as_text
+from airflow_video_providers.operators.rendered import ReadsTemplates, as_text, schema_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -50,6 +50,8 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         max_cost_usd: float | Decimal | str | None = None,
         max_run_cost_usd: float | Decimal | str | None = None,
         allow_unknown_price: bool = False,
+        schema: str | PathLike[str] | None = None,
+        unchecked: bool = False,
         keep_prompt: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -66,12 +68,14 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         self.max_cost_usd = max_cost_usd
         self.max_run_cost_usd = max_run_cost_usd
         self.allow_unknown_price = allow_unknown_price
+        self.schema = schema_text(schema)
+        self.unchecked = unchecked
         self.keep_prompt = keep_prompt
         # Whose typed request it is shows only here: rendering makes a dict of it.
         from airflow_video_providers.operators import parse_checks
 
         if parse_checks.is_typed(request) or not made_while_running(self):
-            parse_checks.check_request(model, request, request_id)
+            parse_checks.check_request(model, request, request_id, task=self)
         if not made_while_running(self):
             parse_checks.check_arguments(self)
 

@@ -51,6 +51,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "on_unknown_outcome": _one_of("fail", "resubmit"),
     "webhook_mode": _one_of("terminal", "sync"),
     "allow_unknown_price": _SWITCH,
+    "unchecked": _SWITCH,
     "overwrite": _SWITCH,
     "poster": _SWITCH,
     "source_paths": _SWITCH,

@@ -12,6 +12,7 @@ from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.field_errors import shown
 from airflow_video_providers.core.vendors.models import VideoModel, comes_later
+from airflow_video_providers.operators.open_models import model_of, waits_for_its_dag
 from airflow_video_providers.operators.options import check_options
 from airflow_video_providers.operators.rendered import TEXTS, text
 
@@ -30,15 +31,17 @@ def check_model(model: Any) -> None:
         catalogue.find(model)
 
 
-def check_request(model: Any, request: Any, request_id: Any) -> None:
+def check_request(model: Any, request: Any, request_id: Any, *, task: Any) -> None:
     """What can be checked of a purchase.
 
+    :param task: Whose schema file it is, for a model that the catalogue does not list.
     :raises InvalidRequestError: the model, or a literal in the request, is wrong.
     """
     if comes_later(model):
         return
-    known = catalogue.find(model)
-    if isinstance(request, VideoModel) and not isinstance(request, known):
+    later = waits_for_its_dag(task)
+    known = catalogue.find(model, unchecked=True) if later else model_of(task, model)
+    if isinstance(request, VideoModel) and request.id != known.id:
         raise InvalidRequestError(
             f"The request is one for {request.id}, and model is {model!r}.",
             remedy="Name the same model in both.",

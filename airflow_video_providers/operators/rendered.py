@@ -92,6 +92,11 @@ def as_text(output_path: Any) -> Any:
     return text_of(output_path)
 
 
+def schema_text(schema: Any) -> str | None:
+    """Where a schema file is, as text that Airflow can store."""
+    return None if schema is None else str(schema)
+
+
 def plain_json(name: str, value: object) -> dict[str, Any]:
     """A dict of an author's as plain JSON, without what is nothing in it.
 

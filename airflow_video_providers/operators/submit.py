@@ -12,7 +12,6 @@ from airflow_video_providers.core.purchase.keeping import attach_named
 from airflow_video_providers.core.purchase.order import NoOrder, Order, make_order
 from airflow_video_providers.core.purchase.resolve import void_after_error
 from airflow_video_providers.core.purchase.submit_once import Outside, submit_once
-from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.base import utcnow
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.integration import metrics
@@ -20,6 +19,7 @@ from airflow_video_providers.integration.ledger_config import default_on_clear, 
 from airflow_video_providers.integration.waiting import settings_for, sleep_of
 from airflow_video_providers.operators.bookkeeping import identity_of, run_of
 from airflow_video_providers.operators.kept import kept_job
+from airflow_video_providers.operators.open_models import model_of
 from airflow_video_providers.operators.options import check_options
 from airflow_video_providers.operators.rendered import is_nothing, plain_json, settle
 
@@ -43,7 +43,7 @@ def rendered_request(task: BuysVideo) -> VideoModel:
 
     :raises InvalidRequestError: it is wrong; nothing was sent.
     """
-    model = catalogue.find(task.model)
+    model = model_of(task, task.model)
     if is_nothing(task.request):
         raise InvalidRequestError(
             "There is nothing to buy: the request and the request_id are empty after rendering.",

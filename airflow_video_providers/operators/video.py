@@ -60,6 +60,9 @@ class SubmitVideoOperator(BuysVideo):
         this many US dollars. Needs ``[video_providers] ledger_path``.
     :param allow_unknown_price: Buy under this task's limits although no price is known. A limit of the connection's
         is lifted by ``allow_unknown_price`` in its extra alone. Default False.
+    :param schema: For a model that the catalogue does not list (``fal:<endpoint>``): the file that requests are checked
+        against, as ``airflow video-models fetch`` has written it. A relative path starts at the DAG's file. Default: none.
+    :param unchecked: Buy from such a model without a schema: nobody checks the fields. Default False.
     :param keep_prompt: Keep the prompt and the image's address in the job, the manifest and the asset event as they are.
         Default False: their sha256 alone (``prompt_sha256``). The ledger and the triggers never hold them.
     :param output_path: Where the video is going to land, as in ``DownloadVideoOperator``: given here, it is checked

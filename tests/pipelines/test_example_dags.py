@@ -73,6 +73,7 @@ def runs(tmp_path_factory, simulator, videos):
         ("quickstart", "example_video_quickstart", {"models": list(catalogue.models())}),
         ("batch", "example_video_batch", {"prompts": PROMPTS}),
         ("image", "example_video_image_to_video", {}),
+        ("any", "example_video_any_model", {}),
         ("submit", "example_video_submit_only", {}),
         ("wait", "example_video_wait_by_id", {"request_id": "submit/submit/request_id"}),
         ("table", "example_video_one_task", {"rows": ROWS}),
@@ -175,6 +176,15 @@ def test_the_batch_loses_no_job_that_was_bought(run, simulator):
 def test_a_picture_is_set_in_motion_by_a_typed_request(run, videos):
     assert run("image")["state"] == "success"
     assert outputs_are_there(videos / "image") == 1
+
+
+def test_a_model_that_nobody_lists_is_bought_by_its_id_and_lands(run, videos, simulator):
+    assert run("any")["state"] == "success", run("any")["log"][-3000:]
+    assert outputs_are_there(videos / "any") == 1
+    (manifest,) = manifests(videos / "any")
+    assert manifest["model"] == "fal:fal-ai/kling-video/v2.1/standard/text-to-video"
+    (sent,) = [call for call in simulator.requests("fal") if call["method"] == "POST"]
+    assert sent["body"] == {"prompt": "A lighthouse in a storm", "duration": "5", "camera": {"pan": [0, 1]}}
 
 
 def test_a_job_is_awaited_in_another_dag_by_its_request_id(run, videos):

@@ -101,7 +101,7 @@ def find(model: str, *, schema: SchemaFile | None = None, unchecked: bool = Fals
         if vendor is not None and (problem := vendor.open_problem(model.partition(":")[2])) is None:
             from airflow_video_providers.core.vendors.open_models import open_model  # a DAG of listed models needs none
 
-            return open_model(vendor, model, schema, unchecked)  # type: ignore[no-any-return] # a class made there
+            return open_model(vendor, model, schema, unchecked=unchecked)
         if vendor is not None and problem:
             raise InvalidRequestError(
                 f"There is no model {shown(model)}: {problem}.", field="model", value=model, allowed=vendor.open_ids

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -127,25 +126,35 @@ def _first(values: Any, later: bool, depth: int) -> str | None:
     return next((found for value in values if (found := _problem(value, later=later, depth=depth + 1))), None)
 
 
-@lru_cache(maxsize=1024)
+_made: dict[tuple[object, ...], type[OpenModel]] = {}
+_MOST_MADE = 1000
+
+
 def open_model(
-    vendor: type[Vendor], model: str, pinned: SchemaFile | None = None, unchecked: bool = False
-) -> Any:  # keys of a cache
+    vendor: type[Vendor],
+    model: str,
+    pinned: SchemaFile | None = None,
+    *,
+    unchecked: bool = False,
+) -> type[OpenModel]:
     """The class of a model that the catalogue does not list. Not registered: it is named by its id wherever it is used."""
-    return type(
-        "OpenModel",
-        (OpenModel,),
-        {
+    key = vendor, model, pinned, unchecked
+    if key not in _made:
+        if len(_made) >= _MOST_MADE:
+            _made.clear()
+        name = model.partition(":")[2]
+        said = {
             "__module__": __name__,
             "__doc__": OpenModel.__doc__,
             "id": model,
-            "path": vendor.open_path(model.partition(":")[2]),
-            "documentation": vendor.documentation_of(model.partition(":")[2]),
+            "path": vendor.open_path(name),
+            "documentation": vendor.documentation_of(name),
             "typical_seconds": 120.0,
             "pinned": pinned,
             "unchecked": unchecked,
-        },
-    )
+        }
+        _made[key] = type("OpenModel", (OpenModel,), said)
+    return _made[key]
 
 
 def price_line(listed: Mapping[str, Any], basis: str) -> tuple[Decimal, Literal["generation", "second"], str] | None:
