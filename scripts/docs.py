@@ -156,7 +156,7 @@ def errors() -> str:
 
     def leaves(of: type[exceptions.VideoProviderError]) -> Iterator[type[exceptions.VideoProviderError]]:
         for kind in of.__subclasses__():
-            if kind.__module__ == exceptions.__name__:
+            if vars(exceptions).get(kind.__name__) is kind:
                 yield kind
                 yield from leaves(kind)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from airflow_video_providers.core.errors import Charged, InvalidRequestError
+from airflow_video_providers.core.error_base import Charged, InvalidRequestError
 from airflow_video_providers.core.redact import public_text
 
 

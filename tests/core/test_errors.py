@@ -11,7 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorTimeout
 
 import airflow_video_providers
-from airflow_video_providers.core import errors
+from airflow_video_providers.core import error_base, errors
 from airflow_video_providers.core.errors import (
     DownloadError,
     InvalidRequestError,
@@ -63,7 +63,7 @@ def test_airflow_catches_all_of_them_and_a_timeout_counts_as_its_own():
 def test_every_error_says_what_happened_what_it_costs_and_what_to_do(kind):
     text = str(kind("It broke.", model="pixazo:mochi-v1", request_id="r-7"))
     assert text.startswith("It broke. ")
-    assert any(sentence in text for sentence in errors._MONEY.values())
+    assert any(sentence in text for sentence in error_base._MONEY.values())
     assert kind is VideoProviderError or kind in (JobError, errors.VendorError) or kind.default_remedy in text
     assert text.endswith("[vendor=pixazo, model=pixazo:mochi-v1, request_id=r-7]")
 

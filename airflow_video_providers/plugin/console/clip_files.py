@@ -1,4 +1,4 @@
-"""The bytes of a clip: looked at before they are believed, and read a piece at a time."""
+"""The bytes of a clip: checked before they are believed, and read a piece at a time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PIECE = 1024 * 1024
 #: Seconds for which an address that the storage signs may be used.
 SIGNED_FOR = 300
-#: Seconds for which a file that was looked at is believed.
+#: Seconds for which a file that was checked is believed.
 _BELIEVED = 300
 _BEGINNINGS = {
     "mp4": re.compile(rb".{4}(ftyp|styp|moov|mdat|free|skip|wide)", re.DOTALL),
@@ -36,14 +36,14 @@ _BEGINNINGS = {
 
 
 class Files:
-    """Opens clips. What was looked at once is believed for some minutes: a player asks for many ranges."""
+    """Opens clips. What was checked once is believed for some minutes: a player asks for many ranges."""
 
     def __init__(self) -> None:
         self._believed: dict[Clip, float] = {}
         self._lock = threading.Lock()
 
     def open(self, clip: Clip) -> LocalFile | StoredFile:
-        """The file, after a look at the record beside it and at its own beginning.
+        """The file, after a check of the record beside it and at its own beginning.
 
         :raises NoClipError: it cannot be reached, or is not what its manifest says.
         """

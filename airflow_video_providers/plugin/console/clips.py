@@ -58,7 +58,7 @@ class Clip:
 
 
 def clip_of(manifest: Mapping[str, Any], index: int, *, poster: bool = False) -> Clip:
-    """The file that a manifest names, checked as far as the text tells.
+    """The file that a manifest names, checked as far as the text says.
 
     :raises NoClipError: it names none, or one that no landing of this package would have named.
     """

@@ -1,4 +1,4 @@
-"""What brings the ledger's records into the index: only what has changed since, whatever keeps the ledger."""
+"""What takes the ledger's records into the index: only what has changed since, whatever keeps the ledger."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _VERSION = ("ETag", "etag", "md5Hash", "size", *_TIMES)
 
 
 class Feed(Protocol):
-    """Brings an index up to date."""
+    """Keeps an index up to date."""
 
     #: Seconds for which an index counts as up to date.
     fresh_for: float
@@ -45,7 +45,7 @@ class Feed(Protocol):
 
 
 class DirectoryFeed:
-    """A directory. Writing a record changes its folder's time, so that what has not changed costs one look each."""
+    """A directory. Writing a record changes its folder's time, so that what has not changed costs one check each."""
 
     fresh_for = 2.0
 

@@ -149,7 +149,7 @@ class Index:
         """Take in one record as it is stored, whatever it is.
 
         :param source: Where it was read: a file, an object, a row.
-        :param key: Its key, where the source tells; the record itself says who bought.
+        :param key: Its key, where the source says; the record itself says who bought.
         :param at: When it was written, in seconds.
         :param gate: An intent that stands in for a record which was never written.
         """

@@ -38,7 +38,7 @@ class Ledgers:
         self._kept: tuple[str | None, Any, Reading] | None = None
 
     def open(self) -> tuple[Ledger, Reading]:
-        """The ledger, and its reading brought up to date.
+        """The ledger, and its reading kept up to date.
 
         :raises LedgerError: there is none, or this server cannot reach it.
         """

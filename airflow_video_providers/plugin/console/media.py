@@ -62,7 +62,7 @@ def _shown(
     facts = _facts(entry)
     try:
         clip = clip_of(manifest, index if isinstance(index, int) else -1)
-        origin = _look(files, clip, secure)
+        origin = _origin_of(files, clip, secure)
     except NoClipError as error:
         return Shown(label, address, facts, "", why=str(error))
     query = {"output": index}
@@ -75,7 +75,7 @@ def _shown(
     )  # fmt: skip
 
 
-def _look(files: Files, clip: Clip, secure: bool) -> str | None:
+def _origin_of(files: Files, clip: Clip, secure: bool) -> str | None:
     """The storage's own address, where it signs one that this page may use.
 
     :raises NoClipError: a file on a disk that this server does not see. Buckets are asked when somebody plays.

@@ -1,4 +1,4 @@
-"""The routes. Each asks who is there, and what they may read, before it looks at anything."""
+"""The routes. Each asks who is there, and what they may read, before it reads anything."""
 
 from __future__ import annotations
 

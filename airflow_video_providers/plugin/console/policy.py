@@ -1,4 +1,4 @@
-"""What browsers are told about every answer: load nothing from elsewhere, keep nothing, show it in no other site's frame."""
+"""What browsers are sent with every answer: load nothing from elsewhere, keep nothing, show it in no other site's frame."""
 
 from __future__ import annotations
 

@@ -89,7 +89,7 @@ class Purchase:
         match self.word:
             case words.UNKNOWN:
                 return (
-                    f"Nobody knows whether this was bought. Look in {vendor}'s console for a job of "
+                    f"Nobody knows whether this was bought. Search {vendor}'s console for a job of "
                     f"{attempt.created_at:%Y-%m-%d %H:%M:%S} UTC. If it is there, attach its id and clear the task: it buys "
                     "nothing. If it is not, forget it and clear the task: it buys again."
                 )
@@ -98,7 +98,7 @@ class Purchase:
                 return f"It is paid for and has not landed. Clear the task that waits or lands: it buys nothing.{hurry}"
             case words.REJECTED:
                 return (
-                    "Its file came whole, was refused, and is kept. Look at it, then clear the landing: it is read from "
+                    "Its file came whole, was refused, and is kept. Check it, then clear the landing: it is read from "
                     "there and nothing is bought. Delete the kept file to let a Clear buy again."
                 )
             case words.LOST:

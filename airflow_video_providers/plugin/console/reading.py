@@ -63,7 +63,7 @@ class Overview:
 class Reading:
     """Answers about the ledger, for those DAGs that a reader may read.
 
-    :param feed: What brings the index up to date.
+    :param feed: What keeps the index up to date.
     :param ask: How Airflow is asked about task instances.
     :param run_states: How it is asked about DAG runs.
     """
@@ -86,7 +86,7 @@ class Reading:
         self._refreshing = threading.Lock()
 
     def refresh(self, *, now: bool = False) -> None:
-        """Bring the index up to date, unless it has just been.
+        """Update the index, unless it has just been.
 
         :param now: Even then.
         :raises LedgerError: the ledger cannot be read.

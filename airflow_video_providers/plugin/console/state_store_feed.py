@@ -1,4 +1,4 @@
-"""What brings the rows of Airflow's state store into the index."""
+"""What takes the rows of Airflow's state store into the index."""
 
 from __future__ import annotations
 

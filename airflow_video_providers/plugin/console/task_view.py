@@ -156,7 +156,7 @@ def _facts(view: View, job: VideoJob | None, purchase: Purchase | None) -> None:
     model = (kept.model if kept else None) or manifest.get("model") or (attempt.model if attempt else None)
     estimate = kept.estimated_cost_usd if kept else attempt.estimated_cost_usd if attempt else None
     basis = (kept.cost_basis if kept else None) or (attempt.cost_basis if attempt else None)
-    told = {
+    known = {
         "Model": model,
         "request_id": (kept.request_id if kept else None) or manifest.get("request_id") or (attempt.request_id if attempt else None),
         "Connection": (kept.conn_id if kept else None) or manifest.get("conn_id") or (attempt.conn_id if attempt else None),
@@ -171,7 +171,7 @@ def _facts(view: View, job: VideoJob | None, purchase: Purchase | None) -> None:
         "A refused file is kept at": purchase.where if purchase and purchase.word == words.REJECTED else None,
         "Verified": manifest.get("verified"),
     }  # fmt: skip
-    view.facts = [(name, str(value)) for name, value in told.items() if value]
+    view.facts = [(name, str(value)) for name, value in known.items() if value]
     parameters = manifest.get("parameters") or (kept.parameters if kept else None) or {}
     extra = manifest.get("extra")
     view.parameters = (

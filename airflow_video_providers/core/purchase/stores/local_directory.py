@@ -92,7 +92,7 @@ class LocalDirectory:
         return self._root
 
     def found(self, path: Path) -> Found | None:
-        """The record in one file below the root, as a listing meets it; None where it has gone since."""
+        """The record in one file below the root, as a listing finds it; None where it has gone since."""
         name, key = str(path), self._key(path)
         try:
             return Found(name, key, _read(path))
