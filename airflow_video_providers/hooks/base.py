@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import types
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
@@ -16,6 +16,7 @@ from airflow_video_providers.hooks import connection_form
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping
+    from logging import Logger
 
     from airflow_video_providers.core.callbacks.webhook import Callback, WebhookMode
     from airflow_video_providers.core.client.async_client import AsyncVideoClient
@@ -218,7 +219,7 @@ class VideoHook(BaseHook):
             model if isinstance(model, VideoModel) else catalogue.find(model).parse({} if request is None else request)
         )
         order = self.order(typed, extra_fields, self.callback(webhook_url, webhook_mode))
-        return order.noted_in(self.send(order))
+        return order.noted_in(self.send(self._lent(order)))
 
     def callback(self, webhook_url: str | None, webhook_mode: object = "terminal") -> Callback | None:
         """An author's own receiver, checked; None where none is named.
@@ -239,6 +240,8 @@ class VideoHook(BaseHook):
         :param into: Buy on the route that answers with the video itself, and stream it to this file.
         :param max_bytes: That file may not be larger.
         """
+        if order.staged is not None and order.staged.images:
+            raise AssertionError("an image in storage is lent before the paid call")
         client = self.get_conn()
         if into is None:
             return client.buy(order.request, order.wire, order.callback)
@@ -285,7 +288,13 @@ class VideoHook(BaseHook):
         :raises VendorError: the vendor refused; nothing was charged.
         """
         order = self.order(request, extra_fields)
-        return order.noted_in(self.send(order, into=path))
+        return order.noted_in(self.send(self._lent(order), into=path))
+
+    def _lent(self, order: Order) -> Order:
+        """The order with addresses of its stored images that the vendor can fetch."""
+        from airflow_video_providers.core.inputs.lend import loan_for
+
+        return order.lent(self.get_conn(), self.settings, loan=loan_for(None), log=cast("Logger", self.log))
 
     def _other_paths(self) -> str:
         """What the connection says of where models are bought.

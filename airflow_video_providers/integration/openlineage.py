@@ -17,6 +17,7 @@ from airflow.providers.openlineage.extractors import OperatorLineage
 from attrs import define
 
 from airflow_video_providers.core.redact import public_url
+from airflow_video_providers.core.storage.output_path import text_of
 from airflow_video_providers.core.vendors.models import VideoModel
 from airflow_video_providers.integration.lineage import job_uri
 
@@ -61,9 +62,9 @@ def lineage_of(task: ReportsLineage) -> OperatorLineage[Any, Any]:
     job, manifest, request = task.known_job, task.manifest, _request(task)
     model = job.model if job else getattr(task, "model", None)
     images = [
-        _dataset(Dataset, public_url(value))
+        _dataset(Dataset, f"file://{address}" if address.startswith("/") else public_url(address))
         for name, value in request.items()
-        if name.endswith("image_url") and isinstance(value, str)
+        if name.endswith("image_url") and isinstance(address := text_of(value), str)
     ]
     jobs = [_dataset(Dataset, job_uri(job))] if job else []
     clips = [_clip(output) for output in manifest["outputs"]] if manifest else []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from airflow_video_providers.core.errors import InvalidRequestError, LedgerError
+from airflow_video_providers.core.errors import InvalidRequestError, LandingError, LedgerError
+from airflow_video_providers.core.inputs.lend import loan_for
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.polling.decision import believed
 from airflow_video_providers.core.purchase.decision import Choices, Try
@@ -14,7 +15,10 @@ from airflow_video_providers.core.purchase.resolve import void_after_error
 from airflow_video_providers.core.purchase.submit_once import Outside, submit_once
 from airflow_video_providers.core.vendors.base import utcnow
 from airflow_video_providers.hooks.base import VideoHook
-from airflow_video_providers.integration import metrics
+from airflow_video_providers.integration import (
+    metrics,
+    object_storage,  # noqa: F401 # images from buckets through Airflow's connections
+)
 from airflow_video_providers.integration.ledger_config import default_on_clear, open_ledger
 from airflow_video_providers.integration.waiting import settings_for, sleep_of
 from airflow_video_providers.operators.bookkeeping import identity_of, run_of
@@ -84,6 +88,7 @@ def buy(
         hook.close()
         return task.known_job
     order = _order(task, hook, ledger, this)
+    lent: list[Order] = []
     sent = False
 
     def ready() -> None:
@@ -91,11 +96,14 @@ def buy(
         hook.get_conn().open()
         if check is not None:
             check()
+        if isinstance(order, Order):  # signing comes before the intent: what cannot be lent costs nothing
+            loan = loan_for(getattr(task, "timeout", None))
+            lent.append(order.lent(hook.get_conn(), hook.settings, loan=loan, log=_log(task)))
 
-    def send(order: Order) -> VideoJob:
+    def send(_order: Order) -> VideoJob:
         nonlocal sent
         sent = True
-        return hook.send(order, into=into, max_bytes=getattr(task, "max_bytes", None))
+        return hook.send(lent[-1], into=into, max_bytes=getattr(task, "max_bytes", None))
 
     outside = Outside(
         log=_log(task),
@@ -133,7 +141,7 @@ def _order(task: BuysVideo, hook: VideoHook, ledger: Ledger | None, this: Try) -
             max_run_cost_usd=task.max_run_cost_usd,
             allow_unknown_price=task.allow_unknown_price,
         )
-    except InvalidRequestError as wrong:
+    except (InvalidRequestError, LandingError) as wrong:
         if ledger is None or not any(attempt.request_id for attempt in ledger.attempts(this.identity)):
             raise
         return NoOrder(task.model, hook.conn_id, wrong)

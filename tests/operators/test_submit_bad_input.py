@@ -37,7 +37,7 @@ LITERALS = {
     "no prompt": (V6, {"duration": 5}, "prompt", "lacks"),
     "blank prompt": (V6, {"prompt": "  "}, "prompt", "blank"),
     "unknown field": (V6, {"prompt": "a fox", "sedd": 1}, "sedd", "extra_fields"),
-    "an image that is a file": (IMAGE, {"prompt": "a fox", "image_url": "file:///etc/passwd"}, "image_url", "http"),
+    "an image at no address": (IMAGE, {"prompt": "a fox", "image_url": "fox.png"}, "image_url", "http"),
 }
 
 
@@ -74,7 +74,7 @@ TEMPLATES = {
     "out of range": (V6, {"prompt": "a fox", "duration": "{{ 99 }}"}, "from 1 to 15"),
     "not in the list": (V6, {"prompt": "a fox", "resolution": "{{ '8K' }}"}, "1080p"),
     "blank prompt": (V6, {"prompt": "{{ '' }}"}, "prompt"),
-    "an image that is a file": (IMAGE, {"prompt": "a fox", "image_url": "{{ 'file:///x' }}"}, "http"),
+    "an image at no address": (IMAGE, {"prompt": "a fox", "image_url": "{{ 'ftp://h/x' }}"}, "http"),
     "a request that is no dict": (V6, "{{ 'a fox' }}", "Give a dict"),
 }
 

@@ -99,10 +99,10 @@ def _wrong(url: str, allowed_hosts: Collection[str] | None) -> str | None:
         return None
     if parts.scheme != "https":
         return "is plain http"
-    return f"names {host}, which nobody outside can call" if _is_private(host) else None
+    return f"names {host}, which nobody outside can call" if is_private(host) else None
 
 
-def _is_private(host: str) -> bool:
+def is_private(host: str) -> bool:
     """Is it a literal address that is not public, also in the odd ways in which resolvers read numbers, or a local name?"""
     if host in _LOCAL or host.endswith(_LOCAL):
         return True

@@ -34,7 +34,7 @@ from airflow_video_providers.core.polling.wait_arguments import (
     interval_of,
 )
 from airflow_video_providers.core.vendors.parameters import kept_of
-from airflow_video_providers.core.vendors.wire import compose
+from airflow_video_providers.core.vendors.wire import compose, refuse_stored
 from airflow_video_providers.core.wording import in_a_call
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ class VideoClient(Session):
         :raises SubmissionOutcomeUnknownError: it may have been accepted and charged; it must not be repeated.
         :raises VendorError: the vendor refused, or was not reached (:meth:`Vendor.submit`); nothing was charged.
         """
+        refuse_stored(request)
         job = self.buy(request, compose(self.vendor, request, extra_fields), callback)
         return job.replace(**kept_of(request, extra_fields))
 
@@ -187,6 +188,14 @@ class VideoClient(Session):
         with in_a_call():
             return Landing(output_path=output_path, **{"refresh": self.status, **options}).run(job)
 
+    def upload(self, name: str, media_type: str, data: bytes) -> str:
+        """Give an input image to a vendor that takes such (:meth:`Vendor.upload`); returns its address for the request.
+
+        :raises InvalidRequestError: the vendor has no upload.
+        :raises VendorError: it was not taken. Nothing was bought.
+        """
+        return self._send_read(self.vendor.upload(name, media_type, data), None)
+
     def generate_to_file(
         self,
         request: VideoModel,
@@ -207,6 +216,7 @@ class VideoClient(Session):
         :raises InvalidRequestError: the vendor has no such route, or ``path`` cannot be written. Nothing was sent.
         :raises VendorError: the vendor refused, or was not reached; nothing was charged.
         """
+        refuse_stored(request)
         job = self.buy_to_file(request, compose(self.vendor, request, extra_fields), path, max_bytes=max_bytes)
         return job.replace(**kept_of(request, extra_fields))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_video_providers.core.inputs.staged import Staged, stage
 from airflow_video_providers.core.purchase.limits import Limits
 from airflow_video_providers.core.purchase.pricing import Estimate, estimate
 from airflow_video_providers.core.purchase.records import Intent
@@ -13,9 +14,12 @@ from airflow_video_providers.core.vendors.wire import compose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
+    from logging import Logger
 
     from airflow_video_providers.core.callbacks.webhook import Callback
-    from airflow_video_providers.core.errors import InvalidRequestError
+    from airflow_video_providers.core.client.client import VideoClient
+    from airflow_video_providers.core.errors import VideoProviderError
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.settings import Settings
     from airflow_video_providers.core.vendors.base import Vendor
@@ -34,6 +38,9 @@ class Order:
     :param limits: What may be spent.
     :param callback: Where the vendor is to call.
     :param kept: What is kept of the request in the job: :func:`~airflow_video_providers.core.vendors.parameters.kept_of`.
+    :param staged: The images that the request names in storage: ``request`` and ``wire`` have their digests in place of
+        their addresses, until :meth:`lent`.
+    :param extra_fields: The author's, for composing the wire form anew.
     """
 
     request: VideoModel
@@ -43,6 +50,20 @@ class Order:
     limits: Limits = field(default_factory=Limits)
     callback: Callback | None = None
     kept: Mapping[str, Any] = field(default_factory=dict)
+    staged: Staged | None = None
+    extra_fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def lent(self, client: VideoClient, connection: Settings, *, loan: timedelta, log: Logger) -> Order:
+        """The order as it is sent: with addresses of its stored images that the vendor can fetch.
+
+        :param loan: For how long a signed address has to hold.
+        :raises InvalidRequestError: an image cannot be lent. Nothing was bought.
+        :raises VendorError: the vendor's upload did not take one. Nothing was bought.
+        """
+        if self.staged is None or not self.staged.images:
+            return self
+        request = self.staged.lent(client, loan=loan, allowed_hosts=connection.allow_private_hosts, log=log)
+        return replace(self, request=request, wire=compose(client.vendor, request, self.extra_fields), staged=None)
 
     @property
     def intent(self) -> Intent:
@@ -75,7 +96,7 @@ class NoOrder:
 
     model: str
     conn_id: str | None
-    error: InvalidRequestError
+    error: VideoProviderError
 
     @property
     def intent(self) -> Intent:
@@ -100,7 +121,9 @@ def make_order(
     :param connection: Who pays: the account's prices, and its owner's limits.
     :param callback: Where the vendor is to call, checked.
     :param max_cost_usd: The buyer's own limits, beside the owner's, as ``max_run_cost_usd`` and ``allow_unknown_price``.
-    :raises InvalidRequestError: the request, ``extra_fields``, a price or a limit is wrong. Nothing was sent.
+    :raises InvalidRequestError: the request, ``extra_fields``, a price or a limit is wrong, or an image cannot be bought
+        with. Nothing was sent.
+    :raises LandingError: an image's storage cannot be asked right now. Nothing was sent; a retry may help.
     """
     request.refuse_known(extra_fields)
     cost = estimate(request, connection.extra.get("prices"))
@@ -110,5 +133,6 @@ def make_order(
         max_run_cost_usd=max_run_cost_usd,
         allow_unknown_price=allow_unknown_price,
     )
-    wire, kept = compose(vendor, request, extra_fields), kept_of(request, extra_fields)
-    return Order(request, wire, connection.conn_id, cost, limits, callback, kept)
+    staged = stage(request, allowed_hosts=connection.allow_private_hosts)
+    wire, kept = compose(vendor, staged.request, extra_fields), staged.kept(kept_of(request, extra_fields))
+    return Order(staged.request, wire, connection.conn_id, cost, limits, callback, kept, staged, dict(extra_fields))

@@ -77,10 +77,17 @@ def open_store(output_path: object, *, encryption: Mapping[str, Any] | None = No
         return LocalStore(where.prefix)
     from airflow_video_providers.core.storage.object_store import ObjectStore
 
-    filesystem = _outside_a_loop(lambda: _filesystems.open(where))
-    store = ObjectStore(filesystem, where, encryption)
+    store = ObjectStore(open_filesystem(where), where, encryption)
     store.check()
     return store
+
+
+def open_filesystem(where: OutputPath) -> Any:
+    """The fsspec filesystem of an address in a bucket, connected.
+
+    :raises LandingError: if the connection is missing or of another kind, or a package is missing.
+    """
+    return _outside_a_loop(lambda: _filesystems.open(where))
 
 
 def check_output_path(output_path: object, *, money: str | None = None) -> OutputPath:

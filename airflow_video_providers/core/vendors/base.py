@@ -239,6 +239,20 @@ class Vendor:
         )
         yield  # a flow, like its siblings
 
+    def upload(self, name: str, media_type: str, data: bytes) -> Flow[str]:  # noqa: ARG002 # for the vendors that have it
+        """Give an input image to the vendor, free of charge, where it takes such; returns the address for the request.
+
+        :param name: What to call it there: made of its digest, never an author's path.
+        :raises VendorError: it was not taken. Nothing was bought.
+        """
+        raise InvalidRequestError(f"{self.title} has no upload.", vendor=self.id)
+        yield  # a flow, like its siblings
+
+    @property
+    def uploads(self) -> bool:
+        """Has it an upload?"""
+        return type(self).upload is not Vendor.upload
+
     def status(self, job: VideoJob) -> Flow[VideoJob]:
         """How a job stands now. A job the vendor does not know comes back as ``expired``: the caller decides.
 

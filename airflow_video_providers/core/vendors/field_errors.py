@@ -69,6 +69,9 @@ def rule(schema: Mapping[str, Any]) -> str:
         return ", ".join(str(value) for value in schema["enum"])
     if "const" in schema:
         return str(schema["const"])
+    if "image_types" in schema:
+        kinds = ", ".join(kind.removeprefix("image/").upper() for kind in schema["image_types"])
+        return "an http or https address, s3://, gs://, abfs:// or a local path" + (f", of {kinds}" if kinds else "")
     if schema.get("format") == "uri":
         return "an http or https address"
     words = {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "true or false"}

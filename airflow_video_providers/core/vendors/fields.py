@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _TEMPLATE = re.compile(r"\{\{|\{%")
 
@@ -72,6 +73,30 @@ def _http_url(url: str) -> str:
     return url
 
 
+#: An object in a bucket: the part before the @ is an Airflow connection.
+_STORED = re.compile(r"(?:s3a?|s3n|gs|gcs|abfss?|adl)://(?:[^@/:?#\s]+@)?[^@/?#\s]+/[^?#]*[^?#/]", re.IGNORECASE)
+
+
+def is_stored(address: str) -> bool:
+    """Is it an object in a bucket, or a local file: something that a vendor cannot fetch as it is written?"""
+    if not address.isprintable() or ".." in address.split("/"):
+        return False
+    if address.startswith(("/", "file:///")):
+        return not address.endswith("/") and not (address.startswith("file:") and {"?", "#"} & set(address))
+    return _STORED.fullmatch(address) is not None
+
+
+def _as_address(value: object) -> object:
+    """A path object as the text that stands for it, with its connection; anything else as it is."""
+    if hasattr(value, "protocol") and hasattr(value, "path"):  # ObjectStoragePath, in some releases a PathLike too
+        return value.path if value.protocol in ("", "file", "local") else str(value)
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _image_address(address: str) -> str:
+    return address if is_stored(address) else _http_url(address)
+
+
 def whole_number(value: object) -> object:
     """``"5"`` and ``5.0`` are 5: that is what Jinja and JSON make of a number."""
     if isinstance(value, str) and value.strip().isdigit():
@@ -84,6 +109,15 @@ Text = Annotated[str, AfterValidator(_not_blank), WithJsonSchema({"type": "strin
 #: An address the vendor fetches itself.
 HttpUrl = Annotated[
     str, AfterValidator(_http_url), WithJsonSchema({"type": "string", "format": "uri", "pattern": r"^https?://\S+$"})
+]
+#: An image: an address that the vendor fetches itself, or an object in a bucket or a local file, lent to it at the submit.
+ImageAddress = Annotated[
+    str,
+    BeforeValidator(_as_address),
+    AfterValidator(_image_address),
+    WithJsonSchema(
+        {"type": "string", "format": "uri", "pattern": r"^(https?|s3a?|s3n|gs|gcs|abfss?|adl|file)://\S|^/."}
+    ),
 ]
 #: Put before a ``Literal`` of integers, so that rendered text is understood too.
 WholeNumber = BeforeValidator(whole_number)
@@ -111,6 +145,17 @@ def optional(
 def required(description: str, *, unit: str | None = None, **constraints: Any) -> Any:
     """A field that the vendor's document requires."""
     return Field(description=description, **_extras(None, unit, None), **constraints)
+
+
+def image(description: str, *, media_types: Sequence[str] = (), required: bool = True) -> Any:
+    """A field that takes an image (:data:`ImageAddress`).
+
+    :param media_types: The types that the vendor's document names, for example ``"image/png"``. None: it names none.
+    """
+    extra: Any = {"json_schema_extra": {"image_types": list(media_types)}}
+    return (
+        Field(description=description, **extra) if required else Field(default=None, description=description, **extra)
+    )
 
 
 def _extras(vendor_default: object, unit: str | None, disputed: Mapping[object, str] | None) -> dict[str, Any]:

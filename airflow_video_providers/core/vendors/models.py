@@ -29,11 +29,13 @@ from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.vendors.field_errors import names_in, plain_name, refusal, rule, shown
 from airflow_video_providers.core.vendors.fields import (
     HttpUrl,
+    ImageAddress,
     Number,
     Text,
     WholeNumber,
     bounded,
     comes_later,
+    image,
     is_template,
     optional,
     required,
@@ -42,7 +44,7 @@ from airflow_video_providers.core.vendors.fields import (
 
 #: A file of models needs this module alone: what declares their fields is importable from here too.
 __all__ = [
-    "HttpUrl", "Number", "Price", "Text", "VideoModel", "WholeNumber", "comes_later", "is_template", "optional", "required",
+    "HttpUrl", "ImageAddress", "Number", "Price", "Text", "VideoModel", "WholeNumber", "comes_later", "image", "is_template", "optional", "required",
     "rule_of",
 ]  # fmt: skip
 
@@ -280,6 +282,11 @@ class VideoModel(BaseModel):
     def seconds(self) -> Decimal | None:
         """Length of the video this request asks for, in seconds, where the request or a default says."""
         return bounded(self._effective("duration")) or None  # a vendor may take words there, such as "auto"
+
+    def images(self) -> dict[str, str]:
+        """The addresses of this request's images, by field."""
+        found = {name: getattr(self, name) for name in type(self).model_fields if "image_types" in self.describe(name)}
+        return {name: value for name, value in found.items() if isinstance(value, str)}
 
     def expected(self) -> dict[str, Any]:
         """What this request itself asks for and a file can be held against; nothing that it leaves to the vendor.

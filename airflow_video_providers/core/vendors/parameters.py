@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 #: Behind the name of a parameter of which only the digest is kept.
 DIGEST = "_sha256"
+#: The same of the address of an image in storage, whose ``_sha256`` is its content's.
+ADDRESS_DIGEST = "_address_sha256"
 _LARGEST = 2**63
 
 
@@ -91,7 +93,8 @@ def with_texts(job: VideoJob, request: Mapping[str, Any]) -> VideoJob:
     texts = {
         name: value
         for name, value in request.items()
-        if isinstance(value, str) and known.get(f"{name}{DIGEST}") == digest_of(value)
+        if isinstance(value, str)
+        and digest_of(value) in (known.get(f"{name}{DIGEST}"), known.get(f"{name}{ADDRESS_DIGEST}"))
     }
     return job.replace(parameters={**known, **texts}) if texts else job
 

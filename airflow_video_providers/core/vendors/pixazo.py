@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.vendors.base import Flow, Vendor
 from airflow_video_providers.core.vendors.models import (
-    HttpUrl,
+    ImageAddress,
     Price,
     Text,
     VideoModel,
     WholeNumber,
+    image,
     optional,
     required,
 )
@@ -132,7 +133,7 @@ class PixverseV6ImageToVideo(_Switches):
         for audio, usd in ((False, silent), (True, sound))
     )
 
-    image_url: HttpUrl = required("Public address of the first frame: JPEG, PNG or WebP.")
+    image_url: ImageAddress = image("The first frame.", media_types=("image/jpeg", "image/png", "image/webp"))
     resolution: Literal["360p", "480p", "540p", "720p", "1080p"] | None = optional(  # type: ignore[assignment] # this model's own list
         "Size of the picture.", vendor_default="720p", disputed={"480p": _DISPUTED, "540p": _DISPUTED}
     )
@@ -154,7 +155,9 @@ class PixverseC1ImageToVideo(PixazoModel):
     id = "pixazo:pixverse-c1-image-to-video"
     path = "/pixverse-c1-image-to-video/v1/pixverse-c1-image-to-video-request"
 
-    image_url: HttpUrl = required("Public address of the first frame: JPEG, PNG, WebP, GIF or AVIF.")
+    image_url: ImageAddress = image(
+        "The first frame.", media_types=("image/jpeg", "image/png", "image/webp", "image/gif", "image/avif")
+    )
     resolution: Resolution | None = optional("Size of the picture.", vendor_default="720p")
     duration: int | None = optional("Length of the video.", vendor_default=5, unit="seconds", ge=1, le=15)
     seed: int | None = optional("Makes a result repeatable.")
@@ -180,7 +183,7 @@ class PixverseV56ImageToVideo(PixazoModel):
     path = "/pixverse-i2v/v1/pixverse-i2v-request"
     text_on_the_wire = frozenset({"duration"})
 
-    image_url: HttpUrl = required("Public address of the first frame.")
+    image_url: ImageAddress = image("The first frame.")
     resolution: Literal["720p", "1080p"] = required("Size of the picture.")
     duration: Annotated[Literal[5, 10], WholeNumber] = required("Length of the video.", unit="seconds")
     negative_prompt: str | None = optional("What to keep out of the video.")

@@ -35,6 +35,7 @@ POST, changed settings, callbacks and uploads end with the process.
 
 what happened: GET /_sim/ledger, /_sim/requests, /_sim/violations, /_sim/webhooks, /_sim/health
 to steer it (with Content-Type: application/json):
+               POST /_sim/images fetches every job's images as a vendor would, and says what it saw;
                POST /_sim/advance {"seconds": 3600}; POST /_sim/faults {"name": ..., "count": 1, "probability": 1,
                "vendor": null, "on": null}; DELETE /_sim/faults; POST /_sim/options {...}; POST /_sim/reset
                /media/_stream/<bytes>.mp4 is a valid file of any size

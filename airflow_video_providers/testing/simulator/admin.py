@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from .faults import KINDS, parse
+from .images import fetch
 from .wire import Answer, Call
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Admin:
                 return {"requests": [entry for entry in world.requests if wanted in (None, entry["vendor"])]}
             case "GET", "violations":
                 return {"violations": list(world.violations)}
+            case "POST", "images":
+                return {"images": fetch(list(world.store.order))}
             case "GET", "webhooks":
                 return {"deliveries": list(world.deliveries)}
             case "GET" | "POST" | "DELETE", "faults":

@@ -77,6 +77,13 @@ class SimulatorHandle:
         found: list[dict[str, Any]] = self._ask("GET", "violations")["violations"]
         return found
 
+    def images(self) -> list[dict[str, Any]]:
+        """Let the simulator fetch every job's images as the vendor would, and say what it saw: ``status``, ``media_type``,
+        ``bytes``, ``seconds_left`` of a signed address, ``address`` without its query.
+        """
+        found: list[dict[str, Any]] = self._ask("POST", "images")["images"]
+        return found
+
     def deliveries(self) -> list[dict[str, Any]]:
         """Every attempt to deliver a webhook."""
         found: list[dict[str, Any]] = self._ask("GET", "webhooks")["deliveries"]

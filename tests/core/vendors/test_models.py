@@ -108,7 +108,7 @@ T2V, I2V, V56T, V56I = (
         (T2V, "thinking_type", "enabled (optimize)", "enabled, disabled, auto"),
         (T2V, "generate_audio_switch", "loud", "true or false"),
         (I2V, "image_url", "ftp://images.example/a.png", "an http or https address"),
-        (I2V, "image_url", "/tmp/a.png", "an http or https address"),
+        (I2V, "image_url", "tmp/a.png", "an http or https address"),
         (I2V, "image_url", "data:image/png;base64,AAAA", "an http or https address"),
         (I2V, "image_url", "https://", "an http or https address"),
         (I2V, "image_url", "https://[half", "an http or https address"),

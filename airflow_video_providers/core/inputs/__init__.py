@@ -1,0 +1,1 @@
+"""A request's images from storage: looked at before the purchase, lent to the vendor for its fetch."""

@@ -1,0 +1,338 @@
+"""Images from storage, bought with: a real purchase against the simulator, which fetches the image and says what it saw."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+import threading
+from contextlib import contextmanager
+from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import structlog
+from airflow.sdk import DAG, ObjectStoragePath
+
+from airflow_video_providers.integration.openlineage import lineage_of
+from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
+from airflow_video_providers.sensors.video import VideoJobSensor
+from airflow_video_providers.testing.simulator import running
+from airflow_video_providers.testing.simulator.images import seconds_left
+from tests.support.airflow import MemoryAirflow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from airflow_video_providers.testing.simulator import SimulatorHandle
+    from tests.storage.emulators import Backend
+
+pytestmark = pytest.mark.slow
+
+V6 = "pixazo:pixverse-v6-image-to-video"
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
+JPEG = b"\xff\xd8\xff\xe0" + bytes(2000)
+GIF = b"GIF89a" + bytes(2000)
+SIGNING = ("s3", "abfs")
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[SimulatorHandle]:
+    with running(queue_seconds=(0, 0), run_seconds=(0, 0)) as handle:
+        yield handle
+
+
+@pytest.fixture
+def airflow(simulator: SimulatorHandle, monkeypatch: pytest.MonkeyPatch) -> MemoryAirflow:
+    simulator.reset()
+    return MemoryAirflow({"pixazo_default": simulator.connection("pixazo")})
+
+
+def signing(backend: Backend) -> Backend:
+    if backend.name not in SIGNING:
+        pytest.skip("signs nothing: tested on its own")
+    return backend
+
+
+def connections(airflow: MemoryAirflow, backend: Backend) -> None:
+    for name, text in backend.environment.items():
+        airflow.connections[name.removeprefix("AIRFLOW_CONN_").lower()] = json.loads(text)
+
+
+def submit(image: Any, **how: Any) -> SubmitVideoOperator:
+    with DAG("dag", schedule=None):
+        return SubmitVideoOperator(
+            task_id="submit", model=how.pop("model", V6), request={"prompt": "It moves", "image_url": image, "duration": 5},
+            **how,
+        )  # fmt: skip
+
+
+def run(airflow: MemoryAirflow, task: Any, **how: Any) -> tuple[Any, str]:
+    """The outcome, and everything that was logged."""
+    with structlog.testing.capture_logs() as lines:
+        outcome = airflow.run_to_end(task, **how)
+    return outcome, "\n".join(map(str, lines))
+
+
+def spent(simulator: SimulatorHandle) -> int:
+    return int(simulator.ledger()["submits"])
+
+
+def bodies(simulator: SimulatorHandle) -> list[dict[str, Any]]:
+    return [call["body"] for call in simulator.requests() if call["method"] == "POST"]
+
+
+def test_the_vendor_fetches_the_image_from_an_address_that_holds_for_hours(
+    airflow: MemoryAirflow, simulator: SimulatorHandle, backend: Backend, prefix: str
+) -> None:
+    signing(backend).store(f"{prefix}/fox.png", PNG)
+    connections(airflow, backend)
+    outcome, _ = run(airflow, submit(f"{backend.root}/{prefix}/fox.png"))
+    assert outcome.state == "success", outcome.error
+    (seen,) = simulator.images()
+    assert (seen["status"], seen["media_type"], seen["bytes"]) == (200, "image/png", len(PNG))
+    assert 5.9 * 3600 < seen["seconds_left"] < 6.1 * 3600
+
+
+def test_a_path_object_is_taken_as_its_address_is(
+    airflow: MemoryAirflow, simulator: SimulatorHandle, backend: Backend, prefix: str
+) -> None:
+    signing(backend).store(f"{prefix}/fox.png", PNG)
+    connections(airflow, backend)
+    outcome, _ = run(airflow, submit(ObjectStoragePath(f"{backend.root}/{prefix}/fox.png")))
+    assert outcome.state == "success", outcome.error
+    assert simulator.images()[0]["bytes"] == len(PNG)
+
+
+def test_the_signature_stands_in_no_xcom_log_ledger_field_lineage_or_manifest(
+    airflow: MemoryAirflow, simulator: SimulatorHandle, backend: Backend, prefix: str, tmp_path: Path
+) -> None:
+    signing(backend).store(f"{prefix}/fox.png", PNG)
+    connections(airflow, backend)
+    address = f"{backend.root}/{prefix}/fox.png"
+    task = submit(address, keep_prompt=True)
+    outcome, log = run(airflow, task)
+    assert outcome.state == "success", outcome.error
+    sent = bodies(simulator)[0]["image_url"]
+    with DAG("rest", schedule=None):
+        wait = VideoJobSensor(task_id="wait", job=airflow.xcom("submit"), deferrable=False, poke_interval=0.05)
+    _, log_of_wait = run(airflow, wait)
+    with DAG("rest2", schedule=None):
+        land = DownloadVideoOperator(task_id="land", job=airflow.xcom("wait"), output_path=str(tmp_path))
+    assert run(airflow, land)[0].state == "success"
+    manifest = airflow.xcom("land")
+    everywhere = "\n".join([
+        log, log_of_wait, repr(airflow.xcoms), repr(airflow.store), repr(lineage_of(task)), json.dumps(manifest),
+        repr(task.request),
+    ])  # fmt: skip
+    query = sent.partition("?")[2]
+    assert query
+    for part in query.split("&"):
+        assert part not in everywhere
+    assert "signed address holds for 6 h" in log
+    assert manifest["parameters"]["image_url_sha256"] == hashlib.sha256(PNG).hexdigest()
+    assert manifest["parameters"]["image_url"] == address
+
+
+def test_a_fresh_signature_is_no_change_of_the_request_and_another_image_is_one(
+    airflow: MemoryAirflow, simulator: SimulatorHandle, backend: Backend, prefix: str
+) -> None:
+    signing(backend).store(f"{prefix}/fox.png", PNG)
+    connections(airflow, backend)
+    task = submit(f"{backend.root}/{prefix}/fox.png")
+    run(airflow, task)
+    first = airflow.xcom("submit")["request_sha256"]
+    outcome, log = run(airflow, task, try_number=2)
+    assert outcome.state == "success"
+    assert "The request changed" not in log
+    backend.store(f"{prefix}/fox.png", JPEG)
+    _, log = run(airflow, task, try_number=3)
+    assert "The request changed since job" in log
+    assert "image_url" in log
+    assert spent(simulator) == 1
+    airflow.store.clear()
+    other = submit(f"{backend.root}/{prefix}/fox.png")
+    assert run(airflow, other)[0].state == "success"
+    assert airflow.xcom("submit")["request_sha256"] != first
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (None, "is not there"),
+        (b"", "is empty"),
+        (b"<html>not an image</html>", "is no image that is known here"),
+        (GIF, "is image/gif, and the model takes image/jpeg, image/png, image/webp"),
+        (PNG + bytes(33 * 1024 * 1024), "has more than 32 MiB"),
+    ],
+    ids=["missing", "empty", "a page", "another type", "too large"],
+)
+def test_an_image_that_no_vendor_would_take_costs_nothing(
+    airflow: MemoryAirflow, simulator: SimulatorHandle, backend: Backend, prefix: str, data: bytes | None, why: str
+) -> None:
+    if (backend.name, data) == ("gs", b""):
+        pytest.skip("this emulator hangs up on an empty upload")
+    if data is not None:
+        backend.store(f"{prefix}/fox.png", data)
+    connections(airflow, backend)
+    outcome, _ = run(airflow, submit(f"{backend.root}/{prefix}/fox.png"), retries=2)
+    assert outcome.state == "failed"
+    assert why in str(outcome.error)
+    assert "Nothing was bought." in str(outcome.error)
+    assert outcome.error.charged == "no"
+    assert spent(simulator) == 0
+    assert airflow.store == {}
+
+
+def test_a_model_whose_documents_name_the_type_takes_it(
+    airflow: MemoryAirflow, simulator: SimulatorHandle, backend: Backend, prefix: str
+) -> None:
+    signing(backend).store(f"{prefix}/fox.gif", GIF)
+    connections(airflow, backend)
+    with DAG("dag", schedule=None):
+        task = SubmitVideoOperator(
+            task_id="submit", model="pixazo:pixverse-c1-image-to-video",
+            request={"prompt": "It moves", "image_url": f"{backend.root}/{prefix}/fox.gif"},
+        )  # fmt: skip
+    assert run(airflow, task)[0].state == "success"
+    assert simulator.images()[0]["media_type"] == "image/gif"
+
+
+def test_a_connection_that_may_not_sign_costs_nothing(
+    airflow: MemoryAirflow, simulator: SimulatorHandle, emulators: dict[str, Backend], prefix: str
+) -> None:
+    backend = emulators["gs"]  # its connection is anonymous
+    backend.store(f"{prefix}/fox.png", PNG)
+    connections(airflow, backend)
+    outcome, _ = run(airflow, submit(f"{backend.root}/{prefix}/fox.png"), retries=2)
+    assert outcome.state == "failed"
+    assert "its connection may not sign addresses" in str(outcome.error)
+    assert (spent(simulator), airflow.store) == (0, {})
+
+
+def test_an_anonymous_s3_gives_an_address_without_a_signature_which_is_refused(
+    airflow: MemoryAirflow, simulator: SimulatorHandle, s3: Backend, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3.store(f"{prefix}/fox.png", PNG)
+    s3.client.put_object_acl(Bucket="lab", Key=f"{prefix}/fox.png", ACL="public-read")  # type: ignore[attr-defined]
+    endpoint = s3.endpoint  # type: ignore[attr-defined]
+    nobody = {"conn_type": "aws", "extra": {
+        "region_name": "us-east-1", "endpoint_url": endpoint, "config_kwargs": {"signature_version": "unsigned"},
+    }}  # fmt: skip
+    monkeypatch.setenv("AIRFLOW_CONN_S3_NOBODY", json.dumps(nobody))
+    airflow.connections["s3_nobody"] = nobody
+    outcome, _ = run(airflow, submit(f"s3://s3_nobody@lab/{prefix}/fox.png"), retries=2)
+    assert outcome.state == "failed"
+    assert "its connection may not sign addresses" in str(outcome.error)
+    assert spent(simulator) == 0
+
+
+def test_an_address_that_the_vendor_cannot_reach_is_refused_unless_its_connection_names_the_host(
+    airflow: MemoryAirflow, simulator: SimulatorHandle, s3: Backend, prefix: str
+) -> None:
+    s3.store(f"{prefix}/fox.png", PNG)
+    connections(airflow, s3)
+    real = simulator.connection("pixazo")
+    port = real["host"].rpartition(":")[2]
+    airflow.connections["pixazo_default"] = real | {
+        "host": f"http://localhost:{port}", "extra": {"allow_private_hosts": ["localhost"]},
+    }  # fmt: skip
+    outcome, _ = run(airflow, submit(f"{s3.root}/{prefix}/fox.png"))
+    assert outcome.state == "failed"
+    assert "names 127.0.0.1, which the vendor cannot reach" in str(outcome.error)
+    assert "Signature" not in str(outcome.error)
+    assert (spent(simulator), airflow.store) == (0, {})
+
+
+def test_a_local_file_cannot_be_lent_to_a_vendor_without_upload(
+    airflow: MemoryAirflow, simulator: SimulatorHandle, tmp_path: Path
+) -> None:
+    (tmp_path / "fox.png").write_bytes(PNG)
+    outcome, _ = run(airflow, submit(str(tmp_path / "fox.png")))
+    assert outcome.state == "failed"
+    assert "Pixazo has no upload" in str(outcome.error)
+    assert (spent(simulator), airflow.store) == (0, {})
+
+
+def test_a_storage_that_is_away_is_asked_again_and_a_job_that_is_bought_comes_back_without_it(
+    airflow: MemoryAirflow, simulator: SimulatorHandle, s3: Backend, prefix: str
+) -> None:
+    s3.store(f"{prefix}/fox.png", PNG)
+    connections(airflow, s3)
+    task = submit(f"{s3.root}/{prefix}/fox.png")
+    assert run(airflow, task)[0].state == "success"
+    bought = airflow.xcom("submit")["request_id"]
+    task.request = {"prompt": "It moves", "image_url": f"s3://nobody_there@lab/{prefix}/fox.png", "duration": 5}
+    assert run(airflow, task, try_number=2)[0].state == "success"
+    assert airflow.xcom("submit")["request_id"] == bought
+    airflow.store.clear()
+    outcome, _ = run(airflow, task, retries=1)
+    assert outcome.state == "up_for_retry"
+    assert spent(simulator) == 1
+
+
+@contextmanager
+def token_server() -> Iterator[str]:
+    """Gives any service account a token, so that gcsfs talks to the emulator with an account that holds a key."""
+
+    class Tokens(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            answer = json.dumps({"access_token": "t", "expires_in": 3600, "token_type": "Bearer"}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Tokens)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/token"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_google_signs_with_a_service_accounts_key(
+    airflow: MemoryAirflow, simulator: SimulatorHandle, emulators: dict[str, Backend], prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    backend = emulators["gs"]
+    backend.store(f"{prefix}/fox.png", PNG)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with token_server() as tokens:
+        account = {
+            "type": "service_account", "project_id": "p", "private_key_id": "1", "private_key": key.decode(),
+            "client_email": "clips@p.iam.gserviceaccount.com", "client_id": "1", "token_uri": tokens,
+        }  # fmt: skip
+        connection = {"conn_type": "google_cloud_platform", "extra": {
+            "project": "p", "keyfile_dict": json.dumps(account), "gcs.endpoint": backend.endpoint,  # type: ignore[attr-defined]
+        }}  # fmt: skip
+        monkeypatch.setenv("AIRFLOW_CONN_GCS_ACCOUNT", json.dumps(connection))
+        airflow.connections["gcs_account"] = connection
+        outcome, _ = run(airflow, submit(f"gs://gcs_account@lab/{prefix}/fox.png"))
+    assert outcome.state == "success", outcome.error
+    sent = bodies(simulator)[0]["image_url"]
+    assert "X-Goog-Signature=" in sent
+    assert 5.9 * 3600 < (seconds_left(sent) or 0) < 6.1 * 3600
+
+
+def test_what_an_address_says_of_its_end_is_read_for_each_storage() -> None:
+    now = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+    end = (now + timedelta(hours=1)).timestamp()
+    for query in (
+        "X-Amz-Date=20260101T110000Z&X-Amz-Expires=7200", "X-Goog-Date=20260101T110000Z&X-Goog-Expires=7200",
+        f"Signature=x&Expires={end:.0f}", "se=2026-01-01T13%3A00%3A00Z&sig=x",
+    ):  # fmt: skip
+        assert seconds_left(f"https://b.example/k?{query}", now) == 3600
+    assert seconds_left("https://b.example/k", now) is None
