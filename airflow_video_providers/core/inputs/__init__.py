@@ -1,1 +1,1 @@
-"""A request's images from storage: looked at before the purchase, lent to the vendor for its fetch."""
+"""A request's images from storage: read before the purchase, lent to the vendor for its fetch."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from airflow_video_providers.core.callbacks.webhook import is_private
-from airflow_video_providers.core.inputs.look import StoredImage, refusal
+from airflow_video_providers.core.inputs.read import StoredImage, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -95,7 +95,7 @@ def _query(url: str) -> dict[str, list[str]]:
 
 
 def unreachable(url: str, allowed_hosts: Collection[str]) -> str | None:
-    """Why a vendor cannot reach an address, as far as its text tells; None where it may.
+    """Why a vendor cannot reach an address, as far as its text says; None where it may.
 
     The vendor resolves the name, in a network of its own: only literal addresses and local names are refused.
     """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.inputs.lend import lend, unreachable
-from airflow_video_providers.core.inputs.look import StoredImage, look_at
+from airflow_video_providers.core.inputs.read import StoredImage, read_image
 from airflow_video_providers.core.redact import public_url
 from airflow_video_providers.core.vendors.fields import is_stored
 from airflow_video_providers.core.vendors.parameters import ADDRESS_DIGEST, DIGEST, digest_of
@@ -30,7 +30,7 @@ class Staged:
     """A request, and the images that it names in storage.
 
     :param request: As it is recorded: with ``sha256:<digest>`` in place of a stored image's address.
-    :param images: The images, looked at.
+    :param images: The images, read.
     """
 
     request: VideoModel
@@ -56,7 +56,7 @@ class Staged:
 
 
 def stage(request: VideoModel, *, allowed_hosts: Collection[str]) -> Staged:
-    """Look at a request's images.
+    """Read a request's images from storage.
 
     :param allowed_hosts: Host names that may be private, from the connection.
     :raises InvalidRequestError: an image cannot be bought with. Nothing was bought.
@@ -65,7 +65,7 @@ def stage(request: VideoModel, *, allowed_hosts: Collection[str]) -> Staged:
     images = []
     for name, address in request.images().items():
         if is_stored(address):
-            images.append(look_at(name, address, request.describe(name)["image_types"]))
+            images.append(read_image(name, address, request.describe(name)["image_types"]))
         elif (wrong := unreachable(address, allowed_hosts)) is not None:
             raise InvalidRequestError(
                 f"The image in {name!r} {wrong}.",

@@ -1,4 +1,4 @@
-"""What a vendor sees of a request's images: the simulator fetches them when it is asked to, and tells."""
+"""What a vendor sees of a request's images: the simulator fetches them when it is asked to, and reports."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ import pytest
 
 from airflow_video_providers.core.client.client import VideoClient
 from airflow_video_providers.core.errors import InvalidRequestError, VendorUnavailableError
-from airflow_video_providers.core.inputs import look
+from airflow_video_providers.core.inputs import read
 from airflow_video_providers.core.inputs.lend import LONGEST_LOAN, SHORTEST_LOAN, lend, loan_for, unreachable
-from airflow_video_providers.core.inputs.look import StoredImage, look_at, type_of
+from airflow_video_providers.core.inputs.read import StoredImage, read_image, type_of
 from airflow_video_providers.core.inputs.staged import stage
 from airflow_video_providers.core.purchase.order import make_order
 from airflow_video_providers.core.settings import Settings
@@ -166,7 +166,7 @@ def test_what_is_recorded_has_the_contents_digest_in_place_of_the_address(tmp_pa
 def test_the_order_that_is_sent_has_the_lent_address_and_records_the_same_as_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(look, "_remote", lambda *_: (Bucket(), PNG))
+    monkeypatch.setattr(read, "_remote", lambda *_: (Bucket(), PNG))
     order = make_order(
         Pixazo(), PixverseV6ImageToVideo(prompt="x", image_url="s3://lab/fox.png"), {}, Settings("c", "key")
     )
@@ -197,8 +197,8 @@ def test_an_images_bytes_say_what_it_is(data: bytes, kind: str | None) -> None:
 def test_a_name_that_lies_about_the_type_does_not_help(tmp_path: Path) -> None:
     (tmp_path / "fox.png").write_bytes(b"GIF89a....")
     with pytest.raises(InvalidRequestError, match="is image/gif"):
-        look_at("image_url", str(tmp_path / "fox.png"), ["image/png"])
-    assert look_at("image_url", str(tmp_path / "fox.png"), []).media_type == "image/gif"  # the documents name none
+        read_image("image_url", str(tmp_path / "fox.png"), ["image/png"])
+    assert read_image("image_url", str(tmp_path / "fox.png"), []).media_type == "image/gif"  # the documents name none
 
 
 @pytest.mark.parametrize(

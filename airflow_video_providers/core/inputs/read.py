@@ -1,4 +1,4 @@
-"""An image in storage, looked at before anything is bought: is it there, of which type, how large, which digest?"""
+"""An image in storage, read before anything is bought: is it there, of which type, how large, which digest?"""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class StoredImage:
         return without_secret(self.address)
 
 
-def look_at(name: str, address: str, media_types: Sequence[str], *, most: int = MOST_IMAGE) -> StoredImage:
+def read_image(name: str, address: str, media_types: Sequence[str], *, most: int = MOST_IMAGE) -> StoredImage:
     """Read an image from storage, and refuse what no vendor would take.
 
     :param name: The request's field.
