@@ -67,8 +67,8 @@ class Settings:
     :param api_key: The connection's password.
     :param base_url: The connection's host, with scheme; None for the vendor's own address.
     :param extra: The connection's extra: ``allow_private_hosts``, ``download_user_agent``, ``requests_per_minute``, ``prices``,
-        ``max_cost_usd``, ``max_run_cost_usd``, ``allow_unknown_price``, ``submits_enabled``, ``status_route``,
-        ``paths``.
+        ``max_cost_usd``, ``max_run_cost_usd``, ``budget``, ``fields``, ``allow_unknown_price``, ``submits_enabled``,
+        ``status_route``, ``paths``.
     """
 
     conn_id: str

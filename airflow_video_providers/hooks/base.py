@@ -182,14 +182,12 @@ class VideoHook(BaseHook):
         fields = {} if extra_fields is None else extra_fields
         order = make_order(self.get_conn().vendor, request, fields, self.settings, callback=callback)
         order.limits.check(order.cost, model=request.id)
-        if order.limits.max_run_cost_usd is not None:
-            raise InvalidRequestError(
-                f"The connection {self.conn_id!r} limits what a DAG run may cost, and a hook cannot count that.",
-                remedy="Buy with SubmitVideoOperator or GenerateVideoOperator, or take max_run_cost_usd out of the "
-                "connection's extra.",
-                model=request.id,
-                field="max_run_cost_usd",
-            )
+        order.limits.refuse_sums(
+            "without a ledger a hook cannot count that",
+            "Buy with SubmitVideoOperator or GenerateVideoOperator, pass a ledger, or take the limit out of the "
+            "connection's extra.",
+            model=request.id,
+        )
         return order
 
     def submit(
@@ -324,10 +322,22 @@ class VideoHook(BaseHook):
         rows = (f"{model} ({rows} row{'s' if rows > 1 else ''})" for model, rows in counted.items())
         return f" It has its own prices of {', '.join(rows)}." if counted else ""
 
+    def _check_limits(self) -> None:
+        """Read what the connection says of spending, all of it.
+
+        :raises InvalidRequestError: a part of it is malformed: every submit would be refused.
+        """
+        from airflow_video_providers.core.purchase.limits import Limits
+        from airflow_video_providers.core.purchase.owner_fields import check_fields
+
+        Limits.of(self.settings.extra)
+        check_fields(self.settings.extra.get("fields"), self.vendor_class.id)
+
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection without spending anything: is it complete, does the vendor answer, is the key taken?"""
         try:
             other = self._other_paths() + self._own_prices()
+            self._check_limits()
             return True, f"{self.get_conn().check()}{other}"
         except VideoProviderError as error:
             return False, f"{error.what} Nothing was spent by this test. {error.remedy}".strip()

@@ -68,9 +68,25 @@ FIELDS: Mapping[str, dict[str, Any]] = {
         "number",
         minimum=0,
     ),
+    "budget": _field(
+        "Budget of this connection",
+        "JSON: the most that all submits of all DAGs may be estimated to cost in a day, a week from Monday or a month, in UTC: "
+        '{"usd": 50, "per": "day"}. Counts what is spent, reserved, and of unknown outcome. Needs ledger_path. Empty: none.',
+        "string",
+        format="multiline",
+    ),
+    "fields": _field(
+        "Forced and forbidden fields",
+        "JSON: by field of the request the one value that may be sent, or null for a field that may not: "
+        '{"thinking_type": "disabled", "watermark": null}. A request that leaves a forced field out is sent with it; one '
+        "that says something else is refused. Empty: none.",
+        "string",
+        format="multiline",
+    ),
     "allow_unknown_price": {
         "label": "Buy without a known price",
-        "description": "On: the two limits above let a request pass whose price nobody knows. A task cannot allow that.",
+        "description": "On: the most expensive video above lets a request pass whose price nobody knows. A task cannot allow "
+        "that, and nobody can under a sum per DAG run or period.",
         "schema": {"type": ["boolean", "null"], "default": False},
     },
     "submits_enabled": {

@@ -58,8 +58,8 @@ class SubmitVideoOperator(BuysVideo):
         may hold a ``max_cost_usd`` too; the stricter one wins.
     :param max_run_cost_usd: Refuse a request with which the estimates of all submits of the DAG run would pass
         this many US dollars. Needs ``[video_providers] ledger_path``.
-    :param allow_unknown_price: Buy under this task's limits although no price is known. A limit of the connection's
-        is lifted by ``allow_unknown_price`` in its extra alone. Default False.
+    :param allow_unknown_price: Buy under this task's ``max_cost_usd`` although no price is known; a limit of the
+        connection's is lifted by ``allow_unknown_price`` in its extra alone, and a sum by nobody. Default False.
     :param schema: For a model that the catalogue does not list (``fal:<endpoint>``): the file that requests are checked
         against, as ``airflow video-models fetch`` has written it. A relative path starts at the DAG's file. Default: none.
     :param unchecked: Buy from such a model without a schema: nobody checks the fields. Default False.

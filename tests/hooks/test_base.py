@@ -321,6 +321,8 @@ LIMITS = {
     "no price": ("pixazo:pixverse-v6-text-to-video", {"max_cost_usd": 5}, "price of this request is not known"),
     "the account's own price": ("pixazo:mochi-v1", {"max_cost_usd": 1, "prices": {"pixazo:mochi-v1": 2}}, "costs \\$2"),
     "a run that nobody counts": ("pixazo:mochi-v1", {"max_run_cost_usd": 5}, "a hook cannot count"),
+    "a budget that nobody counts": ("pixazo:mochi-v1", {"budget": {"usd": 5, "per": "day"}}, "a hook cannot count"),
+    "a forbidden field": ("pixazo:mochi-v1", {"fields": {"prompt": None}}, "owner forbids it"),
     "a malformed limit": ("pixazo:mochi-v1", {"max_cost_usd": "9e999999"}, "max_cost_usd"),
 }
 

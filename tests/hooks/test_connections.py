@@ -12,7 +12,9 @@ import pytest
 from airflow.models.connection import Connection  # noqa: TID251 # the class that tests a connection
 
 from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.purchase.budget import Budget
 from airflow_video_providers.core.purchase.limits import Limits
+from airflow_video_providers.core.purchase.owner_fields import read_fields
 from airflow_video_providers.core.purchase.pricing import estimate
 from airflow_video_providers.core.settings import read_settings
 from airflow_video_providers.hooks.connection_form import FIELDS
@@ -154,6 +156,8 @@ FILLED = {
     "prices": '{"segmind:mochi-1": {"usd": 0.20, "per": "generation"}}',
     "max_cost_usd": 0.5,
     "max_run_cost_usd": 10,
+    "budget": '{"usd": 50, "per": "day"}',
+    "fields": '{"seed": 7, "brand_new": null}',
     "allow_unknown_price": True,
     "submits_enabled": True,
 }
@@ -172,6 +176,7 @@ def understood(extra):
         settings.status_route,
         settings.submits_enabled,
         settings.paths,
+        read_fields(settings.extra.get("fields")),
     )
 
 
@@ -185,22 +190,23 @@ def test_a_filled_form_is_understood_as_numbers_and_as_text(form):
         30,
         {"gpu.internal", "127.0.0.1"},
         Decimal("0.20"),
-        Limits(Decimal("0.5"), Decimal(10), allow_unknown_price=True),
+        Limits(Decimal("0.5"), Decimal(10), allow_unknown_price=True, budget=Budget(Decimal(50), "day")),
         "default",
         True,
         {"segmind:mochi-1": "/v2/other"},
+        {"seed": 7, "brand_new": None},
     )
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_a_form_that_was_not_filled_in_means_the_defaults(nothing):
     blank = dict.fromkeys((*FIELDS, "status_route"), nothing)
-    assert understood(blank) == understood({}) == (None, frozenset(), None, Limits(), "default", True, {})
+    assert understood(blank) == understood({}) == (None, frozenset(), None, Limits(), "default", True, {}, {})
 
 
 @pytest.mark.parametrize("off", [False, "false", "False"])
 def test_buying_can_be_switched_off_in_every_form(off):
-    assert understood({"submits_enabled": off})[-2] is False
+    assert understood({"submits_enabled": off})[-3] is False
 
 
 @pytest.mark.parametrize(

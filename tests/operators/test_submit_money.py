@@ -283,12 +283,38 @@ def test_the_budget_of_a_run_is_exact_over_its_tasks_where_the_ledger_is_shared(
     tasks = [desk.submit("pixazo:mochi-v1", task_id=f"submit_{n}", max_run_cost_usd=1) for n in range(4)]
     outcomes = [desk.run(task, retries=1) for task in tasks]
     if "directory" in request.node.name:
-        assert [outcome.state for outcome in outcomes] == ["success", "success", "failed", "failed"]
+        assert [outcome.state for outcome in outcomes] == ["success", "success", "up_for_retry", "up_for_retry"]
         assert "reserved $0.8 of $1" in str(outcomes[-1].error)
         assert desk.accepted == 2
     else:
         assert all("ledger_path" in str(outcome.error) for outcome in outcomes)
         assert desk.accepted == 0
+
+
+def test_the_budget_of_a_connection_holds_over_dags_runs_and_routes(desk, request, tmp_path):
+    desk.connect("pixazo", extra={"budget": {"usd": 1, "per": "month"}})
+    tasks = [desk.submit("pixazo:mochi-v1", task_id=f"submit_{n}") for n in range(4)]
+    outcomes = [desk.run(task, retries=1) for task in tasks]
+    if "directory" in request.node.name:
+        assert [outcome.state for outcome in outcomes] == ["success", "success", "up_for_retry", "up_for_retry"]
+        assert "has spent or reserved $0.8 of the $1 that its owner allows per month" in str(outcomes[-1].error)
+        assert "00:00 UTC" in str(outcomes[-1].error)
+        assert desk.accepted == 2
+    else:
+        assert all("budget is set, and there is no ledger that all tasks share" in str(o.error) for o in outcomes)
+        assert desk.accepted == 0
+
+
+def test_a_forced_field_is_posted_and_recorded(desk):
+    desk.connect("pixazo", extra={"fields": {"thinking_type": "disabled"}})
+    assert desk.run(desk.submit()).state == "success"
+    assert desk.bodies() == [{"prompt": "a fox", "thinking_type": "disabled"}]
+
+
+def test_another_value_than_the_owners_is_refused_for_good(desk):
+    desk.connect("pixazo", extra={"fields": {"thinking_type": "disabled"}})
+    outcome = desk.run(desk.submit(request={"prompt": "a fox", "thinking_type": "enabled"}), retries=1)
+    assert (outcome.state, desk.accepted) == ("failed", 0)
 
 
 def test_a_clear_right_after_the_submit_keeps_a_job_that_the_status_store_does_not_know_yet(desk):

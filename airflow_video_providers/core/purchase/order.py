@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.inputs.staged import Staged, stage
 from airflow_video_providers.core.purchase.limits import Limits
+from airflow_video_providers.core.purchase.owner_fields import with_fields
 from airflow_video_providers.core.purchase.pricing import Estimate, estimate
 from airflow_video_providers.core.purchase.records import Intent
 from airflow_video_providers.core.vendors.parameters import kept_of
@@ -118,7 +119,7 @@ def make_order(
     """The order for a request: the only place that makes one.
 
     :param extra_fields: Fields of the vendor that the catalogue does not know; sent as they are.
-    :param connection: Who pays: the account's prices, and its owner's limits.
+    :param connection: Who pays: the account's prices, its owner's limits, and the fields that the owner forces or forbids.
     :param callback: Where the vendor is to call, checked.
     :param max_cost_usd: The buyer's own limits, beside the owner's, as ``max_run_cost_usd`` and ``allow_unknown_price``.
     :raises InvalidRequestError: the request, ``extra_fields``, a price or a limit is wrong, or an image cannot be bought
@@ -126,6 +127,7 @@ def make_order(
     :raises LandingError: an image's storage cannot be asked right now. Nothing was sent; a retry may help.
     """
     request.refuse_known(extra_fields)
+    request = with_fields(request, extra_fields, connection.extra.get("fields"))
     cost = estimate(request, connection.extra.get("prices"))
     limits = Limits.of(
         connection.extra,

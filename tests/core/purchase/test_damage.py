@@ -221,7 +221,7 @@ def test_a_foreign_file_beside_the_budget_disturbs_nothing(directory, tmp_path):
     reserve(directory, "a")
     next(tmp_path.rglob("000001.json")).with_name("notes.json").write_text("{")
     reserve(directory, "b")
-    assert Reservations(directory, "d", "r").reserved() == Decimal("0.8")
+    assert Reservations.of_run(directory, "d", "r").reserved() == Decimal("0.8")
 
 
 # --- file systems ------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from multiprocessing import get_context
@@ -14,19 +15,25 @@ from airflow_video_providers.core.errors import InvalidRequestError, LedgerError
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.limits import Limits
 from airflow_video_providers.core.purchase.pricing import Estimate
-from airflow_video_providers.core.purchase.reservations import Reservations
+from airflow_video_providers.core.purchase.records import Attempt, AttemptState
+from airflow_video_providers.core.purchase.reservations import OverLimitError, Reservations
 from airflow_video_providers.core.purchase.resolve import forget
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
 from airflow_video_providers.integration.state_store import TaskStateStore
+from tests.support.ledger import NOW as NOW_OF_TASKS
 from tests.support.ledger import an_order
 
 MODEL = "pixazo:mochi-v1"
+NOW = datetime(2026, 5, 6, 7, tzinfo=UTC)
 KNOWN = Estimate(Decimal("0.4"), "documented")
 #: What is no amount that can be reckoned with.
 UNTOLD = [
     "much", "nan", "inf", -1, True, "9e999999", "1e-999999", float("nan"), float("inf"), 10**5000, 1e300, "0." + "1" * 5000,
     1_000_001, b"1", [1], {}, object(),
 ]  # fmt: skip
+
+
+BUDGET = {"budget": {"usd": 5, "per": "day"}}
 
 
 # --- limits ------------------------------------------------------------------------------------------------------
@@ -54,21 +61,38 @@ def test_a_request_at_the_limit_is_bought_and_one_above_is_refused():
     assert caught.value.charged == "no"
 
 
-@pytest.mark.parametrize("limit", [{"max_cost_usd": 1}, {"max_run_cost_usd": 1}])
-def test_an_unknown_price_under_a_limit_is_refused_unless_allowed(limit):
+def test_an_unknown_price_under_a_limit_is_refused_unless_allowed():
     with pytest.raises(InvalidRequestError, match="allow_unknown_price=True"):
-        Limits.of({}, **limit).check(Estimate(), model=MODEL)
-    Limits.of({}, **limit, allow_unknown_price=True).check(Estimate(), model=MODEL)
+        Limits.of({}, max_cost_usd=1).check(Estimate(), model=MODEL)
+    Limits.of({}, max_cost_usd=1, allow_unknown_price=True).check(Estimate(), model=MODEL)
     Limits().check(Estimate(), model=MODEL)
+
+
+SUMS = {
+    "a run's": ({}, {"max_run_cost_usd": 1}),
+    "the owner's": ({"max_run_cost_usd": 1}, {}),
+    "a budget": (BUDGET, {}),
+}
+
+
+@pytest.mark.parametrize("sum_", SUMS)
+@pytest.mark.parametrize(
+    "waived", [{}, {"allow_unknown_price": True}, {"max_cost_usd": 5, "allow_unknown_price": True}]
+)
+def test_nobody_lets_an_unknown_price_pass_under_a_sum(sum_, waived):
+    extra, own = SUMS[sum_]
+    limits = Limits.of({**extra, **waived}, **own, allow_unknown_price=True)
+    with pytest.raises(InvalidRequestError, match=r"cannot be added up, and nobody can allow it") as caught:
+        limits.check(Estimate(), model=MODEL)
+    assert caught.value.field in ("max_run_cost_usd", "budget")
 
 
 OWNERS = {"max_cost_usd": 1}
 
 
-@pytest.mark.parametrize("owners", [{"max_cost_usd": 1}, {"max_run_cost_usd": "1"}])
 @pytest.mark.parametrize("own", [{}, {"max_cost_usd": 0.5}])
-def test_a_task_cannot_lift_a_limit_of_the_connections_owner(owners, own):
-    limits = Limits.of(owners, **own, allow_unknown_price=True)
+def test_a_task_cannot_lift_a_limit_of_the_connections_owner(own):
+    limits = Limits.of(OWNERS, **own, allow_unknown_price=True)
     with pytest.raises(InvalidRequestError, match="The connection's extra sets a limit") as caught:
         limits.check(Estimate(), model=MODEL)
     assert "a task cannot lift it" in str(caught.value)
@@ -118,19 +142,31 @@ def directory(tmp_path):
     return LocalDirectory(tmp_path)
 
 
-def budget(directory):
-    return Reservations(directory, "d", "r")
+def budget(directory, run="r"):
+    return Reservations.of_run(directory, "d", run)
 
 
-def reserve(directory, who, usd="0.4", limit="1", **options):
-    budget(directory).reserve(("submits", who), Decimal(usd), limit=Decimal(limit), model=MODEL, **options)
+def an_attempt(who, number=1, at=NOW, state=AttemptState.INTENT):
+    return Attempt(
+        dag_id="d", run_id="r", task_id=who, number=number, purchase=1, state=state, claim=f"{who}-{at}", created_at=at,
+        model=MODEL,
+    )  # fmt: skip
+
+
+def reserve(directory, who, usd="0.4", limit="1", at=NOW, released=()):
+    budget(directory).reserve(an_attempt(who, at=at), Decimal(usd), limit=Decimal(limit), released=released)
+
+
+def key(who):
+    return an_attempt(who).key
 
 
 def test_reservations_add_up_to_the_limit_and_no_further(directory):
     reserve(directory, "a")
     reserve(directory, "b")
-    with pytest.raises(InvalidRequestError, match=r"reserved \$0.8 of \$1; this submit would add \$0.4"):
+    with pytest.raises(OverLimitError) as caught:
         reserve(directory, "c")
+    assert caught.value.reserved == Decimal("0.8")
     reserve(directory, "d", "0.2")
     assert budget(directory).reserved() == Decimal(1)
 
@@ -141,18 +177,110 @@ def test_a_retry_finds_the_reservation_of_the_try_that_died(directory):
     assert budget(directory).reserved() == Decimal("0.4")
 
 
+def test_a_retry_that_costs_more_is_held_to_the_limit_too(directory):
+    reserve(directory, "a", "0.4")
+    reserve(directory, "b", "0.4")
+    with pytest.raises(OverLimitError):
+        reserve(directory, "a", "0.7")
+    reserve(directory, "a", "0.6")
+    assert budget(directory).reserved() == Decimal(1)
+
+
 def test_what_cost_nothing_is_given_back_once(directory):
     reserve(directory, "a")
-    budget(directory).release([("submits", "a")])
-    budget(directory).release([("submits", "a"), ("submits", "never")])
+    budget(directory).release([key("a")])
+    budget(directory).release([key("a"), key("never")])
     assert budget(directory).reserved() == 0
     reserve(directory, "b", "1")
-    reserve(directory, "c", "1", released=[("submits", "b")])
+    reserve(directory, "c", "1", released=[key("b")])
+
+
+# Killed between the reservation and the intent.
+
+
+def test_another_submit_takes_a_dead_holders_place_after_a_minute_and_not_before(directory):
+    reserve(directory, "dead", "1")
+    with pytest.raises(OverLimitError):
+        reserve(directory, "b", "1", at=NOW + timedelta(seconds=59))
+    assert directory.read(key("dead")) is None
+    reserve(directory, "b", "1", at=NOW + timedelta(seconds=61))
+    assert budget(directory).reserved() == Decimal(1)
+    taken = Ledger(directory).attempts(an_attempt("dead").identity)
+    assert [(attempt.state, attempt.reason) for attempt in taken] == [(AttemptState.REJECTED, "ReservationGivenBack")]
+
+
+def test_a_holder_that_still_lives_cannot_store_its_intent_any_more(shared_task, directory, vendor):
+    def slow():
+        """Between the reservation and the intent more than a minute passes, and another submit comes by."""
+        later = an_attempt("other", at=NOW_OF_TASKS + timedelta(seconds=61)).replace(run_id=RUN)
+        Reservations.of_run(directory, "d", RUN).reserve(later, Decimal("0.4"), limit=Decimal("0.4"))
+
+    create = directory.create
+
+    def creates(key, value):
+        if key == shared_task.identity.key(1) and value["state"] == "intent":
+            slow()
+        return create(key, value)
+
+    shared_task.ledger.store.create = creates
+    with pytest.raises(LedgerError, match="this one sent nothing") as caught:
+        shared_task.run(order=within("0.4"))
+    assert caught.value.retryable
+    assert vendor.charges == []
+    assert reserved(directory) == Decimal("0.4"), "the other's"
+    with pytest.raises(InvalidRequestError, match="has reserved"):
+        shared_task.run(order=within("0.4"))
+    assert shared_task.run(order=within("0.8")).request_id == "job-1"
+
+
+def test_a_holder_with_an_intent_keeps_its_reservation(directory):
+    reserve(directory, "a", "1")
+    directory.create(key("a"), an_attempt("a").to_dict())
+    for _ in range(2):
+        with pytest.raises(OverLimitError):
+            reserve(directory, "b", "1", at=NOW + timedelta(hours=5))
+    for state in (AttemptState.UNKNOWN, AttemptState.SUBMITTED):
+        directory.replace(key("a"), an_attempt("a", state=state).to_dict())
+        with pytest.raises(OverLimitError):
+            reserve(directory, "b", "1", at=NOW + timedelta(hours=5))
+
+
+@pytest.mark.parametrize("state", [AttemptState.REJECTED, AttemptState.VOID, AttemptState.FORGOTTEN])
+def test_what_cost_nothing_is_given_back_by_whoever_meets_the_limit(directory, state):
+    reserve(directory, "a", "1")
+    directory.create(key("a"), an_attempt("a", state=state).to_dict())
+    reserve(directory, "b", "1")
+
+
+def test_what_is_spent_is_not_read_again(directory, mocker):
+    reserve(directory, "a", "1")
+    directory.create(key("a"), an_attempt("a", state=AttemptState.SUBMITTED).to_dict())
+    with pytest.raises(OverLimitError):
+        reserve(directory, "b", "1", at=NOW + timedelta(hours=1))
+    read = mocker.spy(LocalDirectory, "read")
+    with pytest.raises(OverLimitError):
+        reserve(directory, "b", "1", at=NOW + timedelta(hours=1))
+    assert key("a") not in [call.args[1] for call in read.call_args_list]
+
+
+def test_a_retry_of_a_dead_try_renews_its_reservation(directory):
+    reserve(directory, "a", "1")
+    reserve(directory, "a", "1", at=NOW + timedelta(seconds=100))
+    with pytest.raises(OverLimitError):
+        reserve(directory, "b", "1", at=NOW + timedelta(seconds=120))
+    assert directory.read(key("a")) is None, "its place is its own"
+
+
+def test_entries_of_an_older_version_are_read_and_stay(directory):
+    directory.create(("budgets", "d", "r", "000001"), {"reserve": "submits/d/r/a/-1/1", "usd": "0.4", "claim": "x"})
+    assert budget(directory).reserved() == Decimal("0.4")
+    with pytest.raises(OverLimitError):
+        reserve(directory, "b", "1", at=NOW + timedelta(hours=1))
 
 
 def test_runs_have_budgets_of_their_own(directory):
     reserve(directory, "a", "1")
-    Reservations(directory, "d", "r2").reserve(("submits", "a"), Decimal(1), limit=Decimal(1), model=MODEL)
+    budget(directory, "r2").reserve(an_attempt("a"), Decimal(1), limit=Decimal(1))
 
 
 def test_a_gap_in_the_listing_is_filled_by_reading(directory, mocker):
@@ -175,7 +303,7 @@ def _reserve_many(root, number):
     for n in range(10):
         try:
             reserve(LocalDirectory(root), f"{number}-{n}", "0.1", "1.7")
-        except InvalidRequestError:
+        except OverLimitError:
             continue
         granted += 1
     return granted
@@ -219,7 +347,7 @@ def test_mapped_tasks_and_their_retries_share_one_budget(directory, vendor, make
 
 
 def reserved(directory):
-    return Reservations(directory, "d", RUN).reserved()
+    return Reservations.of_run(directory, "d", RUN).reserved()
 
 
 def test_a_refused_submit_gives_its_reservation_back(shared_task, directory):

@@ -15,6 +15,7 @@ from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.reservations import Reservations
 from airflow_video_providers.core.purchase.stores.object_directory import ObjectDirectory
 from airflow_video_providers.integration.ledger_config import open_directory
+from tests.core.purchase.test_limits import an_attempt
 
 KEY = ("submits", "dag", "scheduled__2026-01-01T00:00:00+00:00", "task", "-1", "1")
 
@@ -165,9 +166,9 @@ class TestOnRealProtocols:
 
     def test_the_runs_budget_holds_on_it(self, path):
         for number in range(3):
-            budget = Reservations(open_directory(path), "d", "r")
-            budget.reserve((str(number),), Decimal("0.4"), limit=Decimal(2), model="pixazo:mochi-v1")
-        assert Reservations(open_directory(path), "d", "r").reserved() == Decimal("1.2")
+            budget = Reservations.of_run(open_directory(path), "d", "r")
+            budget.reserve(an_attempt(str(number)), Decimal("0.4"), limit=Decimal(2))
+        assert Reservations.of_run(open_directory(path), "d", "r").reserved() == Decimal("1.2")
 
     def test_a_bucket_that_is_not_there_stops_the_submit(self, path, vendor, make_task):
         from tests.storage.emulators import BUCKET
