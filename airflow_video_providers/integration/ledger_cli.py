@@ -82,7 +82,71 @@ _FORGET = Command(
     ),
 )
 
-GROUP = Group("video-ledger", "What was bought from AI video vendors, and what to do about it by hand", (_LIST, _ATTACH, _FORGET))  # fmt: skip
+_SINCE: Argument = (
+    ("--from",),
+    {"dest": "since", "metavar": "DAY", "help": "a day or a time, UTC where it names no zone"},
+)
+_UNTIL: Argument = (
+    ("--to",),
+    {"dest": "until", "metavar": "DAY", "help": "a day, which is in it whole, or a time, just before which it ends"},
+)
+_SPEND = Command(
+    "spend",
+    "what was spent, by the estimates: charged, of unknown outcome, and how many were not charged",
+    "ledger_spend:run",
+    (
+        (
+            ("--by",),
+            {
+                "choices": ("model", "dag", "day", "connection"),
+                "default": "model",
+                "help": "by what it is summed; model",
+            },
+        ),
+        _SINCE,
+        _UNTIL,
+        OUTPUT,
+    ),
+)
+_RECONCILE = Command(
+    "reconcile",
+    "a vendor's invoice beside the ledger: what differs, what only one side knows, and the difference in cents",
+    "ledger_reconcile:run",
+    (
+        (("invoice",), {"metavar": "INVOICE.csv", "help": "CSV with a header, in UTF-8"}),
+        (
+            ("--id-column",),
+            {"metavar": "NAME", "help": "column with the vendor's job ids; request_id where there is one"},
+        ),
+        (("--amount-column",), {"metavar": "NAME", "default": "amount", "help": "column with US dollars; amount"}),
+        (
+            ("--time-column",),
+            {"metavar": "NAME", "help": "column with the time: without ids, lines are matched by time and amount"},
+        ),
+        (("--delimiter",), {"metavar": "CHARACTER", "help": "between cells; found by the header"}),
+        (("--decimal",), {"choices": (".", ","), "help": "what stands before the cents; a point"}),
+        (
+            ("--time-format",),
+            {"metavar": "FORMAT", "help": "as strptime takes it, for example %%d.%%m.%%Y %%H:%%M; ISO 8601"},
+        ),
+        (("--timezone",), {"metavar": "NAME", "default": "UTC", "help": "of times that name none; UTC"}),
+        (
+            ("--minutes",),
+            {"type": int, "default": 30, "metavar": "N", "help": "how far a line's time may be from the purchase; 30"},
+        ),
+        (("--conn-id",), {"metavar": "CONN_ID", "help": "the account that the invoice is about"}),
+        (("--vendor",), {"metavar": "VENDOR", "help": "the vendor that it is from"}),
+        _SINCE,
+        _UNTIL,
+        OUTPUT,
+    ),
+)
+
+GROUP = Group(
+    "video-ledger",
+    "What was bought from AI video vendors, what it cost, and what to do about it by hand",
+    (_LIST, _ATTACH, _FORGET, _SPEND, _RECONCILE),
+)
 
 
 def get_commands() -> list[CLICommand]:

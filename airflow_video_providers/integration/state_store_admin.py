@@ -107,3 +107,8 @@ class _Rows:
 
     def set(self, name: str, value: Any, *, retention: timedelta) -> None:  # noqa: ARG002 - a task's interface
         self._backend.set(self._scope, name, json.dumps(value), expires_at=None)
+
+
+def is_state_store(store: object) -> bool:
+    """Is it Airflow's own, whose records go with their DAG run?"""
+    return isinstance(store, MetadataStore)

@@ -20,7 +20,7 @@ from airflow_video_providers.core.purchase.stores.base import NoStore
 from airflow_video_providers.integration.ledger_config import open_ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from airflow.sdk import Context
 
@@ -49,10 +49,17 @@ def repair_receipt(job: VideoJob, context: Context, log: Any) -> None:
             repair(ledger, job, own=identity_of(context), log=log)
 
 
-def note_landed(job: VideoJob, manifest_uri: str, context: Context, log: Any) -> None:
-    """Take the job off the list of what was bought and never landed; a Clear may now buy again."""
+def note_landed(job: VideoJob, manifest: Mapping[str, Any], context: Context, log: Any) -> None:
+    """Take the job off the list of what was bought and never landed; a Clear may now buy again.
+
+    :param manifest: As the landing returned it.
+    """
+    from airflow_video_providers.core.landing.manifest import stored_sha256  # not needed where a DAG is parsed
+
     with reporting_to_ledger(context, log, f"{job.request_id} has landed") as ledger:
-        ledger.mark_landed(job, manifest_uri)
+        ledger.mark_landed(
+            job, manifest["manifest_uri"], manifest_sha256=stored_sha256(manifest), before=bool(manifest.get("skipped"))
+        )
 
 
 def note_ending(error: VideoProviderError, job: VideoJob | None, context: Context, log: Any) -> None:

@@ -76,7 +76,7 @@ def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | N
         hook.close()
     metrics.landed(manifest)
     note_landed(task, context, hook, job, manifest)
-    bookkeeping.note_landed(job, manifest["manifest_uri"], context, task.log)
+    bookkeeping.note_landed(job, manifest, context, task.log)
     return manifest
 
 

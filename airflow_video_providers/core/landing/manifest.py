@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import re
@@ -100,6 +101,17 @@ def build(
 def encode(manifest: Mapping[str, Any]) -> bytes:
     """The record as it is stored."""
     return (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def stored_sha256(returned: Mapping[str, Any]) -> str:
+    """Digest of the stored record, of one that a landing returned: without what is never stored."""
+
+    def stored(entry: Mapping[str, Any]) -> dict[str, Any]:
+        kept = {name: value for name, value in entry.items() if name != "path"}
+        return {**kept, "poster": stored(entry["poster"])} if "poster" in entry else kept
+
+    record = {name: value for name, value in returned.items() if name not in ("manifest_uri", "skipped")}
+    return hashlib.sha256(encode({**record, "outputs": [stored(entry) for entry in returned["outputs"]]})).hexdigest()
 
 
 def with_addresses(manifest: Mapping[str, Any], uri: str, path: str | None = None) -> dict[str, Any]:

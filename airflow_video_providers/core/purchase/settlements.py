@@ -6,10 +6,12 @@ have a name made of the id alone and no model; they are read for any job with th
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
+from airflow_video_providers.core.errors import LedgerError
 from airflow_video_providers.core.purchase.records import Key, digest
 from airflow_video_providers.core.purchase.stores.base import readable
 
@@ -43,7 +45,8 @@ class Settlement:
     :param model: None in a record of an old version.
     :param kept_at: Where a refused file is kept.
     :param reason: Why it was refused: a short word of ours.
-    :param charged: Of a failed job, whether it was charged: ``"yes"``, ``"no"`` or ``"unknown"``.
+    :param charged: Whether the job was charged, as far as the vendor said: ``"yes"``, ``"no"`` or ``"unknown"``.
+    :param manifest_sha256: Digest of the manifest as it was stored when the job landed, by which a forged one is known.
     """
 
     request_id: str
@@ -53,6 +56,7 @@ class Settlement:
     kept_at: str | None = None
     reason: str | None = None
     charged: str | None = None
+    manifest_sha256: str | None = None
 
     @classmethod
     def read(cls, value: dict[str, Any]) -> Self:
@@ -81,9 +85,25 @@ class Settlements:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def mark_landed(self, job: VideoJob, manifest_uri: str | None = None) -> None:
-        """Write that the job's output is in storage. A Clear may buy again."""
-        self._settle(job, Ending.LANDED, manifest_uri=manifest_uri)
+    def mark_landed(
+        self,
+        job: VideoJob,
+        manifest_uri: str | None = None,
+        *,
+        manifest_sha256: str | None = None,
+        before: bool = False,
+    ) -> None:
+        """Write that the job's output is in storage. A Clear may buy again.
+
+        :param manifest_sha256: Digest of the manifest as it is stored.
+        :param before: It had landed before, and nothing was written now: the digest that was noted then stands.
+        """
+        if before:
+            with suppress(LedgerError):  # a damaged one is written over
+                known = self.settlement(job)
+                if known is not None and known.manifest_uri == manifest_uri:
+                    manifest_sha256 = known.manifest_sha256 or manifest_sha256
+        self._settle(job, Ending.LANDED, manifest_uri=manifest_uri, manifest_sha256=manifest_sha256)
 
     def mark_lost(self, job: VideoJob) -> None:
         """Write that the job's output is gone for good: a Clear of the task that lands it may buy again.
@@ -136,7 +156,8 @@ class Settlements:
             return None if value is None else Settlement.read(value)
 
     def _settle(self, job: VideoJob, ending: Ending, **more: Any) -> None:
-        settlement = Settlement(job.request_id, ending, model=job.model, **more)
+        charged = None if job.charged == "unknown" else job.charged
+        settlement = Settlement(job.request_id, ending, model=job.model, **{"charged": charged, **more})
         with readable("written"):
             self.store.replace(settled_key(job.model, job.request_id), settlement.to_dict())
 

@@ -1,0 +1,62 @@
+"""What was spent, from the command line, on both ledgers."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_video_providers.integration.ledger_cli import main
+from tests.support.accounts import answered
+
+
+def test_each_attempt_is_counted_once_as_what_it_came_to(full_ledger, capsys):
+    status, found = answered(capsys, "spend")
+    assert status == 0
+    rows = {row["model"]: row for row in found["rows"]}
+    assert rows["pixazo:mochi-v1"]["charged"] == {"count": 6, "usd": "2.40", "without_price": 0}
+    assert rows["pixazo:mochi-v1"]["unknown"] == {"count": 2, "usd": "0.80", "without_price": 0}
+    assert rows["pixazo:mochi-v1"]["not_charged"] == {"count": 4}
+    assert rows["segmind:mochi-1"]["charged"] == {"count": 1, "usd": "0", "without_price": 1}
+    assert found["total"]["charged"] == {"count": 7, "usd": "2.40", "without_price": 1}
+
+
+@pytest.mark.parametrize(
+    ("by", "names"),
+    [("dag", ["films"]), ("day", ["2026-11-20", "2026-11-22"]), ("connection", ["pixazo_default", "segmind_default"])],
+)
+def test_the_sum_is_the_same_by_whatever_it_is_split(full_ledger, capsys, by, names):
+    _, found = answered(capsys, "spend", "--by", by)
+    assert [row[by] for row in found["rows"]] == names
+    assert sum(row["charged"]["count"] for row in found["rows"]) == 7
+
+
+def test_a_period_takes_the_attempts_that_it_holds(full_ledger, capsys):
+    assert answered(capsys, "spend", "--from", "2026-11-21")[1]["total"]["charged"]["count"] == 1
+    assert answered(capsys, "spend", "--to", "2026-11-20")[1]["total"]["charged"]["count"] == 6
+    assert main(["spend", "--from", "today"]) == 1
+    assert "--from" in capsys.readouterr().err
+
+
+def test_text_is_a_line_per_row_and_one_for_all(full_ledger, capsys):
+    assert main(["spend"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split("  ")[0] == "pixazo:mochi-v1"
+    assert "charged 6, about $2.40; unknown 2, about $0.80; not charged 4" in lines[0]
+    assert "charged 1, about $0 and 1 of unknown price" in lines[1]
+    assert lines[2].startswith("all ")
+
+
+def test_a_damaged_record_is_named_and_the_sum_is_not_passed_off_as_whole(full_ledger, capsys):
+    next(full_ledger.rglob("submit/0/1.json")).write_text("{")
+    status, found = answered(capsys, "spend")
+    assert (status, found["damaged"]) == (1, 1)
+    main(["spend"])
+    said = capsys.readouterr().err
+    assert "submit/0/1.json" in said
+    assert "1 damaged records: what they bought is in no sum." in said
+
+
+def test_where_there_is_no_ledger_it_says_so(monkeypatch, mocker, capsys):
+    monkeypatch.delenv("AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH", raising=False)
+    mocker.patch.dict("sys.modules", {"airflow.models.task_state_store": None})
+    assert main(["spend"]) == 1
+    assert "ledger_path" in capsys.readouterr().err
