@@ -213,7 +213,7 @@ def commands(group: Group) -> Callable[[], str]:
                 value = options.get("metavar") or ("|".join(options["choices"]) if "choices" in options else "")
                 takes = flags[0].startswith("-") and "action" not in options
                 shown = f"{name} {value or flags[0].lstrip('-').replace('-', '_').upper()}" if takes else name
-                rows.append((f"`{shown}`", options.get("help", "")))
+                rows.append((f"`{shown}`", options.get("help", "").replace("%%", "%")))
             title = f"### {group.name} {command.name}\n\n{command.help[0].upper()}{command.help[1:]}."
             parts.append(f"{title}\n\n{table(('argument', 'meaning'), *rows)}")
         return "\n\n".join(parts)
