@@ -26,14 +26,14 @@ class Entry:
 
     :param state: What became of it, in the words of ``video-ledger list``.
     :param counts: Where its estimate belongs.
-    :param told: What the vendor said of the charge: ``yes``, ``no`` or ``unknown``.
+    :param reported: What the vendor said of the charge: ``yes``, ``no`` or ``unknown``.
     :param again: Its job is another attempt's, which counts: it was attached, not bought a second time.
     """
 
     attempt: Attempt
     state: str
     counts: Counts
-    told: str = "unknown"
+    reported: str = "unknown"
     ending: Settlement | None = None
     again: bool = False
 
@@ -106,4 +106,4 @@ def each_job_once(entries: Iterable[Entry]) -> list[Entry]:
 
 
 def _again(entry: Entry) -> Entry:
-    return Entry(entry.attempt, entry.state, "not charged", entry.told, entry.ending, again=True)
+    return Entry(entry.attempt, entry.state, "not charged", entry.reported, entry.ending, again=True)

@@ -89,7 +89,7 @@ def read_invoice(path: Path, columns: Columns) -> Invoice:
     delimiter, named, rows = _table(text, path, columns)
     id_at, amount_at, time_at = (named.get(name) for name in ("request_id", "amount", "time"))
     if id_at is None and time_at is None:
-        raise _refuse(f"{path} is not told how to be matched", "--id-column", "--id-column, or --time-column")
+        raise _refuse(f"{path} says not how it is to be matched", "--id-column", "--id-column, or --time-column")
     zone = _zone(columns.timezone)
     lines: list[Line] = []
     for number, cells, width in rows:
@@ -133,11 +133,11 @@ def _text(path: Path) -> str:
 
 def _table(text: str, path: Path, columns: Columns) -> tuple[str, dict[str, int], Iterator[tuple[int, list[str], int]]]:
     """The delimiter, where the columns stand, and the lines with their number and the header's width."""
-    told = re.match(r"sep=(.)\r?\n", text)  # a spreadsheet's own way to say it
-    skipped, body = (1, text[told.end() :]) if told else (0, text)
+    named = re.match(r"sep=(.)\r?\n", text)  # a spreadsheet's own way to say it
+    skipped, body = (1, text[named.end() :]) if named else (0, text)
     if columns.delimiter is not None and (len(columns.delimiter) != 1 or columns.delimiter in '"\r\n'):
         raise _refuse(f"--delimiter is {columns.delimiter!r}", "--delimiter", "one character, such as ;")
-    candidates = [columns.delimiter] if columns.delimiter else [told[1]] if told else list(_DELIMITERS)
+    candidates = [columns.delimiter] if columns.delimiter else [named[1]] if named else list(_DELIMITERS)
     best: list[str] = []
     for delimiter in candidates:
         header = next(_rows(body, delimiter, path, skipped), (0, []))[1]

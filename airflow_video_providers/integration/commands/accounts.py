@@ -40,7 +40,7 @@ class Accounts:
     entries: list[Entry]
     flaws: list[Flaw]
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Say on standard error what is not in the sums."""
         sys.stderr.writelines(f"{listing.describe(flaw)}\n" for flaw in self.flaws)
         if self.flaws:
@@ -69,9 +69,9 @@ def read_accounts() -> Accounts:
 
 def _entry(row: listing.Row) -> Entry:
     charged = row.ending.charged if row.ending is not None else None
-    told = charged or str((row.attempt.job or {}).get("charged") or "unknown")
+    reported = charged or str((row.attempt.job or {}).get("charged") or "unknown")
     if row.state in _UNCHARGED:
-        told = "no"
+        reported = "no"
     if row.state == listing.FAILED:
-        return Entry(row.attempt, row.state, "charged" if told == "yes" else "unknown", told, row.ending)
-    return Entry(row.attempt, row.state, _COUNTS[row.state], told, row.ending)
+        return Entry(row.attempt, row.state, "charged" if reported == "yes" else "unknown", reported, row.ending)
+    return Entry(row.attempt, row.state, _COUNTS[row.state], reported, row.ending)

@@ -43,9 +43,9 @@ def run(args: argparse.Namespace, out: TextIO) -> int:
         and (args.vendor is None or entry.attempt.model.partition(":")[0] == args.vendor)
     ]
     found = reconcile(invoice, entries, within=within, tolerance=timedelta(minutes=args.minutes))
-    accounts.tell()
+    accounts.report()
     if args.output == "json":
-        out.write(json.dumps({**_told(found), "damaged": len(accounts.flaws)}, indent=2) + "\n")
+        out.write(json.dumps({**_answer(found), "damaged": len(accounts.flaws)}, indent=2) + "\n")
     else:
         out.writelines(f"{printable(line)}\n" for line in _lines(found))
     return 0 if found.agrees and not accounts.flaws else 1
@@ -110,7 +110,7 @@ def _may_answer(line: Line, answers: Sequence[Entry]) -> str:
     return f". It may be the lost answer of an unknown outcome: {named}{more}"
 
 
-def _told(found: Reconciled) -> dict[str, Any]:
+def _answer(found: Reconciled) -> dict[str, Any]:
     return {
         "matches": [_match(match) for match in found.matches],
         "only_invoice": [{**_line(line), "may_answer": [_entry(one) for one in answers]} for line, answers in found.only_invoice],

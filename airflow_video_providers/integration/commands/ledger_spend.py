@@ -20,11 +20,11 @@ def run(args: argparse.Namespace, out: TextIO) -> int:
     accounts = read_accounts()
     entries = [entry for entry in accounts.entries if entry.attempt.created_at in within]
     sums, whole = spent(entries, args.by), total(entries)
-    accounts.tell()
+    accounts.report()
     if args.output == "json":
         rows = [{args.by: name, **found.to_dict()} for name, found in sums.items()]
-        told = {"by": args.by, "rows": rows, "total": whole.to_dict(), "damaged": len(accounts.flaws)}
-        out.write(json.dumps(told, indent=2) + "\n")
+        answer = {"by": args.by, "rows": rows, "total": whole.to_dict(), "damaged": len(accounts.flaws)}
+        out.write(json.dumps(answer, indent=2) + "\n")
     else:
         width = max(map(len, [*sums, "all"]))
         out.writelines(f"{printable(name).ljust(width)}  {found}\n" for name, found in {**sums, "all": whole}.items())

@@ -82,7 +82,7 @@ HOSTILE = [
     (b"request_id,amount\na,1\0\n", "NUL"), (b"id,price\na,1\n", "has the columns 'id', 'price'"),
     (b"request_id,amount,amount\na,1,2\n", "2 columns called 'amount'"), (b"request_id,amount\na,1,2\n", "line 2, has 3 cells"),
     (b"request_id,amount\na\n", "line 2, has 1 cells"), (b'request_id,amount\n"a,1\n', "no CSV"), (b'request_id,amount\n"a"b,1\n', "no CSV"),
-    (b"request_id,amount\n" + b"a" * 200_000 + b",1\n", "no CSV"), (b"amount\n1\n", "how to be matched"),
+    (b"request_id,amount\n" + b"a" * 200_000 + b",1\n", "no CSV"), (b"amount\n1\n", "how it is to be matched"),
 ]  # fmt: skip
 
 

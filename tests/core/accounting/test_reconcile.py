@@ -161,6 +161,13 @@ def test_a_job_that_two_attempts_hold_counts_once_with_the_one_that_knows_a_pric
     assert total(entries).charged.to_dict() == {"count": 2, "usd": "0.80", "without_price": 0}
 
 
+def test_an_attached_copy_is_billed_by_no_line():
+    entries = each_job_once([entry(0, request_id="a"), entry(0, request_id="a", map_index=1)])
+    found = compared([line(2, "0.40", hours=0), line(3, "0.40", hours=0)], entries, by_id=False)
+    assert [match.kind for match in found.matches] == ["agrees"]
+    assert [one.number for one, _ in found.only_invoice] == [3]
+
+
 def test_sums_are_exact_and_an_unknown_price_is_no_zero():
     cheap = [entry(n, request_id=str(n), estimated_cost_usd=Decimal("0.1")) for n in range(3)]
     sums = spent([*cheap, entry(3, request_id="x", estimated_cost_usd=None), entry(4, "unknown")], "model")[
