@@ -25,6 +25,9 @@ _VENDORS: dict[str, tuple[str, str, str, str, tuple[str, ...]]] = {
         "Segmind", "https://api.segmind.com", "SegmindHook", "https://www.segmind.com/models/mochi-1/api", (),
     ),
     "fal": ("fal", "https://queue.fal.run", "FalHook", "https://fal.ai/docs", ()),
+    "replicate": (
+        "Replicate", "https://api.replicate.com", "ReplicateHook", "https://replicate.com/docs/reference/http", (),
+    ),
 }  # fmt: skip
 
 #: What all vendors share is listed under this name.

@@ -18,6 +18,7 @@ EXPORTED = {
     "hooks.appypie": {"AppyPieHook"},
     "hooks.segmind": {"SegmindHook"},
     "hooks.fal": {"FalHook"},
+    "hooks.replicate": {"ReplicateHook"},
     "jobs": {"VideoJob", "VideoOutput", "JobStatus", "read_job", "public_text"},
     "models": {"VideoModel", "Price", "Text", "HttpUrl", "Number", "WholeNumber", "optional", "required"},
     "catalogue": {"find", "models", "vendors", "vendor_of", "ENTRY_POINT_GROUP", "MODELS_GROUP"},
@@ -39,6 +40,7 @@ EXPORTED = {
     "vendors.appypie": {"AppyPie", "AppyPieModel", "Mochi1"},
     "vendors.segmind": {"Segmind", "SegmindModel", "Mochi1"},
     "vendors.fal": {"Fal"},
+    "vendors.replicate": {"Replicate"},
     "exceptions": {
         "VideoProviderError", "InvalidRequestError", "LedgerError", "VendorError", "AuthenticationError",
         "InsufficientCreditsError", "RequestRejectedError", "RateLimitedError", "VendorUnavailableError",
@@ -54,7 +56,7 @@ PLACES = {
     "exceptions": "core.errors", "jobs": "core.jobs", "client": "core.client.client",
     "core.polling.decision": "core.polling.decision", "core.settings": "core.settings",
     "vendors.pixazo": "core.vendors.pixazo", "vendors.segmind": "core.vendors.segmind",
-    "vendors.fal": "core.vendors.fal",
+    "vendors.fal": "core.vendors.fal", "vendors.replicate": "core.vendors.replicate",
 }  # fmt: skip
 
 

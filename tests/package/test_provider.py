@@ -86,7 +86,7 @@ def test_every_module_with_operators_sensors_hooks_triggers_and_links_is_listed(
         "airflow_video_providers.operators.video",
         "airflow_video_providers.sensors.video",
         "airflow_video_providers.triggers.video",
-        *(f"airflow_video_providers.hooks.{vendor}" for vendor in ("pixazo", "appypie", "segmind", "fal")),
+        *(f"airflow_video_providers.hooks.{vendor}" for vendor in ("pixazo", "appypie", "segmind", "fal", "replicate")),
     }
     links = {
         link.__class__

@@ -22,6 +22,7 @@ _VENDORS = {
     "appypie": "airflow_video_providers.core.vendors.appypie:AppyPie",
     "segmind": "airflow_video_providers.core.vendors.segmind:Segmind",
     "fal": "airflow_video_providers.core.vendors.fal:Fal",
+    "replicate": "airflow_video_providers.core.vendors.replicate:Replicate",
 }
 #: Distributions add a vendor with ``name = "module:Class"`` in this entry point group.
 ENTRY_POINT_GROUP = "airflow_video_providers.vendors"

@@ -55,9 +55,9 @@ class Fal(Vendor):
         seen = self.read_job(job, answer)
         if seen.status is not JobStatus.SUCCEEDED:
             return seen
-        told = answer.body or {}
-        if told.get("error") or told.get("error_type"):  # the runner or the queue broke: there is no result
-            return self._failed(seen, JobStatus.ERROR, told)
+        body = answer.body or {}
+        if body.get("error") or body.get("error_type"):  # the runner or the queue broke: there is no result
+            return self._failed(seen, JobStatus.ERROR, body)
         answer = yield from self.send_read(self.call("GET", self._request(job)), job)
         if answer.status not in (404, 422) and (not answer.ok or answer.body is None):
             raise status_refused(self, job, answer)  # a 504 is no verdict either: it has been seen to pass

@@ -102,7 +102,7 @@ class OpenModel(VideoModel):
 
 
 def _problem(value: Any, *, later: bool, depth: int = 0) -> str | None:
-    """Why this cannot go over the wire as JSON; None where it can, or where only the running task can tell."""
+    """Why this cannot go over the wire as JSON; None where it can, or where only the running task knows."""
     if later and comes_later(value):
         return None
     if depth > DEEPEST:

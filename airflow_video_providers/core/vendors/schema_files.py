@@ -54,7 +54,7 @@ class SchemaFile:
     def check(self, request: Mapping[str, Any], *, model: str, later: bool) -> None:
         """Hold a request to the schema.
 
-        :param later: Leave alone what only the running task can tell.
+        :param later: Leave alone what only the running task knows.
         :raises InvalidRequestError: it does not fit; the message names the field. Nothing was sent.
         """
         if self.model != model:
@@ -135,7 +135,7 @@ _read: dict[tuple[str, int, int], SchemaFile] = {}
 def read_schema(path: str | Path) -> SchemaFile:
     """The schema in a file. A file that did not change is read once per process.
 
-    :raises InvalidRequestError: it cannot be read, or was changed by hand: its digest tells.
+    :raises InvalidRequestError: it cannot be read, or was changed by hand, which its digest shows.
     """
     place = Path(path)
 

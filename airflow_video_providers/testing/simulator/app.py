@@ -12,6 +12,7 @@ from .hosts import OF_VENDORS, OwnHosts, bare
 from .media import Media
 from .options import Options
 from .pixazo import Pixazo
+from .replicate import Replicate
 from .segmind import Segmind
 from .state import StateFile
 from .webhooks import Webhooks
@@ -47,7 +48,7 @@ class Simulator:
         listening: str = "127.0.0.1",
         state: Path | None = None,
     ) -> None:
-        kinds: tuple[type[Gateway], ...] = (Pixazo, AppyPie, Segmind, Fal, *more)
+        kinds: tuple[type[Gateway], ...] = (Pixazo, AppyPie, Segmind, Fal, Replicate, *more)
         self.world = World(options or Options(), {kind.name: kind.key_header for kind in kinds})
         self.webhooks = Webhooks(self.world)
         self.hosts = OwnHosts(listening)
@@ -61,6 +62,7 @@ class Simulator:
             AppyPie(self.world),
             Segmind(self.world),
             Fal(self.world),
+            Replicate(self.world),
             *(kind(self.world) for kind in more),
         )
         self.gateways = {gateway.name: gateway for gateway in gateways}

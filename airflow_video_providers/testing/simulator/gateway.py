@@ -107,9 +107,14 @@ class Gateway(ABC):
             answer = spoil.spoil(fault, answer, call)
         return answer
 
+    def request_in(self, call: Call) -> Any:
+        """The request's own fields in a submit's body, where a vendor wraps them."""
+        return call.json
+
     def _armed(self, call: Call) -> list[Fault]:
         """The prompt's faults; what struck a refused submit is remembered until the prompt is accepted."""
-        prompt = call.json.get("prompt") if isinstance(call.json, dict) else None
+        body = self.request_in(call)
+        prompt = body.get("prompt") if isinstance(body, dict) else None
         faults = from_prompt(prompt)
         return self.world.armed.setdefault((self.name, digest(prompt)), faults) if faults else faults
 
@@ -165,7 +170,7 @@ class Gateway(ABC):
         :param latency: Queue and run time; None: as the settings say.
         """
         ignore = not self.refuses_unknown_fields or self.world.options.unknown_fields == "ignore"
-        body: Any = call.json
+        body = self.request_in(call)
         if complaints := model.complaints(body, ignore_unknown=ignore):
             return self.error(400, "; ".join(complaints))
         now, store, options = self.world.clock.now(), self.world.store, self.world.options

@@ -10,12 +10,13 @@ import httpx
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-VENDORS = ("pixazo", "appypie", "segmind", "fal")
+VENDORS = ("pixazo", "appypie", "segmind", "fal", "replicate")
 KEYS = {
     "pixazo": "sk_live_simulated",
     "appypie": "appypie_simulated",
     "segmind": "SG_0123456789abcdef",
     "fal": "fal_simulated",
+    "replicate": "r8_simulated",
 }
 
 
@@ -38,7 +39,7 @@ class SimulatorHandle:
         self._client.close()
 
     def base_url(self, vendor: str) -> str:
-        """The address of one vendor: ``pixazo``, ``appypie``, ``segmind`` or ``fal``, or another that it was started with."""
+        """The address of one vendor: ``pixazo``, ``appypie``, ``segmind``, ``fal`` or ``replicate``, or another that it was started with."""
         if vendor not in self.vendors:
             raise ValueError(f"There is no vendor {vendor!r} here; there are {', '.join(self.vendors)}.")
         return f"{self.url}/{vendor}"

@@ -98,7 +98,7 @@ def test_another_distribution_adds_a_vendor_by_an_entry_point(monkeypatch):
 
     monkeypatch.setattr(catalogue, "entry_points", entry_points)
     assert catalogue.vendor_of("private:model") is Private
-    assert set(catalogue.vendors()) == {"pixazo", "appypie", "segmind", "fal", "private"}
+    assert set(catalogue.vendors()) == {"pixazo", "appypie", "segmind", "fal", "replicate", "private"}
 
 
 @pytest.mark.usefixtures("_private_registry")

@@ -31,6 +31,18 @@ CASES: dict[str, dict[str, Any]] = {
             "COMPLETED": JobStatus.SUCCEEDED,
         }
     },
+    "replicate:studio/magica": {
+        "words": {
+            "starting": JobStatus.QUEUED,
+            "processing": JobStatus.RUNNING,
+            "succeeded": JobStatus.SUCCEEDED,
+            "failed": JobStatus.FAILED,
+            "canceled": JobStatus.CANCELLED,
+            "aborted": JobStatus.CANCELLED,
+        }
+    },
+    "replicate:deployments/studio/magica": {"words": {"succeeded": JobStatus.SUCCEEDED}},
+    f"replicate:studio/magica:{'0a' * 32}": {"words": {"succeeded": JobStatus.SUCCEEDED}},
 }
 
 

@@ -27,8 +27,14 @@ def test_each_accepted_submit_is_a_row_and_each_success_one_charge(desk: Desk) -
     ledger = desk.simulator.ledger()
     assert (ledger["accepted"], ledger["charges"]) == (5, 5)
     assert [row["request_id"] for row in ledger["jobs"]] == ids
-    assert ledger["charged"] == {"pixazo": 1.5, "appypie": 0.0, "segmind": 0.0, "fal": 0.0}
-    assert ledger["credits"] == {"pixazo": 998.5, "appypie": 1000.0, "segmind": 1000.0, "fal": 1000.0}
+    assert ledger["charged"] == {"pixazo": 1.5, "appypie": 0.0, "segmind": 0.0, "fal": 0.0, "replicate": 0.0}
+    assert ledger["credits"] == {
+        "pixazo": 998.5,
+        "appypie": 1000.0,
+        "segmind": 1000.0,
+        "fal": 1000.0,
+        "replicate": 1000.0,
+    }
     assert ledger["duplicates"] == []
 
 

@@ -1,0 +1,137 @@
+"""Replicate's predictions, from what its own client (replicate 1.0.7) sends and expects, and its documents.
+
+Invented: the models' fields, their prices, the texts of the errors, and when data are removed (an hour after the end).
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .clock import iso_millis
+from .fal import any_model
+from .gateway import Gateway, Route
+from .wire import Answer, Call
+
+if TYPE_CHECKING:
+    from .faults import Fault
+    from .jobs import Job
+
+_PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_MODEL = re.compile(rf"/v1/(?P<kind>models|deployments)/(?P<name>{_PART}/{_PART})/predictions$")
+_PREDICTION = re.compile(r"/v1/predictions/(?P<id>[^/]+)(?P<cancel>/cancel)?$")
+_STATES = {
+    "QUEUED": "starting",
+    "PROCESSING": "processing",
+    "COMPLETED": "succeeded",
+    "FAILED": "failed",
+    "CANCELLED": "canceled",
+}
+_ERRORS = {
+    401: ("Unauthenticated", "You did not pass a valid authentication token"),
+    402: ("Insufficient credit", "You have insufficient credit to run this model."),
+    404: ("Not found", "The requested resource could not be found."),
+    422: ("Input validation failed", "The input is wrong"),
+    429: ("Too many requests", "Request was throttled."),
+}
+_KEPT = 3600.0
+_PAGE = 100
+
+
+class Replicate(Gateway):
+    """Predictions by model, version and deployment; status, cancel, list and account."""
+
+    name = "replicate"
+    key_header = "authorization"
+    key_prefix = "Bearer "
+    system_error = "FAILED"
+    refuses_unknown_fields = False
+
+    def find(self, call: Call) -> Route | Answer:
+        if (call.method, call.path) == ("GET", "/v1/account"):
+            return Route(
+                "other", lambda _call, _faults: Answer(200, {"type": "user", "username": "studio", "name": ""})
+            )
+        if call.path == "/v1/predictions":
+            return Route("other", self._list) if call.method == "GET" else Route("submit", partial(self._submit, ""))
+        if found := _MODEL.match(call.path):
+            prefix = "deployments/" if found["kind"] == "deployments" else ""
+            return (
+                Route("submit", partial(self._submit, prefix + found["name"]))
+                if call.method == "POST"
+                else self.error(405)
+            )
+        found = _PREDICTION.match(call.path)
+        job = self.job(found["id"]) if found else None
+        if found is None or job is None:
+            return self.error(404)
+        if call.method != ("POST" if found["cancel"] else "GET"):
+            return self.error(405)
+        if found["cancel"]:
+            return Route("other", partial(self._cancel, job), job)
+        return Route("status", partial(self._status, job), job)
+
+    def request_in(self, call: Call) -> Any:
+        return call.json.get("input") if isinstance(call.json, dict) else None
+
+    def error(self, code: int, detail: str = "") -> Answer:
+        title, text = _ERRORS.get(code, ("Error", "The request could not be served."))
+        return Answer(code, {"title": title, "detail": f"{text}{detail and ' '}{detail}", "status": code})
+
+    def charged_outcomes(self) -> tuple[str, ...]:
+        return ("COMPLETED",)
+
+    def _submit(self, name: str, call: Call, faults: list[Fault]) -> Answer:
+        version = call.json.get("version") if isinstance(call.json, dict) else None
+        if not name and not isinstance(version, str):
+            return self.error(422, "version is required")
+        if not isinstance(self.request_in(call), dict):
+            return self.error(422, "input is required")
+        job = self.accept(call, any_model(name or str(version), call.path), faults, lambda _now: uuid.uuid4().hex[:26])
+        return job if isinstance(job, Answer) else Answer(201, self._prediction(job, call))
+
+    def _status(self, job: Job, call: Call, _faults: list[Fault]) -> Answer:
+        return Answer(200, self._prediction(job, call))
+
+    def _cancel(self, job: Job, call: Call, _faults: list[Fault]) -> Answer:
+        now = self.world.clock.now()
+        if now < job.finished:
+            self.world.store.cancel(job, now)
+        return Answer(200, self._prediction(job, call))
+
+    def _prediction(self, job: Job, call: Call) -> dict[str, Any]:
+        now = self.world.clock.now()
+        state, removed = job.state(now), now >= job.finished + _KEPT
+        ended = now >= job.finished
+        url = f"{call.base}/v1/predictions/{job.request_id}"
+        body: dict[str, Any] = {
+            "id": job.request_id,
+            "model": job.model,
+            "version": job.model if "/" not in job.model else "hidden",
+            "status": _STATES[state],
+            "input": {} if removed else job.body,
+            "output": None,
+            "logs": "",
+            "error": job.error if ended else None,
+            "metrics": {"predict_time": round(job.run_seconds, 3)} if state == "COMPLETED" else {},
+            "created_at": iso_millis(job.submitted),
+            "started_at": iso_millis(job.started) if now >= job.started else None,
+            "completed_at": iso_millis(job.finished) if ended else None,
+            "urls": {"get": url, "cancel": f"{url}/cancel", "web": f"https://replicate.com/p/{job.request_id}"},
+            "source": "api",
+            "data_removed": removed,
+        }
+        if state == "COMPLETED" and not removed:
+            (body["output"],) = self.media_urls(job, call.root)
+        return body
+
+    def _list(self, call: Call, _faults: list[Fault]) -> Answer:
+        """Newest first, 100 a page."""
+        jobs = [job for job in reversed(self.world.store.order) if job.vendor == self.name]
+        cursor = call.parameters.get("cursor", "0")
+        at = int(cursor) if cursor.isdigit() else 0
+        after = f"{call.base}/v1/predictions?cursor={at + _PAGE}" if at + _PAGE < len(jobs) else None
+        results = [self._prediction(job, call) for job in jobs[at : at + _PAGE]]
+        return Answer(200, {"results": results, "next": after, "previous": None})
