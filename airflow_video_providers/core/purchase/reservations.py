@@ -44,7 +44,7 @@ class _Held:
     """One reservation.
 
     :param attempt: Whose it is; None where an older version wrote it, which did not say.
-    :param spent: Its attempt has bought, and nobody has to look again.
+    :param spent: Its attempt has bought, and nobody has to ask again.
     """
 
     usd: Decimal
@@ -67,7 +67,7 @@ class Reservations:
     """What the submits that share a sum have reserved.
 
     :param store: The ledger's own, shared by all tasks: the attempts stand in it too.
-    :param name: Whose sum it is: a kind, and what tells it from others of its kind.
+    :param name: Whose sum it is: a kind, and what sets it apart from others of its kind.
     """
 
     def __init__(self, store: Store, *name: str) -> None:
@@ -114,7 +114,7 @@ class Reservations:
         try:
             self._append(entry)
         except OverLimitError:
-            if not self._take_back(attempt.created_at, but=name):
+            if not self._take_back(attempt.created_at, keep=name):
                 raise
             self._append(entry)
 
@@ -126,13 +126,13 @@ class Reservations:
         for name in map(_name, keys):
             self._append(lambda name=name: {"release": name} if name in self._held else None)  # type: ignore[misc]
 
-    def _take_back(self, now: datetime, *, but: str) -> bool:
+    def _take_back(self, now: datetime, *, keep: str) -> bool:
         """Give back what is held for nothing; False where nothing is."""
         free: list[Key] = []
         spent: list[str] = []
         with readable("read"):
             for name, held in self._held.items():
-                if held.attempt is None or held.spent or name == but:
+                if held.attempt is None or held.spent or name == keep:
                     continue
                 stored = self._store.read(held.attempt.key)
                 if stored is None:
@@ -145,7 +145,7 @@ class Reservations:
                 elif state == AttemptState.SUBMITTED:
                     spent.append(name)
         self.release(free)
-        if spent:  # so that the next one that meets the limit has less to read
+        if spent:  # so that the next one that reaches the limit has less to read
             self._append(
                 lambda: {"spent": spent} if not all(held.spent for held in map(self._held.get, spent) if held) else None
             )
