@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from logging import Logger
 
-    from airflow_video_providers.core.callbacks.webhook import Callback, WebhookMode
+    from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.client.async_client import AsyncVideoClient
     from airflow_video_providers.core.client.client import VideoClient
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.purchase.order import Order
     from airflow_video_providers.core.settings import ConnectionLike, Settings
     from airflow_video_providers.core.vendors.base import Vendor
+    from airflow_video_providers.core.vendors.description import WebhookMode
 
 
 class VideoHook(BaseHook):

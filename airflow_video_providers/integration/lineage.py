@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+
+from airflow_video_providers.integration.job_uri import job_uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,12 +40,6 @@ class ReportsLineage:
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:  # noqa: ARG002 # Airflow's signature
         """Asked by the OpenLineage provider, also after a failure."""
         return self.get_openlineage_facets_on_start()
-
-
-def job_uri(job: VideoJob) -> str:
-    """The name of a job among assets and datasets."""
-    vendor, _, name = job.model.partition(":")
-    return f"{vendor}://{name}/{quote(job.request_id, safe='')}"
 
 
 def note_landed(task: Any, context: Context, hook: VideoHook, job: VideoJob, manifest: Mapping[str, Any]) -> None:

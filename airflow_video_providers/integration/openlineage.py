@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.openlineage.facet import (
@@ -19,14 +19,20 @@ from attrs import define
 from airflow_video_providers.core.redact import public_url
 from airflow_video_providers.core.storage.output_path import text_of
 from airflow_video_providers.core.vendors.models import VideoModel
-from airflow_video_providers.integration.lineage import job_uri
+from airflow_video_providers.integration.job_uri import job_uri
 
 if TYPE_CHECKING:
     from airflow_video_providers.core.jobs import VideoJob
-    from airflow_video_providers.integration.lineage import ReportsLineage
 
 #: Key of the facet in a run.
 FACET = "airflowVideoProviders_generation"
+
+
+class KnowsItsJob(Protocol):
+    """What is read of a task: its class mixes in ``ReportsLineage``."""
+
+    known_job: VideoJob | None
+    manifest: dict[str, Any] | None
 
 
 @define
@@ -53,7 +59,7 @@ class VideoGenerationRunFacet(RunFacet):
     estimatedCostUsd: str | None = None
 
 
-def lineage_of(task: ReportsLineage) -> OperatorLineage[Any, Any]:
+def lineage_of(task: KnowsItsJob) -> OperatorLineage[Any, Any]:
     """What an operator has read and made, as far as it has come.
 
     A submit reads the image and makes the job, a sensor and a download read the job, a download makes the clips;
@@ -76,7 +82,7 @@ def lineage_of(task: ReportsLineage) -> OperatorLineage[Any, Any]:
     )
 
 
-def _request(task: ReportsLineage) -> Mapping[str, Any]:
+def _request(task: KnowsItsJob) -> Mapping[str, Any]:
     request = getattr(task, "request", None)
     if isinstance(request, VideoModel):
         request = request.serialize()

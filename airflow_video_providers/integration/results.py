@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow_video_providers.core.clock import utcnow
 from airflow_video_providers.core.errors import (
     InvalidRequestError,
     JobTimeoutError,
@@ -13,7 +14,6 @@ from airflow_video_providers.core.errors import (
     rebuild,
 )
 from airflow_video_providers.core.jobs import read_job
-from airflow_video_providers.core.vendors.base import utcnow
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.integration import metrics
 from airflow_video_providers.integration.waiting import WorkerWait, sleep_of, span_of

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
+from airflow_video_providers.core.clock import utcnow
 from airflow_video_providers.core.errors import InvalidRequestError, VideoProviderError
 from airflow_video_providers.core.jobs import VideoJob, read_job
 from airflow_video_providers.core.polling import decision
 from airflow_video_providers.core.polling.decision import PollState
 from airflow_video_providers.core.polling.wait import Wait
 from airflow_video_providers.core.polling.wait_arguments import too_short
-from airflow_video_providers.core.vendors.base import utcnow
 from airflow_video_providers.core.vendors.parameters import without_texts
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.integration import metrics

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import ObjectStoragePath
 
-    from airflow_video_providers.core.callbacks.webhook import WebhookMode
     from airflow_video_providers.core.jobs import VideoJob
+    from airflow_video_providers.core.vendors.description import WebhookMode
     from airflow_video_providers.core.vendors.models import VideoModel
 
 
@@ -146,3 +146,11 @@ class LandsVideo(ReadsTemplates, ReportsLineage, BaseOperator):
 
             parse_checks.check_arguments(self)
             parse_checks.check_landing(key_template, verify, media_types, encryption)
+
+
+class BuysAndLands(BuysVideo, LandsVideo):
+    """What the one task is made of."""
+
+    template_fields: Sequence[str] = (*BuysVideo.template_fields, *LandsVideo.template_fields)
+    template_fields_renderers = {**BuysVideo.template_fields_renderers, **LandsVideo.template_fields_renderers}
+    operator_extra_links = LandsVideo.operator_extra_links

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_video_providers.core.errors import JobErroredError, JobTimeoutError, VideoProviderError
 from airflow_video_providers.integration.retries import behind, failed, made_while_running, without_frames
-from airflow_video_providers.operators.base import BuysVideo, LandsVideo
+from airflow_video_providers.operators.base import BuysAndLands
 
 try:
     from airflow.sdk.exceptions import TaskDeferralTimeout
@@ -17,15 +17,13 @@ except ImportError:  # Airflow 3.1
     from airflow.exceptions import TaskDeferralTimeout  # type: ignore[no-redef] # the same class, older address
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from airflow.sdk import Context
 
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.integration.waiting import Span, WorkerWait
 
 
-class GenerateVideoOperator(BuysVideo, LandsVideo):
+class GenerateVideoOperator(BuysAndLands):
     """Buy one video, wait for it without a worker, and land it: the three tasks in one.
 
     ::
@@ -57,9 +55,6 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
     :raises VideoProviderError: everything that the three tasks raise, with the same meaning for the money.
     """
 
-    template_fields: Sequence[str] = (*BuysVideo.template_fields, *LandsVideo.template_fields)
-    template_fields_renderers = {**BuysVideo.template_fields_renderers, **LandsVideo.template_fields_renderers}
-    operator_extra_links = LandsVideo.operator_extra_links
     ui_color = "#f3e3f7"
 
     def __init__(
@@ -194,7 +189,7 @@ class GenerateVideoOperator(BuysVideo, LandsVideo):
         if isinstance(error, JobErroredError) and self.resubmit_on_error:
             from airflow_video_providers.operators.submit import may_buy_again
 
-            error = error.replace(retryable=may_buy_again(self, context, error))
+            error = error.replace(retryable=may_buy_again(context, error, limit=self.resubmit_on_error, log=self.log))
         from airflow_video_providers.operators.bookkeeping import note_ending
 
         note_ending(error, self.known_job, context, self.log)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from airflow_video_providers.core.clock import utcnow
 from airflow_video_providers.core.errors import InvalidRequestError, LandingError, LedgerError
 from airflow_video_providers.core.inputs.lend import loan_for
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
@@ -13,7 +14,6 @@ from airflow_video_providers.core.purchase.keeping import attach_named
 from airflow_video_providers.core.purchase.order import NoOrder, Order, make_order
 from airflow_video_providers.core.purchase.resolve import void_after_error
 from airflow_video_providers.core.purchase.submit_once import Outside, submit_once
-from airflow_video_providers.core.vendors.base import utcnow
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.integration import (
     metrics,
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.settings import Settings
     from airflow_video_providers.core.vendors.models import VideoModel
     from airflow_video_providers.operators.base import BuysVideo
-    from airflow_video_providers.operators.generate import GenerateVideoOperator
 
 
 def rendered_request(task: BuysVideo) -> VideoModel:
@@ -193,16 +192,19 @@ def not_landed(context: Context) -> Callable[[VideoJob], bool]:
     return not_landed
 
 
-def may_buy_again(task: GenerateVideoOperator, context: Context, error: JobErroredError) -> bool:
-    """Take back a job that the vendor's own error ended without a charge, so that the next try buys again."""
+def may_buy_again(context: Context, error: JobErroredError, *, limit: int, log: Any) -> bool:
+    """Take back a job that the vendor's own error ended without a charge, so that the next try buys again.
+
+    :param limit: For how many jobs of one task instance at most.
+    """
     try:
         ledger = open_ledger(context)
         if ledger is None or error.job is None:
             return False
-        free = void_after_error(ledger, identity_of(context), error.job, limit=task.resubmit_on_error)
+        free = void_after_error(ledger, identity_of(context), error.job, limit=limit)
     except LedgerError as failure:  # the job's own error is what must be reported
-        task.log.warning("Nothing is bought again: %s", failure.what)
+        log.warning("Nothing is bought again: %s", failure.what)
         return False
     if free:
-        task.log.info("Job %s was not charged: the next try buys again.", error.job.request_id)
+        log.info("Job %s was not charged: the next try buys again.", error.job.request_id)
     return free

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_video_providers.core.jobs import VideoJob
-    from airflow_video_providers.operators.generate import GenerateVideoOperator
+    from airflow_video_providers.operators.base import BuysAndLands
 
 
 def check_synchronous(model: str) -> None:
@@ -40,7 +40,7 @@ def check_synchronous(model: str) -> None:
         )
 
 
-def generate_now(task: GenerateVideoOperator, context: Context) -> dict[str, Any]:
+def generate_now(task: BuysAndLands, context: Context) -> dict[str, Any]:
     """Buy, hold the worker until the video has come, land it; returns the manifest.
 
     There is no way back to such a job: the video exists in the answer alone. It is kept on the worker's disk

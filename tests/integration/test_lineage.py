@@ -18,7 +18,8 @@ from airflow.utils.state import TaskInstanceState
 from openlineage.client.serde import Serde
 
 from airflow_video_providers.core.jobs import VideoJob
-from airflow_video_providers.integration.lineage import job_uri, note_landed
+from airflow_video_providers.integration.job_uri import job_uri
+from airflow_video_providers.integration.lineage import note_landed
 from airflow_video_providers.integration.openlineage import FACET, lineage_of
 from airflow_video_providers.operators.video import SubmitVideoOperator
 from airflow_video_providers.testing.simulator import running

@@ -1,10 +1,13 @@
-"""Who may import whom, in three sentences. Read from the source, so that an import inside of a function counts too."""
+"""Who may import whom, in three sentences, and no circles. Read from the source, so that an import inside of a function counts too."""
 
 from __future__ import annotations
 
 import ast
+import graphlib
 import sys
 from pathlib import Path
+
+import pytest
 
 import airflow_video_providers
 
@@ -15,13 +18,13 @@ GUARDED = "core/airflow_errors.py"
 MAY_KNOW_HTTPX = ("core/vendors/base.py", "core/border.py", "core/client/", "core/landing/", "testing/")
 
 
-def imports(path: Path) -> set[str]:
-    """The modules that a file imports when it runs, absolute; what only a type checker reads is left out."""
+def imports(path: Path, *, types: bool = False) -> set[str]:
+    """The modules that a file imports when it runs, absolute; what only a type checker reads only with ``types``."""
     found: set[str] = set()
 
     def read(node: ast.AST) -> None:
         for child in ast.iter_child_nodes(node):
-            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            if not types and isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
                 read(ast.Module(child.orelse, []))
                 continue
             if isinstance(child, ast.Import):
@@ -93,3 +96,50 @@ def test_the_reader_of_imports_reads_them_all(tmp_path):
     assert found >= {"os", "httpx", "runtime", f"{PACKAGE}.core", f"{PACKAGE}.hooks", f"{PACKAGE}.client.VideoClient"}
     assert not any(module.startswith("airflow.") for module in found)
     assert {floor(module) for module in found} == {None, "core", "hooks", "client"}
+
+
+def graph(*, types: bool) -> dict[str, set[str]]:
+    """Which module of the package imports which.
+
+    :param types: Count what only a type checker reads, too.
+    """
+    files = {_module(path): path for path in ROOT.rglob("*.py")}
+    return {
+        name: {_owner(one, files) for one in imports(path, types=types)} - {name, ""} for name, path in files.items()
+    }
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join((PACKAGE, *(parts[:-1] if parts[-1] == "__init__" else parts)))
+
+
+def _owner(name: str, files: dict[str, Path]) -> str:
+    """The module that is or holds this name; "" where it is none of the package."""
+    return name if name in files else next((one for one in [name.rpartition(".")[0]] if one in files), "")
+
+
+def circle(found: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other around a corner, if there are any."""
+    try:
+        graphlib.TopologicalSorter(found).prepare()
+    except graphlib.CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+@pytest.mark.parametrize("types", [False, True], ids=["when it runs", "for a type checker"])
+def test_no_modules_import_each_other_around_a_corner(types):
+    assert circle(graph(types=types)) == []
+
+
+def test_a_circle_is_found():
+    assert set(circle({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})) == {"a", "b", "c"}
+    assert circle({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+
+
+def test_the_graph_has_the_package_s_modules_and_their_imports():
+    types, runs = graph(types=True), graph(types=False)
+    assert f"{PACKAGE}.core.jobs" in runs[f"{PACKAGE}.core.vendors.reading"]
+    assert f"{PACKAGE}.core.vendors.models" in types[f"{PACKAGE}.core.vendors.base"]
+    assert f"{PACKAGE}.core.vendors.models" not in runs[f"{PACKAGE}.core.vendors.base"]

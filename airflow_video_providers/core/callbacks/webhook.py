@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from airflow_video_providers.core.errors import InvalidRequestError
@@ -11,10 +11,8 @@ from airflow_video_providers.core.errors import InvalidRequestError
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from airflow_video_providers.core.vendors.base import Vendor
+    from airflow_video_providers.core.vendors.description import Description, WebhookMode
 
-#: "terminal": one call at the job's end. "sync": a call at each change that the vendor sees too.
-WebhookMode = Literal["terminal", "sync"]
 MODES: tuple[WebhookMode, ...] = ("terminal", "sync")
 #: Characters; proxies and vendors cut or refuse longer ones.
 LONGEST_ADDRESS = 2000
@@ -33,7 +31,7 @@ class Callback(NamedTuple):
 
 
 def checked(
-    vendor: type[Vendor],
+    vendor: type[Description],
     url: str,
     mode: object = "terminal",
     *,

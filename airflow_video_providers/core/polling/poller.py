@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from airflow_video_providers.core.clock import utcnow
 from airflow_video_providers.core.errors import RateLimitedError, VendorUnavailableError, VideoProviderError
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.polling.connection_cache import ConnectionCache
@@ -22,7 +23,6 @@ from airflow_video_providers.core.polling.listener import NO_LISTENER
 from airflow_video_providers.core.polling.rate_limiter import RateLimiter
 from airflow_video_providers.core.polling.scheduler import PLACES, Scheduler
 from airflow_video_providers.core.polling.timing import TIMING, Timing, took
-from airflow_video_providers.core.vendors.base import utcnow
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable

@@ -10,12 +10,12 @@ import inspect
 import logging
 from typing import TYPE_CHECKING, Any
 
+from airflow_video_providers.core.clock import utcnow
 from airflow_video_providers.core.errors import RateLimitedError, VideoProviderError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.polling.decision import after, timed_out
 from airflow_video_providers.core.polling.listener import NO_LISTENER
 from airflow_video_providers.core.polling.timing import TIMING, took
-from airflow_video_providers.core.vendors.base import utcnow
 
 if TYPE_CHECKING:
     from collections.abc import Callable

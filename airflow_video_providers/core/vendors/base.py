@@ -7,52 +7,33 @@ definition therefore serves the synchronous and the asynchronous client, and tes
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Generator, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import httpx
 
-from airflow_video_providers.core.border import MOST_OUTPUTS
 from airflow_video_providers.core.errors import (
-    Charged,
     InvalidRequestError,
     RateLimitedError,
     VendorError,
     VendorUnavailableError,
 )
-from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
-from airflow_video_providers.core.vendors.answers import Answer, cut, fraction, timestamp
-from airflow_video_providers.core.vendors.fields import bounded
-from airflow_video_providers.core.vendors.output_shapes import (
-    REASON_PATHS,
-    STATUS_PATHS,
-    find_ids,
-    find_status,
-    find_urls,
-    first_at,
-    hints,
-    id_at,
-    names_in,
-    reason_at,
-    search_urls,
-)
+from airflow_video_providers.core.vendors.answers import Answer, cut
+from airflow_video_providers.core.vendors.reading import ReadsAnswers
 from airflow_video_providers.core.vendors.refusals import (
     not_accepted,
     outcome_unknown,
     refused_by_page,
-    status_refused,
     submit_refused,
     unavailable,
 )
 from airflow_video_providers.core.vendors.wire import Wire
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
-    from airflow_video_providers.core.callbacks.webhook import Callback, WebhookMode
+    from airflow_video_providers.core.callbacks.webhook import Callback
+    from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.vendors.models import VideoModel
 
 T = TypeVar("T")
@@ -65,96 +46,11 @@ SUBMIT_PATIENCE = timedelta(seconds=120)
 _HEADERS = httpx.Headers({"Accept": "application/json", "Cache-Control": "no-cache"})
 
 
-def utcnow() -> datetime:
-    """The current time, aware."""
-    return datetime.now(UTC)
-
-
-class Vendor:
+class Vendor(ReadsAnswers):
     """Base of the vendors: subclass it in a file of its own and add a line to the catalogue.
 
-    :cvar id: Connection type and first half of the model ids.
-    :cvar base_url: The vendor's own address; a connection's host replaces it.
-    :cvar other_urls: Further addresses of the vendor's own, by a name for :meth:`call`. The key goes to these and to
-        ``base_url``, and nowhere else. A connection's host replaces them all: a key meant for it goes to it alone.
-    :cvar key_header: The header that carries the API key, and ``key_prefix`` what stands before it there.
-    :cvar id_paths: Where in a body the job's own id stands, in the answer to a submit and in a status; the first that
-        holds one counts. Empty: a submit takes what can be nothing else, and a status may be about any job.
-    :cvar words: What its own status words mean, where the words of the field do not hold them or mean something else.
-    :cvar output_paths: Where in a body the output addresses stand; the first that holds any counts.
-    :cvar status_paths: Where the status word stands, ``reason_paths`` why a job failed, ``submitted_paths`` and
-        ``completed_paths`` the times (ISO 8601, or seconds since 1970), ``progress_paths`` how much is done (0 to 1), and
-        ``cost_paths`` what the job has cost, in US dollars. Dotted; the first that holds something counts.
-    :cvar charged: What a final state means for the bill; a state that is not named is ``"unknown"``.
-    :cvar no_credits: HTTP codes that mean an empty account.
-    :cvar failure_codes: HTTP codes other than 2xx whose body describes a job.
-    :cvar retention: How long the vendor keeps a job after the submit, where its documents say so.
-    :cvar poll_seconds: Shortest and longest useful time between two polls of one job.
-    :cvar documented_poll_seconds: Shortest time between two polls of one job that the vendor's documents ask for.
-    :cvar requests_per_minute: Default request budget of a connection.
-    :cvar open_ids: Of a vendor that serves any model by its id: what such an id looks like. Empty: it serves what the
-        catalogue lists.
-    :cvar status_routes: The status calls the documents describe; the first is the default.
-    :cvar webhook_modes: When the vendor calls back an address that came with a submit: ``"terminal"``, ``"sync"``.
-        Empty: it has no webhooks.
-
-    :param base_url: The address to use instead of the vendor's own.
-    :param status_route: ``"legacy"`` for an older status call, where the vendor has one.
-    :param paths: Other paths of submit calls than the models' own, by model id.
-    :param now: The clock.
+    What it says about itself is described in :class:`~airflow_video_providers.core.vendors.description.Description`.
     """
-
-    id: ClassVar[str]
-    title: ClassVar[str]
-    base_url: ClassVar[str]
-    other_urls: ClassVar[Mapping[str, str]] = {}
-    documentation: ClassVar[str] = ""
-    key_header: ClassVar[str]
-    key_prefix: ClassVar[str] = ""
-    id_paths: ClassVar[tuple[str, ...]] = ()
-    words: ClassVar[Mapping[str, JobStatus]] = {}
-    output_paths: ClassVar[tuple[str, ...]] = ()
-    status_paths: ClassVar[tuple[str, ...]] = STATUS_PATHS
-    reason_paths: ClassVar[tuple[str, ...]] = REASON_PATHS
-    submitted_paths: ClassVar[tuple[str, ...]] = ("created_at",)
-    completed_paths: ClassVar[tuple[str, ...]] = ("completed_at",)
-    progress_paths: ClassVar[tuple[str, ...]] = ()
-    cost_paths: ClassVar[tuple[str, ...]] = ()
-    charged: ClassVar[Mapping[JobStatus, Charged]] = {}
-    no_credits: ClassVar[frozenset[int]] = frozenset({402})
-    failure_codes: ClassVar[frozenset[int]] = frozenset()
-    retention: ClassVar[timedelta | None] = None
-    poll_seconds: ClassVar[tuple[float, float]] = (5.0, 30.0)
-    documented_poll_seconds: ClassVar[float | None] = None
-    requests_per_minute: ClassVar[float] = 60.0
-    status_routes: ClassVar[tuple[str, ...]] = ("default",)
-    open_ids: ClassVar[str] = ""
-    _open_id: ClassVar[re.Pattern[str]] = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)+")
-    webhook_modes: ClassVar[tuple[WebhookMode, ...]] = ()
-
-    def __init__(
-        self,
-        base_url: str | None = None,
-        *,
-        status_route: str = "default",
-        paths: Mapping[str, str] | None = None,
-        now: Callable[[], datetime] = utcnow,
-    ) -> None:
-        if status_route not in self.status_routes:
-            allowed = ", ".join(self.status_routes)
-            raise InvalidRequestError(
-                f"{self.title} has no status route {status_route!r}; it has {allowed}.",
-                vendor=self.id,
-                field="status_route",
-                value=status_route,
-                allowed=allowed,
-            )
-        self.url = (base_url or self.base_url).rstrip("/")
-        own = not base_url or self.url == self.base_url.rstrip("/")
-        self.urls = {name: url.rstrip("/") if own else self.url for name, url in self.other_urls.items()}
-        self.status_route = status_route
-        self.paths = paths or {}
-        self.now = now
 
     # What a vendor's file says.
 
@@ -169,31 +65,9 @@ class Vendor:
         """
         return Wire({**request.body(), **extra_fields})
 
-    @classmethod
-    def open_problem(cls, name: str) -> str | None:
-        """What keeps this from being the name of a model that is not listed; "" where the vendor has no such models."""
-        if not cls.open_ids:
-            return ""
-        fits = len(name) <= 200 and cls._open_id.fullmatch(name) and ".." not in name
-        return None if fits else f"an id of {cls.title} is {cls.open_ids}"
-
-    @classmethod
-    def open_path(cls, name: str) -> str:
-        """Where a model that is not listed is bought."""
-        return f"/{name}"
-
-    @classmethod
-    def documentation_of(cls, name: str) -> str:  # noqa: ARG003 # for the vendors that have a page for each
-        """The page about a model that is not listed."""
-        return cls.documentation
-
     def check(self) -> Flow[str]:
         """Is the connection good? Spends nothing; returns a sentence, raises a VendorError."""
         raise NotImplementedError
-
-    def credits_left(self, answer: Answer) -> str | None:  # noqa: ARG002 # most vendors do not say
-        """What the account has left, where an answer says."""
-        return None
 
     def webhook_headers(self, callback: Callback) -> Mapping[str, str]:
         """How a submit says where to call back, where that is said in headers."""
@@ -337,101 +211,6 @@ class Vendor:
             return _answer((yield call))
         except httpx.HTTPError as error:
             raise unavailable(self, job, f"{self.title} did not answer ({_name(error)}).") from error
-
-    def read_job(self, job: VideoJob, answer: Answer) -> VideoJob:
-        """The job as the answer describes it."""
-        # A gateway's own 5xx may hold {"status": "error"}: that is no news of the job.
-        answered = answer.ok or answer.status in self.failure_codes
-        if answered or answer.status == 404:
-            self._refuse_another(job, answer)
-        named = find_status(answer.body, self.words, self.status_paths) if answered else None
-        status, word = named or self.unlabelled(answer, job)
-        body = answer.body or {}
-        done = status is JobStatus.SUCCEEDED
-        outputs, instead = self.outputs_in(body) if done else ((), None)
-        submitted_at = job.submitted_at or timestamp(first_at(body, self.submitted_paths))
-        return job.replace(
-            status=status,
-            vendor_status=word,
-            submitted_at=submitted_at,
-            expires_at=job.expires_at or self._forgotten_at(submitted_at),
-            completed_at=timestamp(first_at(body, self.completed_paths)) or job.completed_at,
-            progress=fraction(first_at(body, self.progress_paths)) if not status.terminal else None,
-            cost_usd=job.cost_usd if (cost := self.cost_in(body)) is None else cost,
-            charged=self.charged.get(status, "unknown") if status.terminal else job.charged,
-            error=reason_at(body, self.reason_paths) if status.terminal and not done else None,
-            outputs=outputs,
-            instead_of_outputs=instead,
-            remaining_credits=self.credits_left(answer) or job.remaining_credits,
-        )
-
-    def outputs_in(self, body: Mapping[str, Any]) -> tuple[tuple[VideoOutput, ...], str | None]:
-        """The outputs that a finished job's answer names, and what it names instead, where it names none."""
-        urls = find_urls(body, self.output_paths) or search_urls(body)
-        if len(urls) > MOST_OUTPUTS:
-            return (), f"{len(urls)} addresses, of which {MOST_OUTPUTS} would be read"
-        output = body.get("output")
-        media_types = hints(output.get("media_type") if isinstance(output, dict) else None, len(urls))
-        outputs = tuple(VideoOutput(url=url, media_type=kind) for url, kind in zip(urls, media_types, strict=True))
-        return outputs, None if outputs else names_in(body)
-
-    def cost_in(self, body: Mapping[str, Any]) -> Decimal | None:
-        """What the job has cost in US dollars, where an answer says so; 0 is a cost, too."""
-        return bounded(first_at(body, self.cost_paths))
-
-    def _refuse_another(self, job: VideoJob, answer: Answer) -> None:
-        named = id_at(answer.body, self.id_paths)
-        if named is not None and named.casefold() != job.request_id.strip().casefold():
-            raise unavailable(self, job, f"{self.title} answered about another job ({cut(named)}).", answer.status)
-
-    def _forgotten_at(self, submitted_at: datetime | None) -> datetime | None:
-        try:
-            return submitted_at + self.retention if submitted_at and self.retention else None
-        except OverflowError:  # a vendor's own time, in the year 9999
-            return None
-
-    def unlabelled(self, answer: Answer, job: VideoJob) -> tuple[JobStatus, str]:
-        """What an answer without a status word means for the job.
-
-        :raises VendorError: it says nothing about the job.
-        """
-        if answer.status == 404:
-            return JobStatus.EXPIRED, "HTTP 404"
-        if answer.ok and answer.body is not None:
-            found = find_urls(answer.body, self.output_paths)
-            return (JobStatus.SUCCEEDED if found else JobStatus.UNKNOWN), "no status"
-        raise status_refused(self, job, answer)
-
-    @staticmethod
-    def impossible_job(model: str) -> VideoJob:
-        """A job that cannot exist: asked for it, a vendor answers about the job to a good key, not to a bad one."""
-        return VideoJob(model=model, request_id="connection-test-00000000-0000-0000-0000-000000000000")
-
-    def read_check(self, answer: Answer) -> str:
-        """The sentence for a connection test.
-
-        :raises VendorError: the key was refused, or the vendor gave no usable answer.
-        """
-        if answer.status in (401, 403, 429) or answer.status >= 500:
-            raise status_refused(self, None, answer)
-        return f"{self.title} answered and did not refuse the key. Nothing was spent."
-
-    def _bought(self, request: VideoModel, sent_at: datetime, answer: Answer) -> VideoJob | None:
-        ids = find_ids(answer.body, self.id_paths)
-        if len(ids) != 1:
-            return None
-        (request_id,) = ids
-        status, word = find_status(answer.body, self.words, self.status_paths) or (JobStatus.QUEUED, None)
-        return VideoJob(
-            model=request.id,
-            request_id=request_id,
-            status=status,
-            vendor_status=word,
-            submitted_at=sent_at,
-            expires_at=self._forgotten_at(sent_at),
-            status_route=self.status_route,
-            remaining_credits=self.credits_left(answer),
-        )
 
 
 def _answer(response: httpx.Response) -> Answer:

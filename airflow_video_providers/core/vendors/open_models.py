@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -18,8 +18,6 @@ from airflow_video_providers.core.vendors.fields import bounded, comes_later
 from airflow_video_providers.core.vendors.models import LONE_SURROGATE, VideoModel, source
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow_video_providers.core.vendors.base import Vendor
     from airflow_video_providers.core.vendors.schema_files import SchemaFile
 
@@ -155,13 +153,3 @@ def open_model(
         }
         _made[key] = type("OpenModel", (OpenModel,), said)
     return _made[key]
-
-
-def price_line(listed: Mapping[str, Any], basis: str) -> tuple[Decimal, Literal["generation", "second"], str] | None:
-    """One line of a price list that can be reckoned with: dollars, per second or per video; None for any other."""
-    usd, unit = bounded(listed.get("unit_price")), str(listed.get("unit", "")).strip().casefold()
-    if usd is None or str(listed.get("currency", "USD")).upper() != "USD":
-        return None
-    if unit in ("second", "seconds"):
-        return usd, "second", basis
-    return (usd, "generation", basis) if unit in ("video", "videos", "generation", "generations") else None

@@ -20,7 +20,7 @@ from airflow_video_providers.core.vendors.output_shapes import find_ids
 if TYPE_CHECKING:
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.vendors.answers import Answer
-    from airflow_video_providers.core.vendors.base import Vendor
+    from airflow_video_providers.core.vendors.description import Description
     from airflow_video_providers.core.vendors.models import VideoModel
 
 _JOB_UNTOUCHED = "The job is not affected."
@@ -53,7 +53,7 @@ def _forbidden(answer: Answer) -> Literal["a page", "quota", "balance", "key"]:
     return "quota" if _QUOTA.search(said) else "key"
 
 
-def submit_refused(vendor: Vendor, request: VideoModel, answer: Answer) -> VendorError:
+def submit_refused(vendor: Description, request: VideoModel, answer: Answer) -> VendorError:
     """What an answer to a submit means that holds no request id."""
     code, reason, wait = answer.status, answer.reason(), answer.retry_after(vendor.now())
     said = f"{vendor.title} refused the request (HTTP {code}: {reason})."
@@ -113,7 +113,7 @@ def not_accepted(request: VideoModel, what: str, wait: float | None = None) -> V
 
 
 def outcome_unknown(
-    vendor: Vendor, request: VideoModel, why: str, http_status: int | None = None
+    vendor: Description, request: VideoModel, why: str, http_status: int | None = None
 ) -> SubmissionOutcomeUnknownError:
     """The request was sent, and nothing shows whether it was accepted."""
     return SubmissionOutcomeUnknownError(
@@ -121,7 +121,7 @@ def outcome_unknown(
     )
 
 
-def status_refused(vendor: Vendor, job: VideoJob | None, answer: Answer) -> VendorError:
+def status_refused(vendor: Description, job: VideoJob | None, answer: Answer) -> VendorError:
     """What an answer to a read means that says nothing about the job."""
     code, reason = answer.status, answer.reason()
     about = _about(vendor, job, code)
@@ -144,7 +144,7 @@ def status_refused(vendor: Vendor, job: VideoJob | None, answer: Answer) -> Vend
     return unavailable(vendor, job, f"{vendor.title} gave no usable answer (HTTP {code}: {reason}).", code)
 
 
-def _about(vendor: Vendor, job: VideoJob | None, code: int | None) -> dict[str, Any]:
+def _about(vendor: Description, job: VideoJob | None, code: int | None) -> dict[str, Any]:
     """What an error on a read says of the job that was asked about: no read costs anything or changes a job."""
     return {
         "money": _JOB_UNTOUCHED if job else "Nothing was charged.",
@@ -157,7 +157,7 @@ def _about(vendor: Vendor, job: VideoJob | None, code: int | None) -> dict[str, 
 
 
 def key_refused(
-    vendor: Vendor, answer: Answer, *, model: str | None = None, job: VideoJob | None = None
+    vendor: Description, answer: Answer, *, model: str | None = None, job: VideoJob | None = None
 ) -> AuthenticationError:
     """401 or 403."""
     what = f"{vendor.title} refused the API key (HTTP {answer.status}: {answer.reason()})."
@@ -165,7 +165,7 @@ def key_refused(
 
 
 def unavailable(
-    vendor: Vendor, job: VideoJob | None, what: str, http_status: int | None = None
+    vendor: Description, job: VideoJob | None, what: str, http_status: int | None = None
 ) -> VendorUnavailableError:
     """A read without an answer; it may be repeated."""
     return VendorUnavailableError(what, **_about(vendor, job, http_status))

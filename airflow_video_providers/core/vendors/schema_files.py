@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.vendors.field_errors import shown
-from airflow_video_providers.core.vendors.fields import comes_later
+from airflow_video_providers.core.vendors.fields import bounded, comes_later
 from airflow_video_providers.core.vendors.wire import body_digest
 
 if TYPE_CHECKING:
@@ -46,8 +46,6 @@ class SchemaFile:
     @cached_property
     def price(self) -> tuple[Decimal, Literal["generation", "second"], str] | None:
         """What a request costs, where the line is per second or per video in US dollars."""
-        from airflow_video_providers.core.vendors.open_models import price_line
-
         basis = f"the vendor's price list, fetched {self.fetched}"
         return price_line(self.listed, basis) if self.listed is not None else None
 
@@ -170,3 +168,13 @@ def read_schema(path: str | Path) -> SchemaFile:
         raise refuse("was changed after it was fetched: its digest does not fit")
     _read[key] = found
     return found
+
+
+def price_line(listed: Mapping[str, Any], basis: str) -> tuple[Decimal, Literal["generation", "second"], str] | None:
+    """One line of a price list that can be reckoned with: dollars, per second or per video; None for any other."""
+    usd, unit = bounded(listed.get("unit_price")), str(listed.get("unit", "")).strip().casefold()
+    if usd is None or str(listed.get("currency", "USD")).upper() != "USD":
+        return None
+    if unit in ("second", "seconds"):
+        return usd, "second", basis
+    return (usd, "generation", basis) if unit in ("video", "videos", "generation", "generations") else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.vendors.fields import is_stored
@@ -13,7 +13,6 @@ from airflow_video_providers.core.vendors.fields import is_stored
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from airflow_video_providers.core.vendors.base import Vendor
     from airflow_video_providers.core.vendors.models import VideoModel
 
 
@@ -38,7 +37,11 @@ def body_digest(body: Any) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def compose(vendor: Vendor, request: VideoModel, extra_fields: Mapping[str, Any] | None = None) -> Wire:
+class _Composes(Protocol):
+    def wire(self, request: VideoModel, extra_fields: Mapping[str, Any], /) -> Wire: ...
+
+
+def compose(vendor: _Composes, request: VideoModel, extra_fields: Mapping[str, Any] | None = None) -> Wire:
     """What is going to be sent for a request. Made here and nowhere else, so that what is recorded is what is sent.
 
     :param extra_fields: Fields that the catalogue does not know, beside the request's own, as they are.

@@ -1,0 +1,129 @@
+"""What a vendor's answers say about a job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_video_providers.core.border import MOST_OUTPUTS
+from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
+from airflow_video_providers.core.vendors.answers import Answer, cut, fraction, timestamp
+from airflow_video_providers.core.vendors.description import Description
+from airflow_video_providers.core.vendors.fields import bounded
+from airflow_video_providers.core.vendors.output_shapes import (
+    find_ids,
+    find_status,
+    find_urls,
+    first_at,
+    hints,
+    id_at,
+    names_in,
+    reason_at,
+    search_urls,
+)
+from airflow_video_providers.core.vendors.refusals import status_refused, unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from decimal import Decimal
+
+    from airflow_video_providers.core.vendors.models import VideoModel
+
+
+class ReadsAnswers(Description):
+    """Mixed into the vendors: an answer becomes a job, or the error that it is."""
+
+    def read_job(self, job: VideoJob, answer: Answer) -> VideoJob:
+        """The job as the answer describes it."""
+        # A gateway's own 5xx may hold {"status": "error"}: that is no news of the job.
+        answered = answer.ok or answer.status in self.failure_codes
+        if answered or answer.status == 404:
+            self._refuse_another(job, answer)
+        named = find_status(answer.body, self.words, self.status_paths) if answered else None
+        status, word = named or self.unlabelled(answer, job)
+        body = answer.body or {}
+        done = status is JobStatus.SUCCEEDED
+        outputs, instead = self.outputs_in(body) if done else ((), None)
+        submitted_at = job.submitted_at or timestamp(first_at(body, self.submitted_paths))
+        return job.replace(
+            status=status,
+            vendor_status=word,
+            submitted_at=submitted_at,
+            expires_at=job.expires_at or self._forgotten_at(submitted_at),
+            completed_at=timestamp(first_at(body, self.completed_paths)) or job.completed_at,
+            progress=fraction(first_at(body, self.progress_paths)) if not status.terminal else None,
+            cost_usd=job.cost_usd if (cost := self.cost_in(body)) is None else cost,
+            charged=self.charged.get(status, "unknown") if status.terminal else job.charged,
+            error=reason_at(body, self.reason_paths) if status.terminal and not done else None,
+            outputs=outputs,
+            instead_of_outputs=instead,
+            remaining_credits=self.credits_left(answer) or job.remaining_credits,
+        )
+
+    def outputs_in(self, body: Mapping[str, Any]) -> tuple[tuple[VideoOutput, ...], str | None]:
+        """The outputs that a finished job's answer names, and what it names instead, where it names none."""
+        urls = find_urls(body, self.output_paths) or search_urls(body)
+        if len(urls) > MOST_OUTPUTS:
+            return (), f"{len(urls)} addresses, of which {MOST_OUTPUTS} would be read"
+        output = body.get("output")
+        media_types = hints(output.get("media_type") if isinstance(output, dict) else None, len(urls))
+        outputs = tuple(VideoOutput(url=url, media_type=kind) for url, kind in zip(urls, media_types, strict=True))
+        return outputs, None if outputs else names_in(body)
+
+    def cost_in(self, body: Mapping[str, Any]) -> Decimal | None:
+        """What the job has cost in US dollars, where an answer says so; 0 is a cost, too."""
+        return bounded(first_at(body, self.cost_paths))
+
+    def _refuse_another(self, job: VideoJob, answer: Answer) -> None:
+        named = id_at(answer.body, self.id_paths)
+        if named is not None and named.casefold() != job.request_id.strip().casefold():
+            raise unavailable(self, job, f"{self.title} answered about another job ({cut(named)}).", answer.status)
+
+    def _forgotten_at(self, submitted_at: datetime | None) -> datetime | None:
+        try:
+            return submitted_at + self.retention if submitted_at and self.retention else None
+        except OverflowError:  # a vendor's own time, in the year 9999
+            return None
+
+    def unlabelled(self, answer: Answer, job: VideoJob) -> tuple[JobStatus, str]:
+        """What an answer without a status word means for the job.
+
+        :raises VendorError: it says nothing about the job.
+        """
+        if answer.status == 404:
+            return JobStatus.EXPIRED, "HTTP 404"
+        if answer.ok and answer.body is not None:
+            found = find_urls(answer.body, self.output_paths)
+            return (JobStatus.SUCCEEDED if found else JobStatus.UNKNOWN), "no status"
+        raise status_refused(self, job, answer)
+
+    @staticmethod
+    def impossible_job(model: str) -> VideoJob:
+        """A job that cannot exist: asked for it, a vendor answers about the job to a good key, not to a bad one."""
+        return VideoJob(model=model, request_id="connection-test-00000000-0000-0000-0000-000000000000")
+
+    def read_check(self, answer: Answer) -> str:
+        """The sentence for a connection test.
+
+        :raises VendorError: the key was refused, or the vendor gave no usable answer.
+        """
+        if answer.status in (401, 403, 429) or answer.status >= 500:
+            raise status_refused(self, None, answer)
+        return f"{self.title} answered and did not refuse the key. Nothing was spent."
+
+    def _bought(self, request: VideoModel, sent_at: datetime, answer: Answer) -> VideoJob | None:
+        ids = find_ids(answer.body, self.id_paths)
+        if len(ids) != 1:
+            return None
+        (request_id,) = ids
+        status, word = find_status(answer.body, self.words, self.status_paths) or (JobStatus.QUEUED, None)
+        return VideoJob(
+            model=request.id,
+            request_id=request_id,
+            status=status,
+            vendor_status=word,
+            submitted_at=sent_at,
+            expires_at=self._forgotten_at(sent_at),
+            status_route=self.status_route,
+            remaining_credits=self.credits_left(answer),
+        )
