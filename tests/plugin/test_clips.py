@@ -55,6 +55,7 @@ def test_what_was_landed_is_served_with_its_poster_whatever_the_layout(tmp_path,
     assert read(manifest, poster=True).startswith(b"\xff\xd8\xff")
 
 
+@pytest.mark.slow  # serves the clip
 @pytest.mark.parametrize("poster", [False, True])
 def test_what_the_landing_of_this_package_returns_is_served(tmp_path, poster):
     pytest.importorskip("av")

@@ -26,6 +26,7 @@ HEAVY = (
 )
 
 
+@pytest.mark.slow  # a process of its own
 def test_loading_the_plugin_loads_its_two_small_modules_and_nothing_heavy(tmp_path):
     names = loaded(
         f"import {ENTRY}",
