@@ -53,6 +53,7 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         schema: str | PathLike[str] | None = None,
         unchecked: bool = False,
         keep_prompt: bool = False,
+        reuse: Literal["same_request"] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**with_retry_policy(kwargs))
@@ -71,6 +72,7 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         self.schema = schema_text(schema)
         self.unchecked = unchecked
         self.keep_prompt = keep_prompt
+        self.reuse = reuse
         # Whose typed request it is shows only here: rendering makes a dict of it.
         from airflow_video_providers.operators import parse_checks
 

@@ -16,6 +16,7 @@ from airflow_video_providers.core.errors import (
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.receipts import repair
 from airflow_video_providers.core.purchase.records import Identity, Run
+from airflow_video_providers.core.purchase.reuse import note_reusable
 from airflow_video_providers.core.purchase.stores.base import NoStore
 from airflow_video_providers.integration.ledger_config import open_ledger
 
@@ -57,9 +58,12 @@ def note_landed(job: VideoJob, manifest: Mapping[str, Any], context: Context, lo
     from airflow_video_providers.core.landing.manifest import stored_sha256  # not needed where a DAG is parsed
 
     with reporting_to_ledger(context, log, f"{job.request_id} has landed") as ledger:
+        if job.reused_from is not None:
+            return  # it is another task's, whose landing is recorded
         ledger.mark_landed(
             job, manifest["manifest_uri"], manifest_sha256=stored_sha256(manifest), before=bool(manifest.get("skipped"))
         )
+        note_reusable(ledger, job, manifest)
 
 
 def note_ending(error: VideoProviderError, job: VideoJob | None, context: Context, log: Any) -> None:

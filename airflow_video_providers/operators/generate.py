@@ -101,6 +101,8 @@ class GenerateVideoOperator(BuysAndLands):
                 return generate_now(self, context)
             job = buy(self, context, check=lambda: check_before_purchase(self), keeps=not_landed(context))
             context["ti"].xcom_push(key="request_id", value=job.request_id)
+            if job.reused_from is not None:
+                return self._land(job, context)
             check_delivery(self, job)  # it may be an earlier try's, which no check has held back
             finished = kept_job(job, self, context) if is_next_try(context) or self.request_id else None
             if finished is not None:

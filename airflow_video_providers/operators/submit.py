@@ -23,6 +23,7 @@ from airflow_video_providers.integration.ledger_config import default_on_clear, 
 from airflow_video_providers.integration.waiting import settings_for, sleep_of
 from airflow_video_providers.operators.bookkeeping import identity_of, run_of
 from airflow_video_providers.operators.kept import kept_job
+from airflow_video_providers.operators.landed_before import landed_before
 from airflow_video_providers.operators.open_models import model_of
 from airflow_video_providers.operators.options import check_options
 from airflow_video_providers.operators.rendered import is_nothing, plain_json, settle
@@ -87,6 +88,10 @@ def buy(
         hook.close()
         return task.known_job
     order = _order(task, hook, ledger, this)
+    if (landed := landed_before(task, order, ledger, this)) is not None:
+        hook.close()
+        task.known_job = landed
+        return landed
     lent: list[Order] = []
     sent = False
 

@@ -65,6 +65,9 @@ class SubmitVideoOperator(BuysVideo):
     :param unchecked: Buy from such a model without a schema: nobody checks the fields. Default False.
     :param keep_prompt: Keep the prompt and the image's address in the job, the manifest and the asset event as they are.
         Default False: their sha256 alone (``prompt_sha256``). The ledger and the triggers never hold them.
+    :param reuse: ``"same_request"``: where the ledger knows that a request with the same model, parameters and images has
+        landed, and its files are still there, buy nothing and return that job; ``reused_from`` says where it came from.
+        Needs ``[video_providers] ledger_path``. Default None: buy.
     :param output_path: Where the video is going to land, as in ``DownloadVideoOperator``: given here, it is checked
         before anything is bought. Nothing is landed by this task. Templated.
     :raises InvalidRequestError: the request, the model, the connection or ``output_path`` is wrong; nothing was sent.

@@ -187,7 +187,10 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
         """The finished job, where its refused file is kept: then there is nothing to wait for, whatever the vendor knows."""
         from airflow_video_providers.operators.kept import is_next_try, kept_while_waiting
 
-        return kept_while_waiting(self._job(), self, context) if is_next_try(context) else None
+        job = self._job()
+        if job.reused_from is not None:
+            return job
+        return kept_while_waiting(job, self, context) if is_next_try(context) else None
 
     def _begin(self, context: Context) -> WorkerWait:
         from airflow_video_providers.hooks.base import VideoHook

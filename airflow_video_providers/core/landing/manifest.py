@@ -90,6 +90,7 @@ def build(
         "estimated_cost_usd": str(job.estimated_cost_usd) if isinstance(job.estimated_cost_usd, Decimal) else None,
         "cost_basis": job.cost_basis,
         "remaining_credits": job.remaining_credits,
+        "reused_from": job.reused_from,
         "task": {name: value for name, value in (task or {}).items() if value is not None} or None,
         "extra": dict(extra) if extra else None,
         "package": {"name": "airflow-video-providers", "version": __version__},

@@ -11,6 +11,7 @@ from airflow_video_providers.core.landing import commit
 from airflow_video_providers.core.landing import manifest as manifests
 from airflow_video_providers.core.landing.keys import Keys
 from airflow_video_providers.core.landing.quarantine import Kept, Quarantine
+from airflow_video_providers.core.landing.reused import Reused, find_reused
 from airflow_video_providers.core.landing.spool import sweep
 from airflow_video_providers.core.storage.open import open_store
 
@@ -31,6 +32,7 @@ class Plan:
     :param quarantine: Where refused files of this job are kept, and ``kept`` what is kept there now.
     :param file: The video itself, where the vendor's answer carried it.
     :param directories: Where each output grows.
+    :param reused: Where the video of a reused job has landed.
     """
 
     job: VideoJob
@@ -41,6 +43,7 @@ class Plan:
     kept: Kept | None
     file: Path | None
     directories: list[str]
+    reused: Reused | None = None
 
     @property
     def count(self) -> int:
@@ -79,16 +82,21 @@ def make_plan(
     if kept is not None and job.outputs and len(job.outputs) != kept.count:
         log.warning("%s holds another number of outputs than the job has, and is left alone.", quarantine.uri)
         kept = None
-    if landed is None and file is None and kept is None and not job.outputs:
+    reused = find_reused(job) if landed is None and job.reused_from is not None else None
+    if landed is None and file is None and kept is None and reused is None and not job.outputs:
         raise OutputMissingError("The job is finished and names no output.", job=job)
     count = len(landed["outputs"]) if landed is not None else len(job.outputs) or (kept.count if kept else 1)
+    if reused is not None:
+        count = len(reused.outputs)
     directories = [store.spool_directory(keys.output(index, "part")) for index in range(count)]
     for directory in set(directories):
         sweep(directory)
-    return Plan(job, store, keys, landed, quarantine, kept, file, directories)
+    return Plan(job, store, keys, landed, quarantine, kept, file, directories, reused)
 
 
 def returned(plan: Plan, record: Mapping[str, Any], *, skipped: bool) -> dict[str, Any]:
     """The record as a task returns it."""
     located = manifests.with_addresses(record, plan.store.uri, plan.store.path)
+    if plan.job.reused_from is not None:
+        located["reused_from"] = dict(plan.job.reused_from)
     return {**located, "manifest_uri": f"{plan.store.uri}/{plan.keys.manifest}", "skipped": skipped}

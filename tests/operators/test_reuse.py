@@ -1,0 +1,135 @@
+"""reuse="same_request": what has landed once is not bought again, and says where it came from."""
+
+from __future__ import annotations
+
+import json
+
+import jsonschema
+import pytest
+from airflow.sdk import DAG
+
+from airflow_video_providers.core.polling import timing
+from airflow_video_providers.core.vendors.pixazo import Pixazo
+from airflow_video_providers.landing import manifest_schema
+from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
+from airflow_video_providers.sensors.video import VideoJobSensor
+from airflow_video_providers.testing.simulator import running
+from tests.support.airflow import MemoryAirflow
+
+pytestmark = pytest.mark.slow
+
+V6 = "pixazo:pixverse-v6-text-to-video"
+REQUEST = {"prompt": "A lantern swings", "duration": 5, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def server():
+    with running(queue_seconds=(0, 0), run_seconds=(0, 0)) as handle:
+        yield handle
+
+
+@pytest.fixture
+def airflow(server, monkeypatch, tmp_path):
+    server.reset()
+    monkeypatch.setattr(timing, "SHORTEST_INTERVAL", 0.01)
+    monkeypatch.setattr(Pixazo, "poll_seconds", (0.01, 0.05))
+    (tmp_path / "ledger").mkdir()
+    monkeypatch.setenv("AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH", str(tmp_path / "ledger"))
+    return MemoryAirflow({"pixazo_default": server.connection("pixazo")})
+
+
+def generate(where, task_id="video", request=None, **how):
+    with DAG("dag", schedule=None):
+        return GenerateVideoOperator(
+            task_id=task_id, model=V6, request=request or REQUEST, output_path=str(where), poll_interval=0.05, **how
+        )
+
+
+def landed(airflow, task, **how):
+    outcome = airflow.run_to_end(task, **how)
+    assert outcome.state == "success", outcome.error
+    return airflow.xcom(task.task_id)
+
+
+def accepted(server):
+    return server.ledger()["accepted"]
+
+
+def test_off_by_default_the_same_request_is_bought_again(airflow, server, tmp_path):
+    landed(airflow, generate(tmp_path / "a"))
+    assert "reused_from" not in landed(airflow, generate(tmp_path / "b", "other"))
+    assert accepted(server) == 2
+
+
+def test_the_same_request_of_another_task_comes_from_what_has_landed_and_says_from_where(airflow, server, tmp_path):
+    first = landed(airflow, generate(tmp_path / "a"))
+    second = landed(airflow, generate(tmp_path / "b", "other", reuse="same_request"))
+    assert accepted(server) == 1
+    assert second["reused_from"]["manifest_uri"] == first["manifest_uri"]
+    assert second["reused_from"]["task_id"] == "video"
+    assert second["outputs"][0]["sha256"] == first["outputs"][0]["sha256"]
+    assert second["outputs"][0]["uri"].startswith((tmp_path / "b").as_uri())
+    assert second["parameters"]["seed"] == 3
+    assert second["estimated_cost_usd"] == "0"
+    assert len(list((tmp_path / "b").rglob("*.mp4"))) == 1
+    (stored,) = (tmp_path / "b").rglob("manifest.json")
+    jsonschema.Draft202012Validator(manifest_schema()).validate(json.loads(stored.read_text()))
+
+
+def test_in_the_same_place_nothing_is_written_and_the_result_says_so(airflow, server, tmp_path):
+    landed(airflow, generate(tmp_path / "a"))
+    again = landed(airflow, generate(tmp_path / "a", "other", reuse="same_request"))
+    assert (again["skipped"], "reused_from" in again, accepted(server)) == (True, True, 1)
+
+
+def test_the_three_tasks_do_the_same_and_ask_the_vendor_nothing(airflow, server, tmp_path):
+    landed(airflow, generate(tmp_path / "a"))
+    asked = len(server.requests("pixazo"))
+    with DAG("dag", schedule=None):
+        submit = SubmitVideoOperator(task_id="submit", model=V6, request=REQUEST, reuse="same_request")
+        wait = VideoJobSensor(task_id="wait", job=submit.output)
+        land = DownloadVideoOperator(task_id="land", job=wait.output, output_path=str(tmp_path / "b"))
+    for task in (submit, wait):
+        landed(airflow, task)
+    assert landed(airflow, land)["reused_from"]["task_id"] == "video"
+    assert airflow.xcom("submit")["charged"] == "no"
+    assert len(server.requests("pixazo")) == asked
+
+
+@pytest.mark.parametrize("change", [{"seed": 4}, {"prompt": "Another"}, {"duration": 6}])
+def test_another_parameter_is_another_request(airflow, server, tmp_path, change):
+    landed(airflow, generate(tmp_path / "a"))
+    landed(airflow, generate(tmp_path / "a", "other", REQUEST | change, reuse="same_request"))
+    assert accepted(server) == 2
+
+
+def test_a_video_that_was_deleted_since_is_bought_again(airflow, server, tmp_path):
+    landed(airflow, generate(tmp_path / "a"))
+    (clip,) = (tmp_path / "a").rglob("*.mp4")
+    clip.unlink()
+    assert "reused_from" not in landed(airflow, generate(tmp_path / "b", "other", reuse="same_request"))
+    assert accepted(server) == 2
+
+
+def test_what_the_task_itself_has_bought_comes_first(airflow, server, tmp_path):
+    with DAG("dag", schedule=None):
+        submit = SubmitVideoOperator(task_id="submit", model=V6, request=REQUEST, reuse="same_request")
+    own = landed(airflow, submit)["request_id"]
+    landed(airflow, generate(tmp_path / "a"))
+    assert landed(airflow, submit, try_number=2)["request_id"] == own
+    assert accepted(server) == 2
+
+
+def test_a_clear_of_what_has_landed_buys_nothing_under_reuse(airflow, server, tmp_path):
+    task = generate(tmp_path / "a", reuse="same_request")
+    landed(airflow, task)
+    assert landed(airflow, task, try_number=2, cleared=1)["skipped"] is True
+    assert accepted(server) == 1
+
+
+def test_without_a_ledger_that_all_tasks_share_it_is_refused(airflow, server, tmp_path, monkeypatch):
+    monkeypatch.delenv("AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH")
+    outcome = airflow.run(generate(tmp_path / "a", reuse="same_request"))
+    assert outcome.state == "failed"
+    assert "ledger_path" in str(outcome.error)
+    assert accepted(server) == 0
