@@ -5,20 +5,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from airflow_video_providers.core.errors import (
-    JobCancelledError,
-    JobErroredError,
-    JobExpiredError,
-    JobFailedError,
-    OutputExpiredError,
-    VideoProviderError,
-)
+from airflow_video_providers.core.errors import VideoProviderError
+from airflow_video_providers.core.purchase import endings
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.receipts import repair
-from airflow_video_providers.core.purchase.records import Identity, Run
-from airflow_video_providers.core.purchase.reuse import note_reusable
 from airflow_video_providers.core.purchase.stores.base import NoStore
 from airflow_video_providers.integration.ledger_config import open_ledger
+from airflow_video_providers.integration.this_try import identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,18 +19,6 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_video_providers.core.jobs import VideoJob
-
-
-def identity_of(context: Context) -> Identity:
-    """Who buys: the task instance, never its try."""
-    ti = context["ti"]
-    return Identity(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
-
-
-def run_of(context: Context) -> Run:
-    """Which DAG run it is, among runs of one id of which the earlier ones were deleted."""
-    run: Any = context.get("dag_run")
-    return Run(*(getattr(run, name, None) for name in ("run_after", "start_date", "clear_number")))
 
 
 def repair_receipt(job: VideoJob, context: Context, log: Any) -> None:
@@ -55,15 +36,8 @@ def note_landed(job: VideoJob, manifest: Mapping[str, Any], context: Context, lo
 
     :param manifest: As the landing returned it.
     """
-    from airflow_video_providers.core.landing.manifest import stored_sha256  # not needed where a DAG is parsed
-
     with reporting_to_ledger(context, log, f"{job.request_id} has landed") as ledger:
-        if job.reused_from is not None:
-            return  # it is another task's, whose landing is recorded
-        ledger.mark_landed(
-            job, manifest["manifest_uri"], manifest_sha256=stored_sha256(manifest), before=bool(manifest.get("skipped"))
-        )
-        note_reusable(ledger, job, manifest)
+        endings.note_landed(ledger, job, manifest)
 
 
 def note_ending(error: VideoProviderError, job: VideoJob | None, context: Context, log: Any) -> None:
@@ -71,12 +45,9 @@ def note_ending(error: VideoProviderError, job: VideoJob | None, context: Contex
     known = getattr(error, "job", None) or job
     if known is None:
         return
-    if isinstance(error, OutputExpiredError | JobExpiredError):
-        with reporting_to_ledger(context, log, f"the output of {known.request_id} is gone") as ledger:
-            ledger.mark_lost(known)
-    elif isinstance(error, JobFailedError | JobErroredError | JobCancelledError):
-        with reporting_to_ledger(context, log, f"{known.request_id} ended as {known.status}") as ledger:
-            ledger.mark_failed(known)
+    if isinstance(error, endings.FINAL):
+        with reporting_to_ledger(context, log, f"{known.request_id} has ended ({type(error).__name__})") as ledger:
+            endings.note_ending(ledger, error, known)
 
 
 @contextmanager

@@ -20,8 +20,8 @@ from airflow_video_providers.integration import (
     object_storage,  # noqa: F401 # images from buckets through Airflow's connections
 )
 from airflow_video_providers.integration.ledger_config import default_on_clear, open_ledger
+from airflow_video_providers.integration.this_try import identity_of, this_try
 from airflow_video_providers.integration.waiting import settings_for, sleep_of
-from airflow_video_providers.operators.bookkeeping import identity_of, run_of
 from airflow_video_providers.operators.kept import kept_job
 from airflow_video_providers.operators.landed_before import landed_before
 from airflow_video_providers.operators.open_models import model_of
@@ -78,8 +78,7 @@ def buy(
     hook = VideoHook.of_task(task, task.model, task.conn_id)
     settings = _settings(hook, task, context)  # whatever is wrong with it must show before an intent is stored
     hook.get_conn()
-    ledger, ti = open_ledger(context), context["ti"]
-    this = Try(identity_of(context), ti.max_tries, ti.try_number, run_of(context))
+    ledger, this = open_ledger(context), this_try(context)
     if task.request_id:
         named = VideoJob(
             model=str(task.model), request_id=task.request_id, conn_id=hook.conn_id, status_route=settings.status_route

@@ -13,7 +13,7 @@ from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.base import Vendor
 from airflow_video_providers.core.vendors.models import comes_later
 from airflow_video_providers.integration.results import report_outcome
-from airflow_video_providers.operators.bookkeeping import identity_of
+from airflow_video_providers.integration.this_try import identity_of
 from airflow_video_providers.operators.download import check_before_purchase, deliver
 from airflow_video_providers.operators.kept import is_next_try, kept_job
 from airflow_video_providers.operators.submit import buy

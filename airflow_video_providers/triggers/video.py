@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_video_providers.core.client import transport
 from airflow_video_providers.core.errors import (
     JobCancelledError,
     JobErroredError,
@@ -21,7 +19,6 @@ from airflow_video_providers.core.errors import (
     describe,
 )
 from airflow_video_providers.core.jobs import VideoJob, read_job
-from airflow_video_providers.core.polling.connection_cache import SharedClient
 from airflow_video_providers.core.polling.decision import PollState
 from airflow_video_providers.core.polling.poller import shared_poller
 from airflow_video_providers.core.vendors.parameters import without_texts
@@ -103,15 +100,9 @@ class VideoJobTrigger(BaseTrigger):
         """
         hook = VideoHook.for_model(job.model, job.conn_id)
 
-        async def connect() -> SharedClient:
-            settings = await hook.aget_settings()
-            await asyncio.to_thread(_prepare)
-            allowed = settings.requests_per_minute or hook.vendor_class.requests_per_minute
-            return SharedClient(hook.get_async_client(settings), allowed)
-
         began = datetime.fromtimestamp(self.started_at, UTC)
         state = PollState(job=job, started=began, deadline=self._deadline(began))
-        poller = shared_poller((hook.vendor_class.id, hook.conn_id), connect, hook.vendor_class, listener=metrics)
+        poller = shared_poller((hook.vendor_class.id, hook.conn_id), hook.connect, hook.vendor_class, listener=metrics)
         return await poller.wait(state, interval=self.poll_interval, on_news=lambda seen: self._report(job, seen))
 
     def _deadline(self, began: datetime) -> datetime:
@@ -185,12 +176,6 @@ class VideoJobTrigger(BaseTrigger):
         except Exception:
             self.log.debug("The task's state could not be read.", exc_info=True)
             return None
-
-
-def _prepare() -> None:
-    """What a first poll imports and reads: half a second of CPU, in which no other trigger would run."""
-    transport.prepare()
-    metrics.prepare()
 
 
 def event_of(job: VideoJob | None, error: VideoProviderError | None) -> TriggerEvent:

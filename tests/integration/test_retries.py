@@ -9,7 +9,7 @@ from airflow.sdk.definitions.retry_policy import RetryDecision, RetryPolicy
 from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_video_providers.core import errors
-from airflow_video_providers.core.client import client
+from airflow_video_providers.core.client import driver, timeouts
 from airflow_video_providers.integration import retries
 from airflow_video_providers.integration.retry_policy import VideoRetryPolicy
 from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
@@ -28,8 +28,8 @@ class Always(RetryPolicy):
 
 @pytest.fixture
 def desk(video_simulator, monkeypatch):
-    monkeypatch.setattr(client, "_with_jitter", lambda _: 0.0)
-    monkeypatch.setattr(client.timeouts, "SUBMIT", httpx.Timeout(0.3))
+    monkeypatch.setattr(driver, "with_jitter", lambda _: 0.0)
+    monkeypatch.setattr(timeouts, "SUBMIT", httpx.Timeout(0.3))
     return Desk(video_simulator)
 
 

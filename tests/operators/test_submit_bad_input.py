@@ -7,7 +7,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from airflow_video_providers.core.client import client
+from airflow_video_providers.core.client import driver, timeouts
 from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.vendors.pixazo import MochiV1
 from tests.support.submitting import KEY, ONE_OF_EACH, V6, Desk
@@ -24,8 +24,8 @@ def desk(video_simulator):
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
-    monkeypatch.setattr(client, "_with_jitter", lambda _: 0.0)
-    monkeypatch.setattr(client.timeouts, "SUBMIT", httpx.Timeout(0.3))
+    monkeypatch.setattr(driver, "with_jitter", lambda _: 0.0)
+    monkeypatch.setattr(timeouts, "SUBMIT", httpx.Timeout(0.3))
 
 
 # --- when the DAG is parsed --------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from airflow_video_providers.core.client import client
+from airflow_video_providers.core.client import client, driver, timeouts
 from tests.support.submitting import V6, Desk
 
 pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
@@ -19,8 +19,8 @@ IMAGE = {"prompt": "a fox", "image_url": "https://images.example/fox.png?sig=1"}
 def desk(request, video_simulator, monkeypatch, tmp_path):
     if request.param == "directory":
         monkeypatch.setenv("AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH", str(tmp_path))
-    monkeypatch.setattr(client, "_with_jitter", lambda _: 0.0)
-    monkeypatch.setattr(client.timeouts, "SUBMIT", httpx.Timeout(0.3))
+    monkeypatch.setattr(driver, "with_jitter", lambda _: 0.0)
+    monkeypatch.setattr(timeouts, "SUBMIT", httpx.Timeout(0.3))
     video_simulator.configure(queue_seconds=(0, 0), run_seconds=(0, 0))
     return Desk(video_simulator)
 

@@ -12,55 +12,31 @@ Redirects are not followed. What it shares with the one of an event loop, the AP
 from __future__ import annotations
 
 import os
-import time
-from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.client import timeouts
-from airflow_video_providers.core.client.base import Body, Session, Wires
-from airflow_video_providers.core.client.driver import run
-from airflow_video_providers.core.client.driver import with_jitter as _with_jitter
 from airflow_video_providers.core.client.to_file import MOST_VIDEO, part_of, streamed
-from airflow_video_providers.core.client.transport import SyncTransport
+from airflow_video_providers.core.client.worker_session import WorkerSession
 from airflow_video_providers.core.errors import SubmissionOutcomeUnknownError
-from airflow_video_providers.core.polling.wait import Wait
-from airflow_video_providers.core.polling.wait_arguments import (
-    DEFAULT_TIMEOUT,
-    begun,
-    check_on_progress,
-    interval_of,
-)
+from airflow_video_providers.core.polling.wait import wait_for
+from airflow_video_providers.core.polling.wait_arguments import DEFAULT_TIMEOUT
 from airflow_video_providers.core.vendors.parameters import kept_of
 from airflow_video_providers.core.vendors.wire import compose, refuse_stored
 from airflow_video_providers.core.wording import in_a_call
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import timedelta
 
     from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.jobs import VideoJob
-    from airflow_video_providers.core.polling.wait import OnProgress
-    from airflow_video_providers.core.vendors.base import Flow, Vendor
+    from airflow_video_providers.core.polling.progress import OnProgress
     from airflow_video_providers.core.vendors.models import VideoModel
     from airflow_video_providers.core.vendors.wire import Wire
 
-    _Elsewhere = Callable[[httpx.Response], bool]
 
-T = TypeVar("T")
-
-
-def _nowhere(_response: httpx.Response) -> bool:
-    return False
-
-
-def _quietly() -> None: ...
-
-
-class VideoClient(Session):
+class VideoClient(WorkerSession):
     """One vendor's API, synchronously.
 
     :param vendor: The vendor, with the address to use.
@@ -68,21 +44,6 @@ class VideoClient(Session):
     :param transport: An httpx transport to send requests with, instead of one to the network: for tests.
     :param sleep: How to pause, in seconds: between two polls, and between two tries of a submit that did not arrive.
     """
-
-    def __init__(
-        self, vendor: Vendor, api_key: str, *, transport: Any = None, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
-        super().__init__(vendor, api_key, transport)
-        self._sleep = sleep
-        self._wires = Wires(lambda url: transport or SyncTransport(url))
-
-    def open(self) -> None:
-        """Make ready to send: whatever in the environment is in the way of a call shows here. Sends nothing.
-
-        :raises VendorUnavailableError: a proxy or the authorities that the environment names cannot be used; nothing was
-            sent and nothing was charged, and a retry in a corrected environment may buy.
-        """
-        self._wires.to(self._home)
 
     def submit(
         self,
@@ -159,18 +120,11 @@ class VideoClient(Session):
         :raises AuthenticationError: the key was refused again and again; the job is not affected.
         """
         self._serves(job.model)
-        check_on_progress(on_progress)
-        wait = Wait(
-            begun(job, timeout, self.vendor.now()),
-            type(self.vendor),
-            poll=self.status,
-            sleep=self._sleep,
-            interval=interval_of(poll_interval),
-            on_progress=on_progress,
-            now=self.vendor.now,
-        )
         with in_a_call():
-            return wait.until_done()
+            return wait_for(
+                job, type(self.vendor), timeout, poll_interval, on_progress,
+                poll=self.status, sleep=self._sleep, now=self.vendor.now,
+            )  # fmt: skip
 
     def land(self, job: VideoJob, output_path: str, **options: Any) -> dict[str, Any]:
         """Land a finished job's outputs, verified, and return the manifest.
@@ -249,66 +203,3 @@ class VideoClient(Session):
                     charged="yes",
                 ) from error
             return job
-
-    def close(self) -> None:
-        """Let go of what was opened."""
-        for wire in self._wires.let_go():
-            wire.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _send_paid(
-        self, request: VideoModel, flow: Flow[T], timeout: httpx.Timeout, elsewhere: _Elsewhere = _nowhere
-    ) -> T:
-        with self._paid(request) as sending:
-            self.open()
-            return run(flow, self._sender(timeout, sending, elsewhere, paid=True), self._pause)
-
-    def _send_read(self, flow: Flow[T], job: VideoJob | None) -> T:
-        with self._unreadable(job):
-            self.open()
-            return run(flow, self._sender(timeouts.READ), self._pause)
-
-    def _sender(
-        self,
-        timeout: httpx.Timeout,
-        sending: Callable[[], None] = _quietly,
-        elsewhere: _Elsewhere = _nowhere,
-        *,
-        paid: bool = False,
-    ) -> Callable[[httpx.Request], httpx.Response]:
-        """Sends a request and returns the answer.
-
-        :param sending: Called before each request.
-        :param elsewhere: Says of an answer that it has taken the body itself.
-        :param paid: An answer that breaks off still gives the id that it has named.
-        """
-
-        def send(call: httpx.Request) -> httpx.Response:
-            sending()
-            body: Body | None = None
-            try:
-                signed = self._sign(call, timeout)
-                response: httpx.Response = self._wires.to(call.url).handle_request(signed)
-                with closing(response):
-                    if elsewhere(response):
-                        return self._clean(response, b"")
-                    body = Body(response)
-                    for piece in response.stream:  # type: ignore[union-attr] # a synchronous transport's
-                        if not body.take(piece):
-                            break
-                    else:
-                        body.finish()
-                    return self._clean(response, body.so_far())
-            except httpx.HTTPError as error:
-                broken = self._broken(error, body.known() if paid and body else "")
-            raise broken
-
-        return send
-
-    def _pause(self, seconds: float) -> None:
-        self._sleep(_with_jitter(seconds))

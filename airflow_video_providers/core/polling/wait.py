@@ -6,56 +6,31 @@ does, which has many jobs to wait for. Both ask the same decision and the same t
 
 from __future__ import annotations
 
-import inspect
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_video_providers.core.clock import utcnow
 from airflow_video_providers.core.errors import RateLimitedError, VideoProviderError
-from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.polling.decision import after, timed_out
 from airflow_video_providers.core.polling.listener import NO_LISTENER
+from airflow_video_providers.core.polling.progress import Progress
 from airflow_video_providers.core.polling.timing import TIMING, took
+from airflow_video_providers.core.polling.wait_arguments import begun, check_on_progress, checked_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from logging import Logger
 
     from airflow_video_providers.core.polling.decision import PollState, Verdict
     from airflow_video_providers.core.polling.listener import Listener
+    from airflow_video_providers.core.polling.poller import Poller
+    from airflow_video_providers.core.polling.progress import OnProgress
     from airflow_video_providers.core.polling.timing import Timing
     from airflow_video_providers.core.vendors.base import Vendor
 
-    OnProgress = Callable[[VideoJob], object]
-
 _log = logging.getLogger(__name__)
-
-
-class Progress:
-    """Calls somebody once for each state of a job that differs from the one before, and logs warnings.
-
-    :param job: The job, in the state that is known.
-    :param report: Called with the job in each new state. What can be awaited of it is
-        returned.
-    :param log: Where a warning is logged.
-    """
-
-    def __init__(self, job: VideoJob, report: Callable[[VideoJob], Any] | None, log: Logger) -> None:
-        self._known = _state_of(job)
-        self._report = report or _nobody
-        self._log = log
-
-    def __call__(self, seen: VideoJob | VideoProviderError | str) -> Any:
-        """Take what a poll returned, or a warning. No answer, and a job that is not to be found, are no state of it."""
-        if isinstance(seen, str):
-            self._log.warning("%s", seen)
-            return None
-        if not isinstance(seen, VideoJob) or seen.status is JobStatus.EXPIRED or _state_of(seen) == self._known:
-            return None
-        self._known = _state_of(seen)
-        reported = self._report(seen)
-        return reported if inspect.isawaitable(reported) else None
 
 
 class Wait:
@@ -199,8 +174,50 @@ class Wait:
         return max(0.0, (self._now() - (self.job.submitted_at or self.state.started)).total_seconds())
 
 
-def _state_of(job: VideoJob) -> tuple[JobStatus, str | None]:
-    return job.status, job.vendor_status
+def wait_for(
+    job: VideoJob,
+    vendor: type[Vendor],
+    timeout: float | timedelta,
+    poll_interval: float | timedelta | None,
+    on_progress: OnProgress | None,
+    *,
+    poll: Callable[[VideoJob], VideoJob],
+    sleep: Callable[[float], object],
+    now: Callable[[], datetime] = utcnow,
+    reconnect: Callable[[], object] = lambda: None,
+    listener: Listener = NO_LISTENER,
+    log: Logger = _log,
+) -> VideoJob:
+    """Wait as a caller says, and return the job finished.
+
+    :raises InvalidRequestError: an argument is wrong. Nothing was sent.
+    :raises VideoProviderError: what ended the wait otherwise.
+    """
+    check_on_progress(on_progress)
+    interval = checked_interval(poll_interval, vendor, log)
+    wait = Wait(
+        begun(job, timeout, now()), vendor, poll=poll, sleep=sleep, reconnect=reconnect, interval=interval,
+        on_progress=on_progress, now=now, listener=listener, log=log,
+    )  # fmt: skip
+    return wait.until_done()
 
 
-def _nobody(_job: VideoJob) -> None: ...
+async def wait_async(
+    job: VideoJob,
+    vendor: type[Vendor],
+    poller: Callable[[], Poller],
+    timeout: float | timedelta,  # noqa: ASYNC109 # the sensor's word: the job's last state is reported
+    poll_interval: float | timedelta | None,
+    on_progress: OnProgress | None,
+    *,
+    now: Callable[[], datetime] = utcnow,
+    log: Logger = _log,
+) -> VideoJob:
+    """:func:`wait_for` in an event loop, among all that the poller waits for.
+
+    :param poller: Gives the poller, once the arguments are known to be right.
+    """
+    check_on_progress(on_progress, asynchronous=True)
+    interval = checked_interval(poll_interval, vendor, log)
+    state = begun(job, timeout, now())
+    return await poller().wait(state, interval=interval, on_news=Progress(job, on_progress, log))

@@ -13,6 +13,8 @@ from airflow_video_providers.core.polling.decision import PollState
 from airflow_video_providers.core.polling.timing import own_interval
 
 if TYPE_CHECKING:
+    from logging import Logger
+
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.vendors.base import Vendor
 
@@ -32,12 +34,16 @@ def begun(job: VideoJob, timeout: float | timedelta, now: datetime) -> PollState
         raise _no_time("timeout", timeout) from None
 
 
-def interval_of(poll_interval: float | timedelta | None) -> float | None:
-    """The author's own seconds between two polls.
+def checked_interval(poll_interval: float | timedelta | None, vendor: type[Vendor], log: Logger) -> float | None:
+    """The author's own seconds between two polls; None leaves it to what was learned.
 
+    :param log: Where it is said, once, that it is shorter than the vendor asks for.
     :raises InvalidRequestError: that is no length of time. The job is not affected.
     """
-    return None if poll_interval is None else _seconds("poll_interval", poll_interval)
+    interval = None if poll_interval is None else _seconds("poll_interval", poll_interval)
+    if warning := too_short(interval, vendor):
+        log.warning("%s", warning)
+    return interval
 
 
 def too_short(interval: float | None, vendor: type[Vendor]) -> str | None:

@@ -14,15 +14,15 @@ from datetime import timedelta
 import httpx
 from airflow.sdk import DAG
 
-from airflow_video_providers.core.client import client
+from airflow_video_providers.core.client import driver, timeouts
 from airflow_video_providers.integration import waiting
 from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 
-client.timeouts.SUBMIT = httpx.Timeout(1.0, connect=10.0)
+timeouts.SUBMIT = httpx.Timeout(1.0, connect=10.0)
 os.environ.update(json.loads(os.environ.get("MONEY_ENVIRONMENT", "{}")))
-client.timeouts.READ = httpx.Timeout(1.0, connect=10.0)
-client._with_jitter = lambda seconds: seconds / 1000
+timeouts.READ = httpx.Timeout(1.0, connect=10.0)
+driver.with_jitter = lambda seconds: seconds / 1000
 waiting.LOOK_UP_PAUSES = tuple(seconds / 1000 for seconds in waiting.LOOK_UP_PAUSES)
 
 with DAG("money", schedule=None, default_args={"retries": 3, "retry_delay": timedelta(0)}):

@@ -53,10 +53,10 @@ def replicate(url: str) -> None:
 def this_package(url: str) -> None:
     import httpx
 
-    from airflow_video_providers.core.client import client
+    from airflow_video_providers.core.client import client, timeouts
     from airflow_video_providers.core.vendors.segmind import Mochi1, Segmind
 
-    client.timeouts.SUBMIT = httpx.Timeout(TIMEOUT)
+    timeouts.SUBMIT = httpx.Timeout(TIMEOUT)
     client.VideoClient(Segmind(url), "SG_0123456789abcdef", sleep=lambda _: None).submit(Mochi1(prompt=PROMPT))
 
 

@@ -1,0 +1,166 @@
+"""The ledger of purchases, for a hook in a task: what operators have by themselves, and a hook is given.
+
+::
+
+    hook = PixazoHook(ledger=task_ledger())
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_video_providers.core.errors import InvalidRequestError, LandingError, VideoProviderError
+from airflow_video_providers.core.jobs import JobStatus
+from airflow_video_providers.core.purchase.decision import Choices, Try
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from logging import Logger
+
+    from airflow.sdk import Context
+
+    from airflow_video_providers.core.jobs import VideoJob
+    from airflow_video_providers.core.purchase.decision import OnClear, OnUnknownOutcome
+    from airflow_video_providers.core.purchase.ledger import Ledger
+    from airflow_video_providers.core.purchase.order import NoOrder, Order
+    from airflow_video_providers.hooks.orders import OrderingHook
+
+
+@dataclass(frozen=True)
+class TaskLedger:
+    """The ledger as one task instance writes into it: one purchase for each task instance.
+
+    :param ledger: None where there is none; then only a first try may buy.
+    :param this: The try that buys.
+    :param chosen: What a Clear and an unknown outcome mean.
+    """
+
+    ledger: Ledger | None
+    this: Try
+    chosen: Choices = field(default_factory=Choices)
+
+    #: Tries of this process that have their job, and its id.
+    _served: ClassVar[dict[Try, str]] = {}
+
+    def submit(self, hook: OrderingHook, make: Callable[[], Order]) -> VideoJob:
+        """The job that this task instance bought, now or in an earlier try.
+
+        :param make: Makes the order; what is bought already is returned even where that fails now.
+        :raises InvalidRequestError: nothing may be bought, or this try has its job already. Nothing was sent.
+        :raises LedgerError: the ledger could not be read or written; nothing was sent.
+        :raises SubmissionOutcomeUnknownError: an earlier try, or this one, may have bought.
+        """
+        from airflow_video_providers.core.clock import utcnow
+        from airflow_video_providers.core.polling.decision import believed
+        from airflow_video_providers.core.purchase.order import Order
+        from airflow_video_providers.core.purchase.submit_once import Outside, submit_once
+
+        self._refuse_second()
+        hook.settings  # noqa: B018 # whatever is wrong with it must show before an intent is stored
+
+        order, lent = self._order(hook, make), list[Order]()
+
+        def ready() -> None:
+            hook.refuse_if_off()
+            hook.get_conn().open()
+            if isinstance(order, Order):  # signing comes before the intent: what cannot be lent costs nothing
+                lent.append(hook.lent(order))
+
+        def send(order: Order) -> VideoJob:
+            job = hook.send(lent[-1])
+            hook.counted(order.noted_in(job))
+            return job
+
+        outside = Outside(
+            log=hook.plain_log(),
+            poll=lambda job: believed(job, hook.status, now=utcnow, sleep=hook.sleep, reconnect=hook.reconnect),
+            ready=ready,
+            keeps=self._not_landed,
+            sleep=hook.sleep,
+        )
+        job = submit_once(order, self.ledger, send, this=self.this, outside=outside, chosen=self.chosen)
+        self._served[self.this] = job.request_id
+        return job
+
+    def note_landed(self, job: VideoJob, manifest: Mapping[str, Any], log: Logger) -> None:
+        """Take the job off the list of what was bought and never landed; a Clear may now buy again."""
+        from airflow_video_providers.core.purchase.endings import note_landed
+
+        self._report(lambda ledger: note_landed(ledger, job, manifest), f"{job.request_id} has landed", log)
+
+    def note_ending(self, error: VideoProviderError, job: VideoJob, log: Logger) -> None:
+        """Write how a job ended that nothing will come of any more."""
+        from airflow_video_providers.core.purchase.endings import FINAL, note_ending
+
+        if isinstance(error, FINAL):
+            self._report(lambda ledger: note_ending(ledger, error, job), f"of {job.request_id} comes nothing more", log)
+
+    def _order(self, hook: OrderingHook, make: Callable[[], Order]) -> Order | NoOrder:
+        from airflow_video_providers.core.purchase.order import NoOrder
+
+        try:
+            return make()
+        except (InvalidRequestError, LandingError) as wrong:
+            attempts = [] if self.ledger is None else self.ledger.attempts(self.this.identity)
+            models = [attempt.model for attempt in attempts if attempt.request_id]
+            if not models:
+                raise
+            return NoOrder(models[-1], hook.conn_id, wrong)
+
+    def _refuse_second(self) -> None:
+        if (request_id := self._served.get(self.this)) is None:
+            return
+        raise InvalidRequestError(
+            f"{self.this.identity} has bought the job {request_id} through its ledger, which knows one purchase for each "
+            "task instance.",
+            money="Nothing was sent for this request.",
+            remedy="Map the task over its requests (.expand), so that each purchase has a task instance of its own.",
+            request_id=request_id,
+            field="ledger",
+        )
+
+    def _not_landed(self, job: VideoJob) -> bool:
+        return self.ledger is not None and job.status is JobStatus.SUCCEEDED and not self.ledger.settled(job)
+
+    def _report(self, write: Callable[[Ledger], object], what: str, log: Logger) -> None:
+        """No trouble with the ledger changes how the call ends."""
+        if self.ledger is None:
+            return
+        try:
+            write(self.ledger)
+        except VideoProviderError as error:
+            log.warning("The ledger did not take that %s: %s", what, error.what)
+
+
+def task_ledger(
+    context: Context | None = None, *, on_clear: OnClear | None = None, on_unknown_outcome: OnUnknownOutcome = "fail"
+) -> TaskLedger:
+    """The ledger of the running task: ``[video_providers] ledger_path``, or Airflow 3.3's state store.
+
+    :param context: The task's context; by default that of the task that runs.
+    :param on_clear: What a user's Clear does with a job that has landed: ``"resubmit"`` buys again, ``"reattach"``
+        returns it. By default ``[video_providers] on_clear``.
+    :param on_unknown_outcome: ``"fail"``, or ``"resubmit"``: buy at most once more, which may pay twice.
+    :raises InvalidRequestError: no task runs here, or ``on_clear`` of the configuration is wrong.
+    :raises LedgerError: the configured directory cannot be opened.
+    """
+    from airflow_video_providers.integration.ledger_config import default_on_clear, open_ledger
+    from airflow_video_providers.integration.this_try import this_try
+
+    running = context if context is not None else _running()
+    chosen = Choices(on_clear or default_on_clear(), on_unknown_outcome)
+    return TaskLedger(open_ledger(running), this_try(running), chosen)
+
+
+def _running() -> Context:
+    from airflow.providers.common.compat.sdk import get_current_context
+
+    try:
+        return get_current_context()
+    except Exception as error:
+        raise InvalidRequestError(
+            "No task runs here, so there is no task instance whose purchases a ledger could record.",
+            remedy="Call task_ledger() inside of a task, or pass the task's context.",
+            field="context",
+        ) from error
