@@ -120,7 +120,7 @@ class CallingHook(OrderingHook):
     def land(self, job: VideoJob | Mapping[str, Any], output_path: str, **options: Any) -> dict[str, Any]:
         """Land a finished job's outputs, verified, and return the manifest. Landed again it fetches nothing.
 
-        The vendor is asked for a fresh address where one brings nothing.
+        The vendor is asked for a fresh address where one serves nothing.
 
         :param job: The finished job, or the dict of one that another task pushed.
         :param output_path: Where to, as for ``DownloadVideoOperator``: ``"s3://conn_id@bucket/prefix"``, a directory.
