@@ -16,7 +16,7 @@ PINNED := --quiet --constraint constraints.txt
 INSTALL_INTO = $(1)/bin/python -m uv pip install --python $(1)/bin/python --quiet --constraint $(2) $(3) 2>/dev/null || $(1)/bin/python -m pip install --quiet --constraint $(2) $(3)
 INSTALL = $(call INSTALL_INTO,$(VENV),constraints.txt,$(1))
 
-.PHONY: audit demo dist docs test test-fast test-lowest test-matrix lint bench faults fuzz chaos clean
+.PHONY: audit demo dist docs test test-fast test-lowest test-matrix test-sdks sdks lint bench faults fuzz chaos clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	@echo "Installing pinned versions into $(VENV)"
@@ -30,7 +30,7 @@ $(VENV)/installed-tests: $(VENV)/installed
 	@$(call INSTALL,--editable ".[amazon$(,)google$(,)azure$(,)media]" --group test --group lint)
 	@touch $@
 
-demo: $(VENV)/installed  ## The pipeline on real Airflow against the simulator; MODELS=all for all nine
+demo: $(VENV)/installed  ## The pipeline on real Airflow against the simulator; MODELS=all for one of everything
 	@$(BIN)/python scripts/demo.py --models "$(MODELS)"
 
 lint: $(VENV)/installed-tests
@@ -75,13 +75,27 @@ $(CHAOS)/installed: pyproject.toml constraints/chaos.txt
 chaos: $(CHAOS)/installed  ## A cluster on PostgreSQL, Redis and Celery, killed while it buys; FAST=1 for four faults of it
 	@$(CHAOS)/bin/python -m tests.chaos $(if $(FAST),--fast) $(if $(WRITE),--write)
 
+.venv-sdks/installed: tests/contract/sdks/requirements.txt
+	@echo "Installing the vendors' own clients into .venv-sdks"
+	@$(PYTHON) -m venv .venv-sdks
+	@.venv-sdks/bin/python -m pip install --disable-pip-version-check --quiet --requirement $<
+	@touch $@
+
+sdks: .venv-sdks/installed  ## The vendors' own clients, in an environment of their own
+
+test-sdks: $(VENV)/installed-tests  ## The newest releases of the vendors' own clients against the simulator
+	@$(PYTHON) -m venv --clear .venv-sdks-newest
+	@.venv-sdks-newest/bin/python -m pip install --disable-pip-version-check --quiet fal-client replicate segmind
+	@.venv-sdks-newest/bin/python -m pip list --disable-pip-version-check | grep -E "^(fal.client|replicate|segmind) "
+	VIDEO_SDKS=.venv-sdks-newest $(BIN)/pytest -q tests/contract/test_sdks.py
+
 test-lowest:  ## The oldest supported Airflow with the Python at hand, in an environment of its own
 	@HYPOTHESIS_PROFILE=ci $(PYTHON) scripts/matrix.py --airflow 3.1 --python $$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
 test-matrix:  ## Every supported Airflow and Python
 	@HYPOTHESIS_PROFILE=ci $(PYTHON) scripts/matrix.py
 
-test: lint  ## Everything on the newest Airflow; three processes, because some wait for a scheduler more than they compute
+test: lint sdks  ## Everything on the newest Airflow; three processes, because some wait for a scheduler more than they compute
 	HYPOTHESIS_PROFILE=ci $(BIN)/pytest -q -n 3 tests
 
 clean:

@@ -27,6 +27,8 @@ REQUESTS = {
     },
     "appypie:mochi-1": {"prompt": PROMPT, "seed": 445},
     "segmind:mochi-1": {"prompt": PROMPT, "frames": 48, "fps": 16},
+    "fal:fal-ai/kling-video/v2.1/standard/text-to-video": {"prompt": PROMPT, "duration": "5"},
+    "replicate:studio/magica": {"prompt": PROMPT},
 }  # fmt: skip
 
 
@@ -44,7 +46,8 @@ def example_video_quickstart():
 
     @task_group
     def video(model, request):
-        submit = SubmitVideoOperator(task_id="submit", model=model, request=request)
+        # The catalogue does not list the models of fal and Replicate: unchecked says that this is meant.
+        submit = SubmitVideoOperator(task_id="submit", model=model, request=request, unchecked=True)
         wait = VideoJobSensor(task_id="wait", job=submit.output)
         DownloadVideoOperator(task_id="land", job=wait.output, output_path="{{ params.output_path }}")
 

@@ -22,6 +22,8 @@ from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.testing.simulator import running
 
 ROOT = Path(__file__).resolve().parent.parent
+#: One model of each vendor whose models the catalogue does not list.
+OPEN = ("fal:fal-ai/kling-video/v2.1/standard/text-to-video", "replicate:studio/magica")
 ONE_OF_EACH = ("pixazo:pixverse-v6-text-to-video", "appypie:mochi-1", "segmind:mochi-1")
 
 # What of the task logs is worth seeing while it runs.
@@ -42,7 +44,7 @@ sys.path.insert(0, sys.argv[1])
 from airflow_video_providers import catalogue
 from airflow_video_providers.core.polling.timing import TIMING
 from example_video_quickstart import example_video_quickstart
-for model in catalogue.models():
+for model in [*catalogue.models(), *json.loads(sys.argv[2])["models"]]:
     for _ in range(30):
         TIMING.record(model, 2.5)
 run = example_video_quickstart().test(run_conf=json.loads(sys.argv[2]))
@@ -69,7 +71,7 @@ class Demo:
             shutil.rmtree(left, ignore_errors=True)
         self.videos.mkdir(parents=True)
         with running() as simulator:
-            self.tell("simulator", f"three vendors at {simulator.url}; nothing here costs money")
+            self.tell("simulator", f"the vendors at {simulator.url}; nothing here costs money")
             environment = self.environment(simulator.environment())
             self.tell("airflow", f"migrates an SQLite database in {self.named(self.folder)}")
             self.python("-m", "airflow", "db", "migrate", log="migrate.log", environment=environment)
@@ -169,7 +171,7 @@ def chosen(argument: str) -> list[str]:
     :raises InvalidRequestError: there is no such model.
     """
     if argument == "all":
-        return list(catalogue.models())
+        return [*catalogue.models(), *OPEN]
     named = [model.strip() for model in argument.split(",") if model.strip()] or list(ONE_OF_EACH)
     return [catalogue.find(model).id for model in named]
 

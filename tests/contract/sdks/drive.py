@@ -1,0 +1,96 @@
+"""Drives a vendor's own, unmodified client against a simulator, and prints what came of it as JSON.
+
+Runs in an environment of its own, without this package: ``python drive.py fal|replicate|segmind CASE URL``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+PROMPTS = {"fails": "[[fault:job_failed:too dark]] a fox", "breaks": "[[fault:job_error:the runner went]] a fox"}
+
+
+def fal(case: str, url: str) -> dict[str, Any]:
+    """Submit, wait and read, or cancel, with fal-client."""
+    import fal_client
+    import fal_client.client
+
+    fal_client.client.QUEUE_URL_FORMAT = f"{url}/fal/"  # its own setting knows https only
+    client = fal_client.SyncClient(key="fal_simulated")
+    endpoint = "fal-ai/kling-video/v2.1/standard/text-to-video"
+    request = {"prompt": PROMPTS.get(case, "a fox"), "elements": [{"url": "https://i.example/a.png"}]}
+    handle = client.submit(endpoint, request)
+    seen = [type(handle.status()).__name__]
+    if case == "cancel":
+        handle.cancel()
+        return {"id": handle.request_id, "seen": seen, "after": type(handle.status()).__name__}
+    try:
+        result = handle.get(interval=0.02)
+    except fal_client.client.FalClientHTTPError as error:
+        return {"id": handle.request_id, "seen": seen, "code": error.status_code, "type": error.error_type}
+    after = handle.status()
+    return {
+        "id": handle.request_id,
+        "seen": [*seen, type(after).__name__],
+        "video": result["video"]["url"],
+        "type": result["video"]["content_type"],
+    }
+
+
+def replicate(case: str, url: str) -> dict[str, Any]:
+    """Create, wait and read, or cancel, with replicate."""
+    import replicate as sdk
+
+    client = sdk.Client(api_token="r8_simulated", base_url=f"{url}/replicate")  # no secret
+    request = {"prompt": PROMPTS.get(case, "a fox")}
+    if case == "deployment":
+        prediction = client.deployments.predictions.create("studio/magica", input=request)
+    elif case == "which":
+        prediction = client.predictions.create(version="0a" * 32, input=request)
+    else:
+        prediction = client.models.predictions.create("studio/magica", input=request)
+    seen = [prediction.status]
+    if case == "cancel":
+        prediction.cancel()
+        return {"id": prediction.id, "seen": [*seen, prediction.status]}
+    client.poll_interval = 0.02
+    prediction.wait()
+    listed = [found.id for found in client.predictions.list().results]
+    return {
+        "id": prediction.id,
+        "seen": [*seen, prediction.status],
+        "video": str(prediction.output) if prediction.output else None,
+        "error": prediction.error,
+        "listed": listed,
+    }
+
+
+def segmind(case: str, url: str) -> dict[str, Any]:
+    """Submit, wait and read with segmind; it knows no cancel."""
+    import segmind as sdk
+
+    client = sdk.SegmindClient(api_key="SG_0123456789abcdef", base_url=f"{url}/segmind/v1")
+    job = client.submit_async("mochi-1", prompt=PROMPTS.get(case, "a fox"))
+    try:
+        result = job.wait(timeout=10, interval=0.02)
+    except sdk.InferenceFailed as error:
+        return {"id": job.request_id, "error": error.detail}
+    return {"id": job.request_id, "seen": [result["status"]], "video": result["output"]}
+
+
+def main() -> None:
+    """Run one case; whatever the client raises is part of what came of it."""
+    vendor, case, url = sys.argv[1:]
+    begun = time.monotonic()
+    try:
+        found = {"fal": fal, "replicate": replicate, "segmind": segmind}[vendor](case, url)
+    except Exception as error:  # noqa: BLE001 # that is the finding
+        found = {"raised": f"{type(error).__name__}: {error}"}
+    print(json.dumps({**found, "seconds": time.monotonic() - begun}))
+
+
+if __name__ == "__main__":
+    main()
