@@ -142,10 +142,38 @@ _RECONCILE = Command(
     ),
 )
 
+_AUDIT = Command(
+    "audit",
+    "purchases, tries, ids, charges, estimates and manifests with sha256 in one JSON file, and its check against the storage",
+    "ledger_audit:run",
+    (
+        _SINCE,
+        _UNTIL,
+        (("--file",), {"metavar": "FILE", "help": "where it is written; standard output"}),
+        (
+            ("--manifests-only",),
+            {"action": "store_true", "help": "read manifests, and not every landed file, when it is made"},
+        ),
+        (
+            ("--verify",),
+            {"metavar": "FILE", "help": "check an audit and the storage instead, without ledger and database"},
+        ),
+        (("--sha256",), {"metavar": "DIGEST", "help": "with --verify: what was printed when it was made"}),
+        (
+            ("--storage",),
+            {
+                "action": "append",
+                "metavar": "ADDRESS",
+                "help": "an output path with its connection, for what landed below it; may be repeated",
+            },
+        ),
+    ),
+)
+
 GROUP = Group(
     "video-ledger",
     "What was bought from AI video vendors, what it cost, and what to do about it by hand",
-    (_LIST, _ATTACH, _FORGET, _SPEND, _RECONCILE),
+    (_LIST, _ATTACH, _FORGET, _SPEND, _RECONCILE, _AUDIT),
 )
 
 

@@ -246,8 +246,18 @@ def reconciles(words: list[str]) -> str:
     return "difference +40 cents"
 
 
-#: Commands that write nothing, and what they say of a ledger with one unknown outcome.
-ACCOUNTING = {"spend": spends, "reconcile": reconciles}
+def audits(words: list[str]) -> str:
+    if "--verify" not in words:
+        assert ledger_command(words) == 0
+        assert ledger_command(["audit", "--verify", words[words.index("--file") + 1]]) == 0
+    else:
+        assert ledger_command(["audit", "--file", words[words.index("--verify") + 1]]) == 0
+        assert ledger_command(words) == 0
+    return "0 manifests and 0 files compared, 0 problems."
+
+
+#: Commands that write nothing into the ledger, and what they say of one with one unknown outcome.
+ACCOUNTING = {"spend": spends, "reconcile": reconciles, "audit": audits}
 
 
 @pytest.mark.parametrize("command", sorted({command for command in commands() if "video-ledger" in command}))

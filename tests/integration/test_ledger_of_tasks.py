@@ -197,3 +197,31 @@ def test_a_run_that_is_made_anew_under_its_id_buys(airflow, ledger, video_simula
     assert airflow.run(video(prompt), try_number=2, retries=2).state == "success"
     assert airflow.xcom("video", "request_id") == second
     assert video_simulator.ledger()["accepted"] == 2
+
+
+@pytest.mark.parametrize("one_task", [True, False])
+def test_what_tasks_landed_is_audited_without_a_problem_and_every_cent_of_it_is_on_the_invoice(
+    airflow, ledger, kind, video_simulator, tmp_path, capsys, one_task
+):
+    if kind != "directory":
+        pytest.skip("the command reads the state store from a database")
+    where = {"output_path": str(tmp_path / "v"), "deferrable": False, "poll_interval": 0.02}
+    request = {"prompt": "a fox", "image_url": "https://example.com/a.png"}
+    model = "pixazo:pixverse-v6-image-to-video"
+    if one_task:
+        assert airflow.run(task(GenerateVideoOperator, model=model, request=request, **where)).state == "success"
+    else:
+        airflow.run(task(SubmitVideoOperator, model=model, request=request))
+        wait = task(VideoJobSensor, "wait", job=airflow.xcom("video"), deferrable=False, poke_interval=0.02)
+        assert airflow.run(wait).state == "success"
+        land = task(DownloadVideoOperator, "land", job=airflow.xcom("wait"), output_path=where["output_path"])
+        assert airflow.run(land).state == "success"
+    audit, invoice = tmp_path / "audit.json", tmp_path / "invoice.csv"
+    assert main(["audit", "--file", str(audit)]) == 0
+    ((attempt,),) = (purchase["attempts"] for purchase in json.loads(audit.read_text())["purchases"])
+    assert (attempt["state"], attempt["charged"], attempt["estimated_cost_usd"]) == ("landed", "yes", "0.225")
+    assert main(["audit", "--verify", str(audit)]) == 0
+    assert "1 manifests and 1 files compared, 0 problems." in capsys.readouterr().out
+    (sold,) = video_simulator.ledger()["jobs"]
+    invoice.write_text(f"request_id,amount\n{sold['request_id']},0.225\n")
+    assert main(["reconcile", str(invoice)]) == 0
