@@ -44,6 +44,7 @@ _ESTIMATE = Command(
                 "help": "its fields; those that no price hangs on may lack",
             },
         ),
+        (("--schema",), {"metavar": "FILE", "help": "of a model that the catalogue does not list: its pinned schema"}),
         _CONN_ID,
         OUTPUT,
     ),

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.schema_files import made
 from airflow_video_providers.integration.models_cli import get_commands, main
 
 I2V = "pixazo:pixverse-v6-image-to-video"
@@ -141,3 +142,29 @@ def test_airflows_own_command_line_has_it(capsys):
     args = parser.parse_args(["video-models", "estimate", "pixazo:mochi-v1", '{"seed": 0}'])
     with pytest.raises(SystemExit, match="seed"):
         args.func(args)
+
+
+def test_a_model_that_is_not_listed_is_estimated_by_its_pinned_schema_or_by_a_connection(capsys, tmp_path, monkeypatch):
+    veo = "fal:fal-ai/veo3"
+    schema = {
+        "type": "object",
+        "required": ["prompt"],
+        "properties": {"prompt": {"type": "string"}, "duration": {"type": "integer"}},
+    }
+    file = tmp_path / "veo.json"
+    listed = {"unit_price": 0.5, "unit": "seconds", "currency": "USD"}
+    file.write_text(json.dumps(made(veo, schema, fetched="2026-11-26", listed=listed).to_dict()))
+    cost = told(capsys, "estimate", veo, '{"duration": 6}', "--schema", str(file))
+    assert (cost["usd"], cost["lacking"]) == ("3.0", ["prompt"])
+    assert main(["estimate", veo, '{"duration": "six"}', "--schema", str(file)]) == 1
+    assert "duration" in capsys.readouterr().err
+    account = {
+        "conn_type": "fal",
+        "password": "sk-0123456789",
+        "extra": {"prices": {veo: [{"usd": 2, "when": {"duration": 6}}]}},
+    }
+    monkeypatch.setenv("AIRFLOW_CONN_FAL_ACCOUNT", json.dumps(account))
+    assert told(capsys, "estimate", veo, '{"duration": 6}', "--conn-id", "fal_account")["usd"] == "2"
+    assert told(capsys, "estimate", veo, '{"duration": 7}', "--conn-id", "fal_account")["usd"] is None
+    (shown,) = told(capsys, "list", veo)
+    assert (shown["fields"], shown["prices"]) == ({}, [])

@@ -124,21 +124,20 @@ def _row(model: type[VideoModel], given: object, name: str, basis: str) -> Price
 
 def _values(model: type[VideoModel], field: str, given: object, name: str) -> frozenset[object]:
     """The values of a field for which a row holds, in the types that a request has."""
-    if field not in model.model_fields:
-        known = ", ".join(sorted(model.model_fields))
-        raise _refusal(
-            name, f"holds when on {shown(field)}, a field that {model.id} does not have", field, f"one of {known}"
-        )
+    known = names_of(model)
+    if known and field not in known:
+        fields = ", ".join(sorted(known))
+        what = f"holds when on {shown(field)}, a field that {model.id} does not have"
+        raise _refusal(name, what, field, f"one of {fields}")
     schema = model.describe(field)
-    details = model.model_fields[field]
-    default = schema.get("vendor_default")
-    optional = not details.is_required() and default is None
+    default = schema.get("vendor_default" if model.listed else "default")
+    optional = field not in required_of(model) and default is None
     allowed = f"{field} as {rule(schema)}" + (", or null where it is not set" if optional else "")
     found = set()
     for value in given if isinstance(given, list) else [given]:
         text = str(value) if schema.get("type") == "string" and type(value) in (int, float) else value
         try:
-            checked = _adapter(model, field).validate_python(text)
+            checked = _listed(model, field, text) if model.listed else _open(model, field, text)
             wrong = (isinstance(value, bool) and not isinstance(checked, bool)) or (checked is None and not optional)
             found.add(checked)
         except (ValidationError, ValueError, TypeError):  # the last for what no row can be looked up by
@@ -150,9 +149,41 @@ def _values(model: type[VideoModel], field: str, given: object, name: str) -> fr
     return frozenset(found)
 
 
+def names_of(model: type[VideoModel]) -> frozenset[str]:
+    """The fields of a model; none where it is not listed and no schema says them."""
+    return frozenset(model.model_fields if model.listed else model.json_schema().get("properties", {}))
+
+
+def required_of(model: type[VideoModel]) -> list[str]:
+    """The fields that a request for it needs."""
+    if not model.listed:
+        return [str(name) for name in model.json_schema().get("required", [])]
+    return [name for name, details in model.model_fields.items() if details.is_required()]
+
+
+def _listed(model: type[VideoModel], field: str, value: object) -> Any:
+    """A value, checked as a request checks it."""
+    return _adapter(model, field).validate_python(value)
+
+
+def _open(model: type[VideoModel], field: str, value: object) -> object:
+    """The same for a model that the catalogue does not list: by its pinned schema, where there is one.
+
+    :raises ValueError: it does not fit.
+    """
+    from jsonschema import Draft202012Validator  # where a model is not listed only
+
+    if value is not None:
+        errors = Draft202012Validator(model.json_schema()).iter_errors({field: value})
+        if any(list(error.absolute_path)[:1] == [field] for error in errors):
+            raise ValueError(field)
+    return value
+
+
 @lru_cache(maxsize=1000)
 def _adapter(model: type[VideoModel], field: str) -> TypeAdapter[Any]:
     """What checks one value of a field, as a request does."""
+    model.describe(field)  # which builds the model
     details = model.model_fields[field]
     kind: Any = details.annotation
     return TypeAdapter(Annotated[kind, *details.metadata] if details.metadata else kind)

@@ -276,8 +276,8 @@ class VideoModel(BaseModel):
         return None
 
     def _is(self, name: str, wanted: object) -> bool:
-        value = self._effective(name)
-        return value in wanted if isinstance(wanted, frozenset) else bool(value == wanted)
+        value, several = self._effective(name), wanted if isinstance(wanted, frozenset) else (wanted,)
+        return any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in several)
 
     def seconds(self) -> Decimal | None:
         """Length of the video this request asks for, in seconds, where the request or a default says."""

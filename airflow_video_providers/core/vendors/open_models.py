@@ -98,6 +98,10 @@ class OpenModel(VideoModel):
     def _fullest(self) -> VideoModel:
         return self
 
+    def _effective(self, name: str) -> Any:
+        given = self.body().get(name)
+        return self.describe(name).get("default") if given is None else given
+
 
 def _problem(value: Any, *, later: bool, depth: int = 0) -> str | None:
     """Why this cannot go over the wire as JSON; None where it can, or where only the running task knows."""

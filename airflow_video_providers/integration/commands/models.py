@@ -9,11 +9,12 @@ import warnings
 from typing import TYPE_CHECKING, Any, TextIO
 
 from airflow_video_providers.core.errors import InvalidRequestError
-from airflow_video_providers.core.purchase.price_list import rows_of
+from airflow_video_providers.core.purchase.price_list import names_of, required_of, rows_of
 from airflow_video_providers.core.purchase.pricing import Estimate, estimate
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.field_errors import shown
 from airflow_video_providers.core.vendors.models import rule_of
+from airflow_video_providers.core.vendors.schema_files import read_schema
 from airflow_video_providers.integration.commands.opened import see_the_database
 from airflow_video_providers.integration.ledger_listing import printable
 
@@ -47,7 +48,9 @@ def run_list(args: argparse.Namespace, out: TextIO) -> int:
 
 def run_estimate(args: argparse.Namespace, out: TextIO) -> int:
     """Print what a request is thought to cost."""
-    model = catalogue.find(args.model)
+    model = catalogue.find(
+        args.model, schema=read_schema(args.schema) if args.schema else None, unchecked=not args.schema
+    )
     try:
         given = json.loads(args.request)
     except (ValueError, RecursionError) as wrong:
@@ -88,8 +91,7 @@ def _partial(model: type[VideoModel], given: Any) -> tuple[VideoModel, list[str]
     """The request with what is given checked, and what a submit would need beside it."""
     lacking = []
     if isinstance(given, dict):
-        needed = [name for name, details in model.model_fields.items() if details.is_required()]
-        lacking = [name for name in needed if given.get(name) is None]
+        lacking = [name for name in required_of(model) if given.get(name) is None]
         given = given | dict.fromkeys(lacking, "{{ lacking }}")
     return model.parse(given, rendered=False), lacking
 
@@ -118,7 +120,7 @@ def _described(model: type[VideoModel], prices: Iterable[Price]) -> dict[str, An
     def field(name: str) -> dict[str, Any]:
         schema = model.describe(name)
         known = {
-            "required": model.model_fields[name].is_required(),
+            "required": name in required_of(model),
             "allowed": rule_of(model, name),
             "unit": schema.get("unit"),
             "vendor_default": schema.get("vendor_default"),
@@ -130,7 +132,7 @@ def _described(model: type[VideoModel], prices: Iterable[Price]) -> dict[str, An
         "model": model.id,
         "what": inspect.cleandoc(model.__doc__ or "").partition("\n")[0].replace("``", ""),
         "documentation": model.documentation,
-        "fields": {name: field(name) for name in model.model_fields},
+        "fields": {name: field(name) for name in (model.model_fields if model.listed else names_of(model))},
         "prices": [_price(line) for line in prices],
     }
 

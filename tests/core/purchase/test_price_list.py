@@ -10,8 +10,10 @@ import pytest
 from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.purchase.price_list import MOST_ROWS, check_prices
 from airflow_video_providers.core.purchase.pricing import Estimate, estimate
+from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.models import Price, optional
 from airflow_video_providers.core.vendors.pixazo import PixazoModel
+from airflow_video_providers.core.vendors.schema_files import made
 from tests.support.vendors import request
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
@@ -207,3 +209,61 @@ def test_a_field_of_lists_is_no_condition(odd_model):
 def test_a_documented_line_may_hold_for_several_values(odd_model):
     lines = [Price(Decimal(2), "generation", "documented", {"length": frozenset({1, 2})})]
     assert [odd_model(length=n).price_in(lines) for n in (1, 3)] == [(2, "documented"), None]
+
+
+# --- models that the catalogue does not list ---------------------------------------------------------------------
+
+VEO = "fal:fal-ai/veo3"
+SCHEMA = {
+    "type": "object",
+    "required": ["prompt"],
+    "properties": {
+        "prompt": {"type": "string"},
+        "duration": {"enum": ["4s", "8s"], "default": "8s"},
+        "audio": {"type": "boolean"},
+        "loras": {"type": "array"},
+    },
+}
+
+
+def pinned(**fields):
+    return catalogue.find(VEO, schema=made(VEO, SCHEMA, fetched="2026-11-26")).parse({"prompt": "a fox", **fields})
+
+
+def unchecked(**fields):
+    return catalogue.find(VEO, unchecked=True).parse({"prompt": "a fox", **fields})
+
+
+ROWS = {
+    VEO: [
+        {"usd": 3, "when": {"duration": "8s", "audio": True}},
+        {"usd": 2, "when": {"duration": "8s"}},
+        {"usd": 1, "when": {"duration": "4s", "audio": None}},
+    ]
+}
+
+
+def test_rows_of_a_model_that_is_not_listed_hold_by_the_fields_of_its_request():
+    assert check_prices(ROWS, "fal") == {VEO: 3}
+    for make in (pinned, unchecked):
+        assert estimate(make(duration="8s", audio=True), ROWS).usd == 3
+        assert estimate(make(duration="8s", audio=False), ROWS).usd == 2
+        assert estimate(make(duration="4s"), ROWS).usd == 1
+        assert estimate(make(duration="4s", audio=True), ROWS) == Estimate()
+    assert estimate(pinned(), ROWS).usd == 2, "the schema says what the vendor assumes"
+    assert estimate(unchecked(), ROWS) == Estimate()
+
+
+def test_true_is_not_one_and_a_list_holds_for_no_row():
+    rows = {VEO: [{"usd": 5, "when": {"audio": True}}]}
+    assert estimate(unchecked(audio=1), rows) == Estimate()
+    assert estimate(unchecked(audio=[True]), rows) == Estimate()
+    assert estimate(unchecked(audio={"on": True}), rows) == Estimate()
+
+
+@pytest.mark.parametrize(
+    "when", [{"duration": "9s"}, {"duration": None}, {"loras": ["a"]}, {"size": 1}, {"audio": "yes"}, {"prompt": None}]
+)
+def test_a_condition_that_the_pinned_schema_does_not_allow_is_refused(when):
+    with pytest.raises(InvalidRequestError, match="prices"):
+        estimate(pinned(), {VEO: [{"usd": 1, "when": when}]})
