@@ -87,6 +87,7 @@ class VideoJob(BaseModel):
     :param instead_of_outputs: Of a job that is finished and names no output: the names that its answer holds instead.
     :param reused_from: Of a job that was not bought for this task: where its video landed (``manifest_uri``) and for which
         task (``dag_id``, ``run_id``, ``task_id``, ``map_index``).
+    :param callback_until: Until when the vendor may call our receiver about it; None where it was not asked to.
     :param receipt_due: Where the ledger of purchases would keep it, and could not when it was bought: every task that
         knows the job writes it there.
     """
@@ -117,6 +118,7 @@ class VideoJob(BaseModel):
     outputs: tuple[VideoOutput, ...] = ()
     instead_of_outputs: str | None = None
     reused_from: dict[str, str] | None = None
+    callback_until: _Moment | None = None
     receipt_due: tuple[str, ...] | None = None
 
     @property

@@ -125,10 +125,21 @@ class Settings:
 
         :raises InvalidRequestError: the extra says something else than true or false.
         """
+        return self._on("submits_enabled")
+
+    @property
+    def callbacks(self) -> bool:
+        """May the vendor be asked to call our receiver, where there is one?
+
+        :raises InvalidRequestError: the extra says something else than true or false.
+        """
+        return self._on("callbacks")
+
+    def _on(self, name: str) -> bool:
         try:
-            return _switch(self.extra, "submits_enabled", default=True)
+            return _switch(self.extra, name, default=True)
         except ValueError:
-            raise self._refusal("submits_enabled", "true or false") from None
+            raise self._refusal(name, "true or false") from None
 
     def _positive(self, name: str) -> float | None:
         value = self.extra.get(name)

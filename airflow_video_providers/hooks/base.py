@@ -137,7 +137,7 @@ class VideoHook(CallingHook):
 
         :param on_progress: As there; it may be asynchronous, and is awaited then.
         """
-        from airflow_video_providers.core.polling.poller import shared_poller
+        from airflow_video_providers.core.polling.shared import shared_poller
         from airflow_video_providers.core.polling.wait import wait_async
         from airflow_video_providers.core.wording import in_a_call
         from airflow_video_providers.integration import metrics

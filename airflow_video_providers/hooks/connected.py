@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.polling.connection_cache import SharedClient
     from airflow_video_providers.core.settings import ConnectionLike, Settings
-    from airflow_video_providers.core.vendors.base import Vendor
+    from airflow_video_providers.core.vendors.base import Identified, Vendor
 
 
 class ConnectedHook(BaseHook):
@@ -185,6 +185,10 @@ class ConnectedHook(BaseHook):
         :raises InvalidRequestError: the connection is missing or wrong; the job is not affected.
         """
         return self.get_conn().status(job)
+
+    def identify(self, job: VideoJob) -> Identified:
+        """Which job an id belongs to, where somebody else named the id. Raises as :meth:`status` does."""
+        return self.get_conn().identify(job)
 
     def test_connection(self) -> tuple[bool, str]:
         """Try the connection without spending anything: is it complete, does the vendor answer, is the key taken?"""

@@ -89,6 +89,12 @@ FIELDS: Mapping[str, dict[str, Any]] = {
         "that, and nobody can under a sum per DAG run or period.",
         "schema": {"type": ["boolean", "null"], "default": False},
     },
+    "callbacks": {
+        "label": "Ask for callbacks",
+        "description": "Off: the vendor is not asked to call the receiver that callback_url names, and jobs are polled. "
+        "Without callback_url, or where the vendor has no webhooks, this says nothing.",
+        "schema": {"type": ["boolean", "null"], "default": True},
+    },
     "submits_enabled": {
         "label": "Buying is enabled",
         "description": "Off: nothing is bought with this connection; waiting and landing go on.",

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_video_providers.core.purchase.decision import OnClear
-    from airflow_video_providers.core.purchase.stores.base import Store
+    from airflow_video_providers.core.purchase.stores.base import Directory
 
 SECTION = "video_providers"
 
 
-def _option(name: str) -> str:
+def option(name: str) -> str:
+    """An option of the section, without the space around it; empty where it is not set."""
     from airflow.providers.common.compat.sdk import conf
 
     return str(conf.get(SECTION, name, fallback="") or "").strip()
@@ -41,7 +42,7 @@ def default_on_clear() -> OnClear:
 
     :raises InvalidRequestError: it is neither ``resubmit`` nor ``reattach``.
     """
-    value = _option("on_clear") or "resubmit"
+    value = option("on_clear") or "resubmit"
     if value not in ("resubmit", "reattach"):
         raise InvalidRequestError(
             f"[{SECTION}] on_clear is {value!r}; it must be resubmit or reattach.",
@@ -54,7 +55,7 @@ def default_on_clear() -> OnClear:
 
 def ledger_path() -> str | None:
     """``[video_providers] ledger_path``, or None where it is not set."""
-    return _option("ledger_path") or None
+    return option("ledger_path") or None
 
 
 def open_ledger(context: Mapping[str, Any]) -> Ledger | None:
@@ -70,7 +71,7 @@ def open_ledger(context: Mapping[str, Any]) -> Ledger | None:
     return Ledger(TaskStateStore(accessor)) if accessor is not None else None
 
 
-def open_directory(path: str) -> Store:
+def open_directory(path: str) -> Directory:
     """The ledger's directory at ``path``.
 
     :param path: A directory, ``file://...``, or ``<scheme>://<conn_id>@<bucket>/<prefix>`` on S3, Google Cloud
@@ -94,7 +95,7 @@ def open_directory(path: str) -> Store:
         raise failure from error
 
 
-def _open(path: str) -> Store:
+def _open(path: str) -> Directory:
     if "://" not in path:
         return LocalDirectory(Path(path).expanduser())
     parts = urlsplit(path)

@@ -38,6 +38,12 @@ class Row:
     task_state: str | None = None
     ending: Settlement | None = None
 
+    @property
+    def waits_until(self) -> datetime | None:
+        """Until when a call may answer it by itself; None where nobody waits for one any more."""
+        until = self.attempt.resolve_until if self.attempt.open else None
+        return until if until is not None and self.attempt.created_at + self.age < until else None
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON: the attempt's own fields, and what is shown beside them."""
         listed = self.attempt.to_dict()
@@ -51,12 +57,15 @@ class Row:
             "request_digest": (self.attempt.request_sha256 or "")[:12] or None,
             "manifest_uri": ending.manifest_uri if ending else None,
             "kept_at": ending.kept_at if ending else None,
+            "waits_until": None if self.waits_until is None else self.waits_until.isoformat(),
         }
 
     def __str__(self) -> str:
         attempt, ending = self.attempt, self.ending
         price = "price unknown" if attempt.estimated_cost_usd is None else f"about ${attempt.estimated_cost_usd}"
         what = f"request_id={attempt.request_id}" if attempt.request_id else (attempt.reason or "no answer")
+        if self.waits_until is not None:
+            what += f"  waits for the vendor's call until {self.waits_until:%Y-%m-%d %H:%M:%S} UTC"
         if ending is not None and ending.kept_at:
             what += f"  kept at {ending.kept_at} ({ending.reason})"
         columns = [

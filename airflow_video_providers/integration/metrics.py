@@ -56,7 +56,24 @@ POLLS = Metric("video_provider.polls", "counter", "polls of a job")
 THROTTLED = Metric("video_provider.throttled", "counter", "polls that the vendor answered with 429")
 BYTES_LANDED = Metric("video_provider.bytes_landed", "counter", "bytes stored; what was landed before adds nothing")
 
-METRICS = (SUBMITTED, ESTIMATED_COST, SUCCEEDED, WAITED, FAILED, POLLS, THROTTLED, BYTES_LANDED)
+_VENDOR = ("vendor",)
+RECEIVED = Metric(
+    "video_provider.callbacks.received", "counter", "calls of vendors that the receiver has kept", _VENDOR
+)
+DUPLICATES = Metric("video_provider.callbacks.duplicates", "counter", "calls that said what was known already", _VENDOR)
+REFUSED = Metric("video_provider.callbacks.refused", "counter", "calls that the receiver has refused", ())
+WOKEN = Metric("video_provider.callbacks.woken", "counter", "jobs that were polled because the vendor has called")
+RESOLVED = Metric(
+    "video_provider.callbacks.resolved", "counter", "submits without an answer whose job a call has named"
+)
+TRUST_LOST = Metric(
+    "video_provider.callbacks.trust_lost", "counter", "jobs that had ended without a call, while calls were relied on"
+)
+
+METRICS = (
+    SUBMITTED, ESTIMATED_COST, SUCCEEDED, WAITED, FAILED, POLLS, THROTTLED, BYTES_LANDED,
+    RECEIVED, DUPLICATES, REFUSED, WOKEN, RESOLVED, TRUST_LOST,
+)  # fmt: skip
 
 
 def prepare() -> None:
@@ -95,6 +112,31 @@ def polled(model: str) -> None:
 def throttled(model: str) -> None:
     """A poll of a job of this model was answered with 429."""
     _count(THROTTLED, 1, _tags(model))
+
+
+def received(vendor: str, *, again: bool) -> None:
+    """The receiver has taken a call."""
+    _count(DUPLICATES if again else RECEIVED, 1, {"vendor": vendor})
+
+
+def refused() -> None:
+    """The receiver has refused a call."""
+    _count(REFUSED, 1, {})
+
+
+def woken(model: str) -> None:
+    """A job of this model is polled because the vendor has called."""
+    _count(WOKEN, 1, _tags(model))
+
+
+def resolved(model: str) -> None:
+    """A call has named the job of a submit without an answer."""
+    _count(RESOLVED, 1, _tags(model))
+
+
+def trust_lost(model: str) -> None:
+    """A job of this model had ended without a call."""
+    _count(TRUST_LOST, 1, _tags(model))
 
 
 def landed(manifest: Mapping[str, Any]) -> None:

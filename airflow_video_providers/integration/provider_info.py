@@ -72,7 +72,10 @@ def get_provider_info() -> dict[str, Any]:
         "extra-links": [
             f"{_PACKAGE}.links.video.{name}" for name in ("ModelDocumentationLink", "LandedVideoLink", "ManifestLink")
         ],
-        "cli": [f"{_PACKAGE}.integration.{name}_cli.get_commands" for name in ("ledger", "models")],
+        "cli": [
+            *(f"{_PACKAGE}.integration.{name}_cli.get_commands" for name in ("ledger", "models")),
+            f"{_PACKAGE}.plugin.command.get_commands",
+        ],
         "config": {"video_providers": {"description": "Options of the AI video provider.", "options": _OPTIONS}},
     }
 
@@ -91,6 +94,38 @@ _OPTIONS = {
         "version_added": "0.1.0",
         "type": "string",
         "example": "s3://aws_default@bucket/ledger",
+        "default": "",
+    },
+    "callback_url": {
+        "description": (
+            "The public https address of the receiver of callbacks, airflow video-callbacks or the API server's own. With "
+            "callback_secret and ledger_path, submits of vendors that have webhooks ask for a call there, unless callbacks in "
+            "the connection's extra is false. Empty: nobody is asked to call, and jobs are polled."
+        ),
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": "https://airflow.example.com/video-callbacks",
+        "default": "",
+    },
+    "callback_secret": {
+        "description": (
+            "What signs the address that a vendor is given: at least 16 characters, the same for workers and receiver. Two, "
+            "separated by a comma, while it is changed: the first signs, both are accepted."
+        ),
+        "version_added": "0.1.0",
+        "type": "string",
+        "sensitive": True,
+        "example": "",
+        "default": "",
+    },
+    "callback_receiver": {
+        "description": (
+            "Where the receiver runs: api-server mounts it in Airflow's API server at /video-callbacks. Empty: only where "
+            "airflow video-callbacks is started."
+        ),
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": "api-server",
         "default": "",
     },
     "on_clear": {

@@ -16,6 +16,7 @@ from airflow_video_providers.core.errors import (
 from airflow_video_providers.core.jobs import read_job
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.integration import metrics
+from airflow_video_providers.integration.callbacks import drop_mail
 from airflow_video_providers.integration.waiting import WorkerWait, sleep_of, span_of
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def finished_job(event: Any, job: VideoJob | None, task: Any) -> VideoJob:
 def report_outcome(job: VideoJob, log: Any) -> None:
     """The outcome, once more in the task's own log, and in the metrics."""
     metrics.succeeded(job)
+    drop_mail(job, log)
     age = "" if job.submitted_at is None else f" {(utcnow() - job.submitted_at).total_seconds():.1f} s after its submit"
     if job.expires_at is not None:
         age += f" (the vendor forgets it at {job.expires_at:%H:%M} UTC)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
@@ -45,6 +46,8 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         extra_fields: Mapping[str, Any] | None = None,
         webhook_url: str | None = None,
         webhook_mode: WebhookMode = "terminal",
+        deferrable: bool = True,
+        resolve_within: timedelta | float = 900,
         on_clear: Literal["resubmit", "reattach"] | None = None,
         on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
         max_cost_usd: float | Decimal | str | None = None,
@@ -64,6 +67,10 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         self.extra_fields = extra_fields
         self.webhook_url = webhook_url
         self.webhook_mode = webhook_mode
+        self.deferrable = deferrable
+        self.resolve_within = (
+            resolve_within.total_seconds() if isinstance(resolve_within, timedelta) else resolve_within
+        )
         self.on_clear = on_clear
         self.on_unknown_outcome = on_unknown_outcome
         self.max_cost_usd = max_cost_usd

@@ -10,6 +10,7 @@ from airflow_video_providers.core.purchase import endings
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.receipts import repair
 from airflow_video_providers.core.purchase.stores.base import NoStore
+from airflow_video_providers.integration.callbacks import drop_mail
 from airflow_video_providers.integration.ledger_config import open_ledger
 from airflow_video_providers.integration.this_try import identity_of
 
@@ -48,6 +49,8 @@ def note_ending(error: VideoProviderError, job: VideoJob | None, context: Contex
     if isinstance(error, endings.FINAL):
         with reporting_to_ledger(context, log, f"{known.request_id} has ended ({type(error).__name__})") as ledger:
             endings.note_ending(ledger, error, known)
+    if known.status.terminal:
+        drop_mail(known, log)
 
 
 @contextmanager

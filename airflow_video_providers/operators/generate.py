@@ -69,9 +69,8 @@ class GenerateVideoOperator(BuysAndLands):
         synchronous: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(deferrable=deferrable, **kwargs)
         self.synchronous = synchronous
-        self.deferrable = deferrable
         self.timeout = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
         self.poll_interval = poll_interval
         self.soft_fail = soft_fail
@@ -86,10 +85,11 @@ class GenerateVideoOperator(BuysAndLands):
 
             check_synchronous(self.model)
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context, named: object = None) -> dict[str, Any]:
         """Buy, or return to what an earlier try bought; then wait."""
         from airflow_video_providers.hooks.base import VideoHook
         from airflow_video_providers.integration.waiting import WorkerWait
+        from airflow_video_providers.operators.callbacks import bought
         from airflow_video_providers.operators.download import check_before_purchase, check_delivery
         from airflow_video_providers.operators.kept import is_next_try, kept_job
         from airflow_video_providers.operators.submit import buy, not_landed
@@ -99,7 +99,14 @@ class GenerateVideoOperator(BuysAndLands):
                 from airflow_video_providers.operators.synchronous import generate_now
 
                 return generate_now(self, context)
-            job = buy(self, context, check=lambda: check_before_purchase(self), keeps=not_landed(context))
+            job = bought(
+                self,
+                context,
+                lambda event: buy(
+                    self, context, check=lambda: check_before_purchase(self), keeps=not_landed(context), event=event
+                ),
+                event=named,
+            )
             context["ti"].xcom_push(key="request_id", value=job.request_id)
             if job.reused_from is not None:
                 return self._land(job, context)
@@ -123,6 +130,10 @@ class GenerateVideoOperator(BuysAndLands):
             failure = self._failed(error, context)
         raise failure
 
+    def execute_named(self, context: Context, event: Any) -> dict[str, Any]:
+        """A call has named the job of a submit without an answer, or the time for that is over."""
+        return self.execute(context, event)
+
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Read the trigger's event, and land what is finished."""
         from airflow_video_providers.integration.results import finished_job, job_of_event
@@ -141,6 +152,10 @@ class GenerateVideoOperator(BuysAndLands):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralTimeout as late:
+            from airflow_video_providers.operators.callbacks import ended_by_airflow
+
+            if (unanswered := ended_by_airflow(context)) is not None:
+                raise failed(self, unanswered) from None
             request_id = context["ti"].xcom_pull(key="request_id", map_indexes=context["ti"].map_index)
             error = JobTimeoutError(
                 f"The trigger ended before the job did ({late}).",

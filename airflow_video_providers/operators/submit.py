@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_video_providers.core.clock import utcnow
-from airflow_video_providers.core.errors import InvalidRequestError, LandingError, LedgerError
+from airflow_video_providers.core.errors import (
+    InvalidRequestError,
+    LandingError,
+    LedgerError,
+    SubmissionOutcomeUnknownError,
+)
 from airflow_video_providers.core.inputs.lend import loan_for
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.polling.decision import believed
@@ -19,9 +25,11 @@ from airflow_video_providers.integration import (
     metrics,
     object_storage,  # noqa: F401 # images from buckets through Airflow's connections
 )
+from airflow_video_providers.integration.callbacks import receiver_for
 from airflow_video_providers.integration.ledger_config import default_on_clear, open_ledger
 from airflow_video_providers.integration.this_try import identity_of, this_try
 from airflow_video_providers.integration.waiting import settings_for, sleep_of
+from airflow_video_providers.operators.callbacks import answer_from_mail, await_instead
 from airflow_video_providers.operators.kept import kept_job
 from airflow_video_providers.operators.landed_before import landed_before
 from airflow_video_providers.operators.open_models import model_of
@@ -66,12 +74,15 @@ def buy(
     into: Path | None = None,
     check: Callable[[], None] | None = None,
     keeps: Callable[[VideoJob], bool] = lambda _job: False,
+    event: Mapping[str, Any] | None = None,
 ) -> VideoJob:
     """The job that this task instance bought, now or in an earlier try.
 
     :param into: Buy on the route that answers with the video itself, and stream it to this file.
     :param check: Raises where nothing may be bought for a reason of the caller's.
     :param keeps: Which finished jobs a Clear keeps instead of buying again; none by default.
+    :param event: Of the trigger that waited for a call about a submit without an answer.
+    :raises AwaitsCallback: there is such a submit, and a call may still name its job.
     """
     settle(task)
     check_options(task)
@@ -86,6 +97,7 @@ def buy(
         task.known_job = attach_named(named, ledger, this, now=utcnow(), log=_log(task))
         hook.close()
         return task.known_job
+    answer_from_mail(task, ledger, this, event)
     order = _order(task, hook, ledger, this)
     if (landed := landed_before(task, order, ledger, this)) is not None:
         hook.close()
@@ -103,10 +115,11 @@ def buy(
             loan = loan_for(getattr(task, "timeout", None))
             lent.append(order.lent(hook.get_conn(), hook.settings, loan=loan, log=_log(task)))
 
-    def send(_order: Order) -> VideoJob:
+    def send(addressed: Order) -> VideoJob:
         nonlocal sent
         sent = True
-        return hook.send(lent[-1], into=into, max_bytes=getattr(task, "max_bytes", None))
+        sending = replace(lent[-1], callback=addressed.callback)
+        return hook.send(sending, into=into, max_bytes=getattr(task, "max_bytes", None))
 
     outside = Outside(
         log=_log(task),
@@ -118,6 +131,8 @@ def buy(
     chosen = Choices(task.on_clear or default_on_clear(), task.on_unknown_outcome)
     try:
         job = submit_once(order, ledger, send, this=this, outside=outside, chosen=chosen)
+    except SubmissionOutcomeUnknownError as unknown:
+        raise await_instead(unknown, ledger, this) from unknown.__cause__
     finally:
         hook.close()
     task.known_job = job
@@ -140,6 +155,7 @@ def _order(task: BuysVideo, hook: VideoHook, ledger: Ledger | None, this: Try) -
             plain_json("extra_fields", task.extra_fields),
             hook.settings,
             callback=hook.callback(task.webhook_url, task.webhook_mode),
+            receiver=receiver_for(hook.vendor_class, hook.settings, task.resolve_within),
             max_cost_usd=task.max_cost_usd,
             max_run_cost_usd=task.max_run_cost_usd,
             allow_unknown_price=task.allow_unknown_price,

@@ -47,6 +47,10 @@ class SubmitVideoOperator(BuysVideo):
     :param extra_fields: Fields of the vendor that the catalogue does not know, sent as they are. Templated.
     :param webhook_url: Your own receiver: an https address that the vendor calls when the job has ended, where the vendor
         has webhooks (Pixazo). It is no part of the request: a changed address is no changed purchase. Templated.
+    :param deferrable: Wait in the triggerer, where a submit without an answer waits for the vendor's call. Default True.
+    :param resolve_within: Seconds after a submit for which a lost answer waits for the vendor to call and to name the job,
+        where ``[video_providers] callback_url`` asks for calls; only then does ``on_unknown_outcome`` decide. Default: 15
+        minutes.
     :param webhook_mode: ``"terminal"`` (default): one call at the job's end. ``"sync"``: also one at each status that the
         vendor sees.
     :param on_clear: What a user's Clear of this task does once its job is finished: ``"resubmit"`` buys again,
@@ -89,18 +93,33 @@ class SubmitVideoOperator(BuysVideo):
         self.output_path = output_path
         super().__init__(**kwargs)
 
-    def execute(self, context: Context) -> dict[str, Any]:
+    def execute(self, context: Context, named: object = None) -> dict[str, Any]:
         """Buy, or return what an earlier try bought."""
+        from airflow_video_providers.operators.callbacks import bought
         from airflow_video_providers.operators.submit import buy
 
         try:
-            job = self.as_kept(buy(self, context, check=self._check_landing))
+            job = self.as_kept(
+                bought(self, context, lambda event: buy(self, context, check=self._check_landing, event=event), named)
+            )
         except VideoProviderError as error:
             failure = failed(self, error)
         else:
             context["ti"].xcom_push(key="request_id", value=job.request_id)
             return job.to_dict()
         raise failure
+
+    def execute_named(self, context: Context, event: Any) -> dict[str, Any]:
+        """A call has named the job of a submit without an answer, or the time for that is over."""
+        return self.execute(context, event)
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Airflow's own limit on the trigger speaks of a trigger; say what it means for the money."""
+        from airflow_video_providers.operators.callbacks import resumed
+
+        return resumed(
+            self, context, lambda: super(SubmitVideoOperator, self).resume_execution(next_method, next_kwargs, context)
+        )
 
     def _check_landing(self) -> None:
         from airflow_video_providers.core.landing.preflight import preflight

@@ -6,7 +6,7 @@ at their first request.
 
 from __future__ import annotations
 
-from airflow.providers.common.compat.sdk import AirflowPlugin
+from airflow.providers.common.compat.sdk import AirflowPlugin, conf
 
 from airflow_video_providers.plugin.lazy_app import LazyApp
 
@@ -16,12 +16,24 @@ CONSOLE = "/video"
 _TASK = "dag_id={DAG_ID}&run_id={RUN_ID}&task_id={TASK_ID}&map_index={MAP_INDEX}"
 
 
+#: Where the receiver of callbacks is mounted, if the configuration says so. No page: vendors call it, without a login.
+RECEIVER = "/video-callbacks"
+
+
+def _receiver() -> list[dict[str, object]]:
+    if conf.get("video_providers", "callback_receiver", fallback="") != "api-server":
+        return []
+    app = LazyApp(f"{_PACKAGE}.receiver:build")
+    return [{"name": "AI video callbacks", "app": app, "url_prefix": RECEIVER}]
+
+
 class VideoPlugin(AirflowPlugin):
     """Pages in Airflow's UI: a tab on the task instance, one on the DAG run, and one in the navigation."""
 
     name = "video_providers"
     fastapi_apps = [
         {"name": "AI video", "app": LazyApp(f"{_PACKAGE}.console.app:build"), "url_prefix": CONSOLE},
+        *_receiver(),
     ]
     external_views = [
         {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -20,14 +21,18 @@ from airflow_video_providers.core.errors import (
 )
 from airflow_video_providers.core.jobs import VideoJob, read_job
 from airflow_video_providers.core.polling.decision import PollState
-from airflow_video_providers.core.polling.poller import shared_poller
+from airflow_video_providers.core.polling.mailbox import shared_reader
+from airflow_video_providers.core.polling.shared import shared_poller
 from airflow_video_providers.core.vendors.parameters import without_texts
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.integration import metrics
+from airflow_video_providers.integration.callbacks import aopen_mailbox
 from airflow_video_providers.integration.waiting import AIRFLOWS_MARGIN
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from airflow_video_providers.core.polling.mailbox import MailReader
 
 #: How long a job is waited for where nobody says.
 DEFAULT_TIMEOUT = timedelta(hours=1)
@@ -103,7 +108,10 @@ class VideoJobTrigger(BaseTrigger):
         began = datetime.fromtimestamp(self.started_at, UTC)
         state = PollState(job=job, started=began, deadline=self._deadline(began))
         poller = shared_poller((hook.vendor_class.id, hook.conn_id), hook.connect, hook.vendor_class, listener=metrics)
-        return await poller.wait(state, interval=self.poll_interval, on_news=lambda seen: self._report(job, seen))
+        mail = None if job.callback_until is None else mail_of(hook.conn_id)
+        return await poller.wait(
+            state, interval=self.poll_interval, on_news=lambda seen: self._report(job, seen), mail=mail
+        )
 
     def _deadline(self, began: datetime) -> datetime:
         if self.end_time is not None:
@@ -176,6 +184,11 @@ class VideoJobTrigger(BaseTrigger):
         except Exception:
             self.log.debug("The task's state could not be read.", exc_info=True)
             return None
+
+
+def mail_of(conn_id: str) -> MailReader:
+    """Where calls about a connection's jobs arrive, shared by all who wait for them in this event loop."""
+    return shared_reader(conn_id, partial(aopen_mailbox, conn_id))
 
 
 def event_of(job: VideoJob | None, error: VideoProviderError | None) -> TriggerEvent:

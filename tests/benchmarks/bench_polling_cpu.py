@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from airflow_video_providers.core.polling.poller import _pollers
+from airflow_video_providers.core.polling.shared import _pollers
 from tests.benchmarks.speed import Meter
 from tests.benchmarks.status_server import Counts, status_server
 from tests.benchmarks.trigger_runner import Runner, quiet_logs, running

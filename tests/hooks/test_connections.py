@@ -160,6 +160,7 @@ FILLED = {
     "fields": '{"seed": 7, "brand_new": null}',
     "allow_unknown_price": True,
     "submits_enabled": True,
+    "callbacks": False,
 }
 
 
@@ -175,6 +176,7 @@ def understood(extra):
         Limits.of(settings.extra),
         settings.status_route,
         settings.submits_enabled,
+        settings.callbacks,
         settings.paths,
         read_fields(settings.extra.get("fields")),
     )
@@ -193,6 +195,7 @@ def test_a_filled_form_is_understood_as_numbers_and_as_text(form):
         Limits(Decimal("0.5"), Decimal(10), allow_unknown_price=True, budget=Budget(Decimal(50), "day")),
         "default",
         True,
+        False,
         {"segmind:mochi-1": "/v2/other"},
         {"seed": 7, "brand_new": None},
     )
@@ -201,12 +204,12 @@ def test_a_filled_form_is_understood_as_numbers_and_as_text(form):
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_a_form_that_was_not_filled_in_means_the_defaults(nothing):
     blank = dict.fromkeys((*FIELDS, "status_route"), nothing)
-    assert understood(blank) == understood({}) == (None, frozenset(), None, Limits(), "default", True, {}, {})
+    assert understood(blank) == understood({}) == (None, frozenset(), None, Limits(), "default", True, True, {}, {})
 
 
 @pytest.mark.parametrize("off", [False, "false", "False"])
 def test_buying_can_be_switched_off_in_every_form(off):
-    assert understood({"submits_enabled": off})[-3] is False
+    assert understood({"submits_enabled": off})[-4] is False
 
 
 @pytest.mark.parametrize(
@@ -218,6 +221,7 @@ def test_buying_can_be_switched_off_in_every_form(off):
         ("requests_per_minute", "many"),
         ("max_cost_usd", "-1"),
         ("submits_enabled", "maybe"),
+        ("callbacks", "maybe"),
     ],
 )
 def test_what_cannot_be_understood_names_its_field(name, value):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from importlib import import_module, metadata, resources
@@ -107,13 +108,18 @@ def test_reading_it_imports_no_models_and_no_http_client():
 
 
 def test_the_options_are_those_that_are_read():
-    from airflow_video_providers.integration import ledger_config
+    from airflow_video_providers.integration import callbacks, ledger_config
+    from airflow_video_providers.plugin import entry
 
     read = {
         call.args[0].value
-        for call in ast.walk(ast.parse(Path(ledger_config.__file__).read_text()))
-        if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "_option"
+        for module in (callbacks, ledger_config)
+        for call in ast.walk(ast.parse(Path(module.__file__).read_text()))
+        if isinstance(call, ast.Call)
+        and getattr(call.func, "id", "") == "option"
+        and isinstance(call.args[0], ast.Constant)
     }
+    read |= set(re.findall(r'conf\.get\("video_providers", "(\w+)"', Path(entry.__file__).read_text()))
     assert set(INFO["config"]) == {ledger_config.SECTION}
     assert set(INFO["config"][ledger_config.SECTION]["options"]) == read
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.polling.progress import OnProgress
+    from airflow_video_providers.core.vendors.base import Identified
     from airflow_video_providers.core.vendors.models import VideoModel
     from airflow_video_providers.core.vendors.wire import Wire
 
@@ -83,6 +84,11 @@ class VideoClient(WorkerSession):
         """
         self._serves(job.model)
         return self._send_read(self.vendor.status(job), job)
+
+    def identify(self, job: VideoJob) -> Identified:
+        """Which job an id belongs to; raises as :meth:`status` does."""
+        self._serves(job.model)
+        return self._send_read(self.vendor.identify(job), job)
 
     def check(self) -> str:
         """Is the connection good? Spends nothing; returns a sentence that says so.

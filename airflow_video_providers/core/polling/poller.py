@@ -9,28 +9,30 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 from airflow_video_providers.core.clock import utcnow
 from airflow_video_providers.core.errors import RateLimitedError, VendorUnavailableError, VideoProviderError
 from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.polling.calls import Calls
 from airflow_video_providers.core.polling.connection_cache import ConnectionCache
 from airflow_video_providers.core.polling.decision import after, timed_out
 from airflow_video_providers.core.polling.listener import NO_LISTENER
 from airflow_video_providers.core.polling.rate_limiter import RateLimiter
+from airflow_video_providers.core.polling.scheduled import ScheduledJob
 from airflow_video_providers.core.polling.scheduler import PLACES, Scheduler
 from airflow_video_providers.core.polling.timing import TIMING, Timing, took
+from airflow_video_providers.core.polling.trust import Trust
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from airflow_video_providers.core.polling.connection_cache import Connect, SharedClient
     from airflow_video_providers.core.polling.decision import PollState, Verdict
     from airflow_video_providers.core.polling.listener import Listener
+    from airflow_video_providers.core.polling.mailbox import MailReader
     from airflow_video_providers.core.vendors.base import Vendor
 
     OnNews = Callable[[VideoJob | VideoProviderError | str], Awaitable[object] | None]
@@ -48,32 +50,6 @@ FEWEST_PLACES = 2
 MOST_PER_SECOND = 250.0
 
 
-@dataclass(slots=True)
-class _ScheduledJob:
-    """One job, as the poller sees it. Times are the event loop's.
-
-    :param born: When it was submitted.
-    :param ends: When the wait ends.
-    :param interval: The author's own seconds between two polls.
-    :param asked: When it was last polled.
-    :param unfinished: When it was last known to be unfinished; None where nobody knows.
-    :param silent: How many polls in a row got no answer.
-    """
-
-    state: PollState
-    born: float
-    ends: float
-    interval: float | None
-    asked: float
-    unfinished: float | None = None
-    silent: int = 0
-    news: str = ""
-
-    @property
-    def model(self) -> str:
-        return self.state.job.model
-
-
 class Poller:
     """Shared by all jobs that wait on one connection in one event loop.
 
@@ -84,6 +60,7 @@ class Poller:
     :param now: The wall clock.
     :param on_idle: Called when the last job has left.
     :param listener: Counts the polls.
+    :param trust: Whether this connection's callbacks are relied on.
     """
 
     def __init__(
@@ -92,6 +69,7 @@ class Poller:
         vendor: type[Vendor],
         *,
         budget: RateLimiter | None = None,
+        trust: Trust | None = None,
         timing: Timing = TIMING,
         now: Callable[[], datetime] = utcnow,
         on_idle: Callable[[], object] = lambda: None,
@@ -106,16 +84,25 @@ class Poller:
         self._limiter = budget or RateLimiter(vendor.requests_per_minute)
         self._scheduler = Scheduler(self._limiter, FIRST_PLACES)
         self._connection = ConnectionCache(connect)
+        self._calls = Calls(vendor, trust or Trust(vendor.id), self._scheduler, timing, now, listener)
         self._seconds = 0.0  # that an answer takes
         self.jobs = 0
 
-    async def wait(self, state: PollState, *, interval: float | None = None, on_news: OnNews | None = None) -> VideoJob:
+    async def wait(
+        self,
+        state: PollState,
+        *,
+        interval: float | None = None,
+        on_news: OnNews | None = None,
+        mail: MailReader | None = None,
+    ) -> VideoJob:
         """Wait until the job is done, and return it finished.
 
-        :param watch: The job, and when to stop.
+        :param state: The job, and when to stop.
         :param interval: The author's own seconds between two polls; None leaves it to what was learned.
         :param on_news: Called with what a poll returned, where that differs from the poll before it, and with each warning
             as text; may be asynchronous. What it raises ends the wait.
+        :param mail: Where the vendor's calls arrive; None where none is expected.
         :raises VideoProviderError: what ended the wait otherwise.
         """
         self.jobs += 1
@@ -124,7 +111,8 @@ class Poller:
             try:
                 last_call = random.uniform(*LAST_CALL)  # noqa: S311 # spreads load, keeps no secret
                 async with asyncio.timeout_at(scheduled.ends + last_call):
-                    return await self._wait(scheduled, on_news)
+                    with self._calls.about(scheduled, mail):
+                        return await self._wait(scheduled, on_news)
             except TimeoutError:  # the last poll did not come about in time
                 raise timed_out(scheduled.state) from None
         finally:
@@ -134,15 +122,20 @@ class Poller:
                 self._scheduler.close()
                 await self._connection.close()
 
-    async def _wait(self, scheduled: _ScheduledJob, on_news: OnNews | None) -> VideoJob:
+    async def _wait(self, scheduled: ScheduledJob, on_news: OnNews | None) -> VideoJob:
         pause: float | None = self._first_pause(scheduled)
         chance = partial(self._chance, scheduled)
         while pause is not None:
-            await self._scheduler.take(min(self._loop.time() + pause, scheduled.ends), chance)
+            scheduled.slot = self._scheduler.enter(min(self._loop.time() + pause, scheduled.ends), chance)
+            await self._scheduler.wait_for(scheduled.slot)
+            scheduled.slot = None
+            if scheduled.call == "due":
+                scheduled.call = "read"
+                self._listener.woken(scheduled.model)
             pause = await self._poll(scheduled, on_news)
         return scheduled.state.job
 
-    async def _poll(self, scheduled: _ScheduledJob, on_news: OnNews | None) -> float | None:
+    async def _poll(self, scheduled: ScheduledJob, on_news: OnNews | None) -> float | None:
         """Seconds until the next poll; None where the job is done. What it saw is forgotten while thousands wait."""
         try:
             seen, shared = await self._read(scheduled.state.job)
@@ -152,6 +145,7 @@ class Poller:
         finally:
             self._scheduler.give_back()
         self._note(scheduled, seen, verdict)
+        self._calls.judge(scheduled, verdict)
         if on_news is not None and (news := _gist(seen)) != scheduled.news:
             scheduled.news = news
             if (reported := on_news(seen)) is not None:
@@ -166,8 +160,10 @@ class Poller:
             raise timed_out(scheduled.state)
         return self._pause(scheduled, verdict)
 
-    def _chance(self, scheduled: _ScheduledJob) -> float:
+    def _chance(self, scheduled: ScheduledJob) -> float:
         now, born = self._loop.time(), scheduled.born
+        if scheduled.call == "due":
+            return 1.5  # the vendor has said so
         if now >= scheduled.ends:
             return 2.0  # its last poll comes before all others
         return self._timing.chance(scheduled.model, scheduled.asked - born, now - born)
@@ -208,13 +204,17 @@ class Poller:
         rate = min(self._limiter.per_minute / 60, MOST_PER_SECOND)
         return max(FEWEST_PLACES, min(math.ceil(2 * rate * self._seconds), PLACES))
 
-    def _arrived(self, state: PollState, interval: float | None) -> _ScheduledJob:
+    def _arrived(self, state: PollState, interval: float | None) -> ScheduledJob:
         now, wall = self._loop.time(), self._now()
         born = now - max(0.0, (wall - (state.job.submitted_at or state.started)).total_seconds())
         ends = now + max(0.0, (state.deadline - wall).total_seconds())
-        return _ScheduledJob(state, born, ends, interval, asked=born)
+        return ScheduledJob(state, born, ends, interval, asked=born)
 
-    def _first_pause(self, scheduled: _ScheduledJob) -> float:
+    def _first_pause(self, scheduled: ScheduledJob) -> float:
+        if scheduled.call == "due":
+            return 0.0
+        if self._calls.relied_on(scheduled) and scheduled.state.job.submitted_at is not None:
+            return self._timing.net(scheduled.model, self._loop.time() - scheduled.born)
         if scheduled.interval is not None or scheduled.state.job.submitted_at is None:
             return 0.0
         pause = self._timing.first_poll(scheduled.model, self._loop.time() - scheduled.born)
@@ -222,7 +222,11 @@ class Poller:
             scheduled.unfinished = scheduled.born
         return pause
 
-    def _pause(self, scheduled: _ScheduledJob, verdict: Verdict) -> float:
+    def _pause(self, scheduled: ScheduledJob, verdict: Verdict) -> float:
+        if scheduled.call == "due":
+            return 0.0
+        if verdict.pause is None and not scheduled.silent and self._calls.relied_on(scheduled):
+            return self._timing.net(scheduled.model, self._loop.time() - scheduled.born)
         return self._timing.pause(
             scheduled.model,
             scheduled.asked - scheduled.born,
@@ -232,7 +236,7 @@ class Poller:
             silent=scheduled.silent,
         )
 
-    def _note(self, scheduled: _ScheduledJob, seen: VideoJob | VideoProviderError, verdict: Verdict) -> None:
+    def _note(self, scheduled: ScheduledJob, seen: VideoJob | VideoProviderError, verdict: Verdict) -> None:
         now = scheduled.asked = self._loop.time()
         scheduled.silent = scheduled.silent + 1 if isinstance(seen, VideoProviderError) else 0
         if verdict.done is not None:
@@ -240,7 +244,7 @@ class Poller:
         elif isinstance(seen, VideoJob):
             scheduled.unfinished = now
 
-    def _learn(self, scheduled: _ScheduledJob, done: VideoJob) -> None:
+    def _learn(self, scheduled: ScheduledJob, done: VideoJob) -> None:
         """Record how long it took."""
         unfinished = None if scheduled.unfinished is None else scheduled.unfinished - scheduled.born
         seconds = took(done, unfinished, scheduled.asked - scheduled.born)
@@ -250,28 +254,3 @@ class Poller:
 
 def _gist(seen: VideoJob | VideoProviderError) -> str:
     return f"{seen.status} {seen.vendor_status}" if isinstance(seen, VideoJob) else type(seen).__name__
-
-
-_pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, Poller]] = WeakKeyDictionary()
-#: Outlive the pollers: a vendor that has asked for a pause means the next job, too.
-_budgets: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Hashable, RateLimiter]] = WeakKeyDictionary()
-
-
-def shared_poller(key: Hashable, connect: Connect, vendor: type[Vendor], *, listener: Listener = NO_LISTENER) -> Poller:
-    """The running event loop's poller for this key. Begin to wait on it before anything else happens.
-
-    :param key: What distinguishes one account from another: the connection's id and the vendor's.
-    :param listener: Counts the polls of a new poller.
-    """
-    loop = asyncio.get_running_loop()
-    known = _pollers.setdefault(loop, {})
-    if key not in known:
-
-        def forget() -> None:
-            known.pop(key, None)
-            if not known:
-                _pollers.pop(loop, None)
-
-        budget = _budgets.setdefault(loop, {}).setdefault(key, RateLimiter(vendor.requests_per_minute))
-        known[key] = Poller(connect, vendor, budget=budget, on_idle=forget, listener=listener)
-    return known[key]

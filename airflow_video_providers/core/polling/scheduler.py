@@ -36,9 +36,9 @@ class Scheduler:
         self._places = self._free = places
         self._loop = asyncio.get_running_loop()
         self._numbers = count()
-        self._later: list[tuple[float, int, _Slot]] = []
-        self._due: list[tuple[float, int, _Slot]] = []
-        self._unranked: list[tuple[float, int, _Slot]] = []
+        self._later: list[tuple[float, int, Slot]] = []
+        self._due: list[tuple[float, int, Slot]] = []
+        self._unranked: list[tuple[float, int, Slot]] = []
         self._ranked_at = 0.0
         self._gone = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -49,19 +49,36 @@ class Scheduler:
         :param due: Not before this time of the event loop's clock.
         :param chance: How likely it is that the job is done; asked while requests are short.
         """
-        slot = _Slot(self._loop.create_future(), chance)
-        heappush(self._later, (due, next(self._numbers), slot))
-        if self._timer is None or due < self._timer.when():
-            self._wake_at(due)
+        await self.wait_for(self.enter(due, chance))
+
+    def enter(self, due: float, chance: Callable[[], float]) -> Slot:
+        """Ask for a slot, to be waited for with :meth:`wait_for`."""
+        slot = Slot(self._loop.create_future(), chance)
+        self._enter(slot, due)
+        return slot
+
+    def hurry(self, slot: Slot, due: float) -> None:
+        """It is due at this time already; nothing where it has been granted."""
+        if not slot.granted.done():
+            slot.entries += 1
+            self._enter(slot, due)
+
+    async def wait_for(self, slot: Slot) -> None:
+        """Wait until the slot is granted; give it back with :meth:`give_back`."""
         try:
             await slot.granted
         except asyncio.CancelledError:
             if slot.granted.cancelled():
-                self._gone += 1
+                self._gone += slot.entries
                 self._sweep()
             else:
                 self.give_back()
             raise
+
+    def _enter(self, slot: Slot, due: float) -> None:
+        heappush(self._later, (due, next(self._numbers), slot))
+        if self._timer is None or due < self._timer.when():
+            self._wake_at(due)
 
     def give_back(self) -> None:
         """The poll is over: somebody else may poll."""
@@ -111,9 +128,10 @@ class Scheduler:
         if wakes and (self._timer is None or min(wakes) < self._timer.when()):
             self._wake_at(min(wakes))
 
-    def _grant(self, slot: _Slot, now: float) -> None:
+    def _grant(self, slot: Slot, now: float) -> None:
         self._limiter.spend(now)
         self._free -= 1
+        self._gone += slot.entries - 1
         slot.granted.set_result(None)
 
     def _collect(self, now: float) -> None:
@@ -153,9 +171,15 @@ class Scheduler:
         self._gone = 0
 
 
-class _Slot:
-    __slots__ = ("chance", "granted")
+class Slot:
+    """A place among those that wait.
+
+    :ivar entries: How often it stands there: once more each time that it is hurried.
+    """
+
+    __slots__ = ("chance", "entries", "granted")
 
     def __init__(self, granted: asyncio.Future[None], chance: Callable[[], float]) -> None:
         self.granted = granted
         self.chance = chance
+        self.entries = 1

@@ -42,6 +42,8 @@ REQUESTS_PER_SECOND_LOST = 4.0
 #: Each pause is stretched by up to this share, so that jobs submitted together do not stay together.
 JITTER = 0.1
 
+#: A job whose call is awaited is polled no sooner than this many seconds after almost every job of its model is done.
+NET_MARGIN = 90.0
 #: An author's own interval cannot be shorter than this, in seconds.
 SHORTEST_INTERVAL = 1.0
 #: After so many seconds at most the next poll follows one that got no answer.
@@ -144,6 +146,11 @@ class Timing:
         before = curve.surviving(seen_age)
         return 1.0 - curve.surviving(age) / before if before > 0.0 else 0.0
 
+    def net(self, model: str, age: float) -> float:
+        """Seconds until a job of this age is polled although nobody has called: hardly any is unfinished by then."""
+        late = math.exp(self._curve(model).late) + NET_MARGIN
+        return self.spread(max(late - age, NET_MARGIN, age / 2))
+
     def spread(self, pause: float) -> float:
         """A pause with jitter."""
         return max(pause, 0.0) * (1 + JITTER * self._jitter())
@@ -191,6 +198,11 @@ class _Curve:
             width = log_ages[index] - log_ages[index - 1]
             earned.append(earned[-1] + width * (rates[index] + rates[index - 1]) / 2)
         return cls(center, sigma, log_ages, earned)
+
+    @property
+    def late(self) -> float:
+        """The logarithm of an age that one job in a hundred passes."""
+        return self.center + 2.33 * self.sigma
 
     def surviving(self, age: float) -> float:
         """The share of jobs that are not done at this age."""

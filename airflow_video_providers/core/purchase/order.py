@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_video_providers.core.inputs.staged import Staged, stage
 from airflow_video_providers.core.purchase.limits import Limits
@@ -15,17 +15,32 @@ from airflow_video_providers.core.vendors.wire import compose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from logging import Logger
 
     from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.client.client import VideoClient
     from airflow_video_providers.core.errors import VideoProviderError
     from airflow_video_providers.core.jobs import VideoJob
+    from airflow_video_providers.core.purchase.records import Attempt
     from airflow_video_providers.core.settings import Settings
     from airflow_video_providers.core.vendors.base import Vendor
     from airflow_video_providers.core.vendors.models import VideoModel
     from airflow_video_providers.core.vendors.wire import Wire
+
+
+class Receiver(Protocol):
+    """Our receiver of callbacks.
+
+    :param resolve_within: Seconds for which a lost answer waits for a call.
+    """
+
+    @property
+    def resolve_within(self) -> float:
+        """Seconds."""
+
+    def callback_for(self, attempt: Attempt) -> Callback | None:
+        """Where the vendor is to call about this attempt; None where it cannot be asked to."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +52,9 @@ class Order:
     :param conn_id: The connection that pays.
     :param cost: What it is thought to cost.
     :param limits: What may be spent.
-    :param callback: Where the vendor is to call.
+    :param callback: Where the vendor is to call: the author's own receiver, or ours, which is named per attempt.
+    :param receiver: Our receiver, where there is one.
+    :param callback_until: Until when the vendor may call ours.
     :param kept: What is kept of the request in the job: :func:`~airflow_video_providers.core.vendors.parameters.kept_of`.
     :param staged: The images that the request names in storage: ``request`` and ``wire`` have their digests in place of
         their addresses, until :meth:`lent`.
@@ -50,6 +67,8 @@ class Order:
     cost: Estimate = field(default_factory=Estimate)
     limits: Limits = field(default_factory=Limits)
     callback: Callback | None = None
+    receiver: Receiver | None = None
+    callback_until: datetime | None = None
     kept: Mapping[str, Any] = field(default_factory=dict)
     staged: Staged | None = None
     extra_fields: Mapping[str, Any] = field(default_factory=dict)
@@ -77,6 +96,15 @@ class Order:
             cost_basis=self.cost.basis,
         )
 
+    def addressed(self, attempt: Attempt) -> tuple[Order, Attempt]:
+        """The order and its attempt, with our receiver's address for it, unless the author names a receiver."""
+        if self.callback is not None or self.receiver is None:
+            return self, attempt
+        if (callback := self.receiver.callback_for(attempt)) is None:
+            return self, attempt
+        attempt = attempt.replace(resolve_within=self.receiver.resolve_within)
+        return replace(self, callback=callback, callback_until=attempt.callback_until), attempt
+
     def noted_in(self, job: VideoJob) -> VideoJob:
         """The job that it bought, with what was known of it before."""
         return job.replace(
@@ -84,6 +112,7 @@ class Order:
             estimated_cost_usd=self.cost.usd,
             cost_basis=self.cost.basis,
             request_sha256=self.intent.request_sha256,
+            callback_until=self.callback_until,
             **self.kept,
         )
 
@@ -115,12 +144,14 @@ def make_order(
     max_run_cost_usd: object = None,
     allow_unknown_price: bool = False,
     callback: Callback | None = None,
+    receiver: Receiver | None = None,
 ) -> Order:
     """The order for a request: the only place that makes one.
 
     :param extra_fields: Fields of the vendor that the catalogue does not know; sent as they are.
     :param connection: Who pays: the account's prices, its owner's limits, and the fields that the owner forces or forbids.
-    :param callback: Where the vendor is to call, checked.
+    :param callback: Where the vendor is to call, checked: the author's own receiver.
+    :param receiver: Ours, which is not used where ``callback`` is given.
     :param max_cost_usd: The buyer's own limits, beside the owner's, as ``max_run_cost_usd`` and ``allow_unknown_price``.
     :raises InvalidRequestError: the request, ``extra_fields``, a price or a limit is wrong, or an image cannot be bought
         with. Nothing was sent.
@@ -137,4 +168,15 @@ def make_order(
     )
     staged = stage(request, allowed_hosts=connection.allow_private_hosts)
     wire, kept = compose(vendor, staged.request, extra_fields), staged.kept(kept_of(request, extra_fields))
-    return Order(staged.request, wire, connection.conn_id, cost, limits, callback, kept, staged, dict(extra_fields))
+    return Order(
+        staged.request,
+        wire,
+        connection.conn_id,
+        cost,
+        limits,
+        callback,
+        receiver,
+        kept=kept,
+        staged=staged,
+        extra_fields=dict(extra_fields),
+    )

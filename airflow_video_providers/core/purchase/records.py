@@ -6,6 +6,7 @@ import hashlib
 import json
 import shlex
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 Key = tuple[str, ...]
 
 
+#: How long after an attempt a vendor's call about it is taken.
+CALLBACK_LIFETIME = timedelta(days=7)
 #: The kind of record that an attempt is.
 SUBMITS = "submits"
 #: US dollars; a price in a record that is higher is no price.
@@ -148,6 +151,8 @@ class Attempt(BaseModel):
         never on an automatic retry.
     :param run_after: With ``run_started_at`` and ``run_clears``: the :class:`Run`. Unset in records of an older version.
     :param claim: Made up by the process that wrote it, so that it can recognise its own write.
+    :param resolve_within: Seconds after it was made for which a call of the vendor is waited for where its answer is lost;
+        None where nobody was asked to call our receiver.
     :param job: The bought job, without its outputs.
     :param reason: Why the outcome is unknown or nothing was bought: an error's name, never a vendor's text.
     """
@@ -177,6 +182,7 @@ class Attempt(BaseModel):
     field_digests: dict[str, str] = {}
     estimated_cost_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)
     cost_basis: str | None = None
+    resolve_within: float | None = Field(default=None, ge=0, le=_MOST)
     request_id: str | None = None
     job: dict[str, Any] | None = None
     reason: str | None = None
@@ -190,6 +196,16 @@ class Attempt(BaseModel):
     def key(self) -> Key:
         """Where it is kept."""
         return self.identity.key(self.number)
+
+    @property
+    def resolve_until(self) -> datetime | None:
+        """Until when a lost answer is waited for: nobody else is to decide about it before."""
+        return None if self.resolve_within is None else self.created_at + timedelta(seconds=self.resolve_within)
+
+    @property
+    def callback_until(self) -> datetime | None:
+        """Until when a call about it is taken; None where nobody was asked to call."""
+        return None if self.resolve_within is None else self.created_at + CALLBACK_LIFETIME
 
     @property
     def open(self) -> bool:

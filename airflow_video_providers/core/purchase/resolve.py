@@ -78,11 +78,21 @@ def forget(ledger: Ledger, identity: Identity, *, now: datetime | None = None) -
 
     :param now: The time in UTC, for those.
 
-    :raises InvalidRequestError: no attempt of this task instance is open; a bought job is never forgotten.
+    :raises InvalidRequestError: no attempt of this task instance is open, or one still waits for a call; a bought job is
+        never forgotten.
     :raises LedgerError: the ledger could not be read or written.
     """
     now = now or datetime.now(UTC)
     attempts, flaws = ledger.survey(identity)
+    for attempt in attempts:
+        if attempt.open and attempt.resolve_until is not None and now < attempt.resolve_until:
+            raise InvalidRequestError(
+                f"The submit of {identity} at {attempt.created_at:%Y-%m-%d %H:%M:%S} UTC waits for the vendor's call until "
+                f"{attempt.resolve_until:%Y-%m-%d %H:%M:%S} UTC, which may name its job.",
+                money="Nothing was changed.",
+                remedy="Attach its job if you know it, or wait until then.",
+                model=attempt.model,
+            )
     open_ones = [attempt.replace(state=AttemptState.FORGOTTEN) for attempt in attempts if attempt.open]
     if not (forgotten := open_ones + stand_ins(flaws, identity, attempts, now)):
         raise InvalidRequestError(f"No attempt of {identity} is open.", remedy="List the open ones and try again.")

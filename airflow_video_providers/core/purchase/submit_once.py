@@ -104,7 +104,7 @@ def submit_once(
     if isinstance(order, NoOrder):
         raise order.error
     outside.ready()
-    attempt = _intent(order, attempts, decision, this, outside)
+    order, attempt = order.addressed(_intent(order, attempts, decision, this, outside))
     order.limits.grant(
         order.cost, attempt, ledger.store, uncharged=[earlier.key for earlier in attempts if earlier.costless]
     )

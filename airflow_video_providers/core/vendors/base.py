@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -44,6 +44,19 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, http
 #: How long a submit pauses in all while the vendor has certainly not accepted it. The tries take their own time.
 SUBMIT_PATIENCE = timedelta(seconds=120)
 _HEADERS = httpx.Headers({"Accept": "application/json", "Cache-Control": "no-cache"})
+
+
+class Identified(NamedTuple):
+    """Which job an id belongs to.
+
+    :param job: The job as the vendor describes it; ``expired`` where it knows no such job.
+    :param same_model: Does the vendor say that it is of the model that was asked for?
+    :param created_at: When the vendor made it (UTC), where it says so.
+    """
+
+    job: VideoJob
+    same_model: bool
+    created_at: datetime | None
 
 
 class Vendor(ReadsAnswers):
@@ -137,6 +150,25 @@ class Vendor(ReadsAnswers):
         :raises VendorUnavailableError: no usable answer; the job is not affected.
         """
         return self.read_job(job, (yield from self.send_read(self.status_call(job), job)))
+
+    def identify(self, job: VideoJob) -> Flow[Identified]:
+        """Which job an id belongs to, where somebody else named the id. Raises as :meth:`status` does."""
+        answer = yield from self.send_read(self.status_call(job.replace(status_route=self.status_routes[0])), job)
+        seen, body = self.read_job(job, answer), answer.body or {}
+        return Identified(seen, self.is_of_model(job.model, body), seen.submitted_at)
+
+    def is_of_model(self, model: str, body: Mapping[str, Any]) -> bool:  # noqa: ARG002 # most vendors do not say
+        """Does a status say that its job is one of this model? False where it does not say."""
+        return False
+
+    @classmethod
+    def verify_callback(cls, headers: Mapping[str, str], body: bytes, secret: str | None) -> bool:  # noqa: ARG003 # most do not sign
+        """Has the vendor made this call itself? True where it does not sign: then the token in the address says enough.
+
+        :param headers: The call's, with names in lower case.
+        :param secret: What signs the calls, ``[video_providers] callback_signing_secret_<vendor>``; None where it is not set.
+        """
+        return True
 
     # Building blocks for the vendors' files.
 

@@ -6,7 +6,7 @@ Written from the vendor's pages "Mochi v1 Text to Video API Documentation" and "
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.vendors.base import Flow, Vendor
@@ -33,6 +33,12 @@ Resolution = Literal["360p", "540p", "720p", "1080p"]
 Style = Literal["anime", "3d_animation", "clay", "comic", "cyberpunk"]
 ThinkingType = Literal["enabled", "disabled", "auto"]
 
+#: What a status names as ``model_id``, where that is not the second half of our id.
+_NAMES = {
+    "pixazo:mochi-v1": "68a5784c0828c041ba519ca6",
+    "pixazo:pixverse-v5.6-text-to-video": "pixverse",
+    "pixazo:pixverse-v5.6-image-to-video": "pixverse-i2v",
+}
 _DISPUTED = "the vendor's request table and its price list disagree on 480p and 540p; one of them may be refused"
 
 
@@ -61,6 +67,9 @@ class Pixazo(Vendor):
 
     def webhook_headers(self, callback: Callback) -> Mapping[str, str]:
         return {"X-Webhook-URL": callback.url, "X-Webhook-Mode": callback.mode}
+
+    def is_of_model(self, model: str, body: Mapping[str, Any]) -> bool:
+        return body.get("model_id") == _NAMES.get(model, model.partition(":")[2])
 
     def check(self) -> Flow[str]:
         """The documents name no free call about the account: ask for a job that cannot exist."""

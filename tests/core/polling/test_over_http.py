@@ -21,7 +21,7 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow_video_providers.core.client import transport
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.polling import connection_cache
-from airflow_video_providers.core.polling.poller import _pollers
+from airflow_video_providers.core.polling.shared import _pollers
 from airflow_video_providers.core.vendors.segmind import Segmind
 from airflow_video_providers.hooks.segmind import SegmindHook
 from airflow_video_providers.integration import metrics

@@ -26,7 +26,8 @@ from airflow_video_providers.core.errors import (
 )
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.polling.connection_cache import SharedClient
-from airflow_video_providers.core.polling.poller import LAST_CALL, Poller, _pollers, shared_poller
+from airflow_video_providers.core.polling.poller import LAST_CALL, Poller
+from airflow_video_providers.core.polling.shared import _pollers, shared_poller
 from tests.support.virtual import (
     FakeClient,
     Pixel,

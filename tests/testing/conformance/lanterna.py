@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.vendors.base import Flow, Vendor
@@ -35,6 +36,14 @@ class Lanterna(Vendor):
 
     def webhook_headers(self, callback: Callback) -> Mapping[str, str]:
         return {"Lanterna-Notify": callback.url}
+
+    @classmethod
+    def verify_callback(cls, headers: Mapping[str, str], body: bytes, secret: str | None) -> bool:
+        signature = hmac.digest((secret or "").encode(), body, "sha256").hex()
+        return secret is not None and hmac.compare_digest(signature, headers.get("lanterna-signature", ""))
+
+    def is_of_model(self, model: str, body: Mapping[str, Any]) -> bool:
+        return body.get("model") == model.partition(":")[2]
 
     def status_call(self, job: VideoJob) -> httpx.Request:
         return self.call("GET", f"/v1/clips/{self.in_path(job.request_id)}")

@@ -71,7 +71,7 @@ def _no_number(word: str) -> float:
 
 
 class Store(Protocol):
-    """Where records are kept. Values are JSON objects; nothing is ever deleted.
+    """Where records are kept. Values are JSON objects; nothing of a purchase is ever deleted.
 
     Each operation either did what it says or raises; ``None`` from :meth:`read` means that the record
     certainly is not there, and :class:`DamagedRecordError` that something else is.
@@ -102,6 +102,13 @@ class Store(Protocol):
 
     def list(self, prefix: Key, /) -> Iterator[Found]:
         """All records below ``prefix``, damaged ones as what they are. Only where ``shared``."""
+
+
+class Directory(Store, Protocol):
+    """A store that every process reaches, where callbacks are kept beside the ledger."""
+
+    def remove(self, key: Key, /) -> None:
+        """Delete a record, if it is there: a callback's, which nobody needs any more. Never one of a purchase."""
 
 
 class NoStore:

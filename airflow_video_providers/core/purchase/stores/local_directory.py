@@ -76,6 +76,10 @@ class LocalDirectory:
             spool.unlink(missing_ok=True)
         _sync_directory(path.parent)
 
+    def remove(self, key: Key) -> None:
+        """Delete the record, if it is there."""
+        self._path(key).unlink(missing_ok=True)
+
     def names(self, prefix: Key) -> list[str]:
         """The last parts of the keys below ``prefix``."""
         return [key[-1] for path in _below(self._root.joinpath(*map(encode, prefix))) if (key := self._key(path))]

@@ -8,6 +8,7 @@ run can still be cleared. No prompt, key or signed address is written.
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.errors import LedgerError
@@ -68,6 +69,11 @@ class ObjectDirectory:
     def replace(self, key: Key, value: dict[str, Any]) -> None:
         """Write the record; on object storage a write is whole or does not happen."""
         self._fs.pipe_file(self._path(key), render(value))
+
+    def remove(self, key: Key) -> None:
+        """Delete the record, if it is there."""
+        with suppress(FileNotFoundError):
+            self._fs.rm_file(self._path(key))
 
     def names(self, prefix: Key) -> list[str]:
         """The last parts of the keys below ``prefix``."""

@@ -1,0 +1,385 @@
+"""A submit whose answer was lost finds its job by a callback: in the triggerer, in the worker, after a kill, at any time."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from airflow.sdk import DAG
+
+from airflow_video_providers.core.callbacks.token import read
+from airflow_video_providers.core.clock import utcnow
+from airflow_video_providers.core.errors import (
+    InvalidRequestError,
+    SubmissionOutcomeUnknownError,
+    VendorUnavailableError,
+)
+from airflow_video_providers.core.purchase import resolve
+from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.records import AttemptState, Identity
+from airflow_video_providers.core.purchase.stores.local_directory import LocalDirectory
+from airflow_video_providers.integration import callbacks
+from airflow_video_providers.operators.video import GenerateVideoOperator
+from tests.support.submitting import ONE_OF_EACH, V6, Desk
+
+pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
+SECRET = "the-secret-of-this-test-and-no-other"
+LOST = ["drop_after_accept", "html_200", "no_id", "http_500_after_accept"]
+
+
+class Calls(Desk):
+    """A desk whose vendor is asked to call our receiver; the test makes the calls."""
+
+    def __init__(self, simulator, root):
+        super().__init__(simulator)
+        self.root = root
+        simulator.fault("webhook_lost", count=None)  # it is the test that calls
+
+    @property
+    def ledger(self):
+        return Ledger(LocalDirectory(self.root))
+
+    @property
+    def attempts(self):
+        return self.ledger.attempts(Identity("dag", "run-1", "submit"))
+
+    @property
+    def posts(self):
+        return [call for call in self.simulator.requests() if call["method"] == "POST"]
+
+    def address(self, number=-1):
+        return {name.lower(): value for name, value in self.posts[number]["headers"].items()}.get("x-webhook-url")
+
+    def claim(self, number=-1):
+        return read(parse_qs(urlsplit(self.address(number)).query)["token"][0], [SECRET], utcnow())
+
+    def jobs(self):
+        return [job["request_id"] for job in self.simulator.ledger()["jobs"]]
+
+    def call(self, request_id=None, *, terminal=True, number=-1):
+        """The vendor calls about a job: by default the last that was bought, by the address of the last submit."""
+        mailbox = callbacks.open_mailbox("pixazo_default")
+        return mailbox.put(self.claim(number), request_id or self.jobs()[-1], terminal=terminal)
+
+    def age(self, seconds=1000):
+        """The open attempt was made so many seconds ago."""
+        for attempt in self.attempts:
+            self.ledger.replace(attempt.replace(created_at=attempt.created_at - timedelta(seconds=seconds)))
+
+
+@pytest.fixture
+def desk(video_simulator, monkeypatch, tmp_path):
+    for name, value in {
+        "LEDGER_PATH": tmp_path, "CALLBACK_URL": "https://airflow.example/video-callbacks", "CALLBACK_SECRET": SECRET,
+    }.items():  # fmt: skip
+        monkeypatch.setenv(f"AIRFLOW__VIDEO_PROVIDERS__{name}", str(value))
+    monkeypatch.setattr("airflow_video_providers.core.callbacks.identify.PAUSES", ())
+    return Calls(video_simulator, tmp_path)
+
+
+def test_a_submit_says_where_to_call_and_the_address_names_the_attempt(desk):
+    assert desk.run(desk.submit()).error is None
+    assert desk.address().startswith("https://airflow.example/video-callbacks?token=")
+    claim = desk.claim()
+    assert (claim.identity, claim.number, claim.vendor) == (Identity("dag", "run-1", "submit"), 1, "pixazo")
+    assert claim.conn_id == "pixazo_default"
+    assert desk.airflow.xcom("submit")["callback_until"] is not None
+
+
+@pytest.mark.parametrize("fault", LOST)
+def test_a_lost_answer_waits_in_the_triggerer_and_answers_itself(desk, fault):
+    desk.simulator.fault(fault)
+    task = desk.submit()
+    deferred = desk.run(task)
+    assert deferred.state == "deferred"
+    assert "token" not in json.dumps(deferred.message.trigger_kwargs, default=str)
+    assert desk.attempts[0].open
+    desk.call()
+    desk.airflow.fire(deferred.message)
+    assert desk.attempts[0].open, "the trigger writes nothing"
+    done = desk.run(task)
+    assert done.error is None, done.error
+    assert desk.airflow.xcom("submit")["request_id"] == desk.jobs()[0]
+    (attempt,) = desk.attempts
+    assert (attempt.state, attempt.request_id, attempt.max_tries) == (AttemptState.SUBMITTED, desk.jobs()[0], 0)
+    assert desk.accepted == len(desk.posts) == 1
+
+
+def test_generate_goes_on_to_wait_and_land(desk, tmp_path):
+    desk.simulator.fault("drop_after_accept")
+    with DAG("dag", schedule=None):
+        task = GenerateVideoOperator(
+            task_id="submit", model=V6, request={"prompt": "a fox"}, output_path=(tmp_path / "videos").as_uri()
+        )
+    waits = desk.run(task)
+    assert waits.message.next_method == "execute_named"
+    desk.call(terminal=False)
+    desk.airflow.fire(waits.message)
+    waits = desk.run(task)
+    assert waits.message.next_method == "execute_complete", waits
+    desk.simulator.advance(1000)
+    desk.airflow.fire(waits.message)
+    assert desk.run(task).error is None
+    assert desk.accepted == 1
+    assert not list(tmp_path.glob("callbacks/**/*.json")), "the mail of a job that has ended is gone"
+
+
+def test_a_worker_waits_where_the_task_is_not_deferrable(desk, monkeypatch):
+    desk.simulator.fault("drop_after_accept")
+    task = desk.submit(deferrable=False)
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) == 3:
+            desk.call()
+
+    monkeypatch.setattr(type(task), "_sleep", staticmethod(sleep))
+    assert desk.run(task).error is None
+    assert len(slept) == 3
+    assert desk.accepted == 1
+
+
+def test_mail_that_was_there_before_the_wait_is_read_at_once(desk):
+    """The vendor may call before its own answer is sent."""
+    task = desk.submit()
+    desk.run(task)
+    (attempt,) = desk.attempts
+    desk.call()
+    desk.ledger.replace(
+        attempt.replace(state=AttemptState.INTENT, request_id=None, job=None)
+    )  # killed before the store
+    assert desk.run(task, try_number=2, retries=3).error is None
+    assert desk.attempts[0].request_id == desk.jobs()[0]
+    assert desk.accepted == 1
+
+
+@pytest.mark.parametrize("policy", ["fail", "resubmit"])
+def test_a_retry_after_a_kill_waits_for_the_call_whatever_the_policy(desk, policy):
+    task = desk.submit(on_unknown_outcome=policy)
+    desk.run(task)
+    (attempt,) = desk.attempts
+    desk.ledger.replace(attempt.replace(state=AttemptState.INTENT, request_id=None, job=None))
+    deferred = desk.run(task, try_number=2, retries=3)
+    assert deferred.state == "deferred"
+    desk.call()
+    desk.airflow.fire(deferred.message)
+    assert desk.run(task, try_number=2, retries=3).error is None
+    assert desk.accepted == 1
+
+
+@pytest.mark.parametrize(("policy", "accepted"), [("fail", 1), ("resubmit", 2)])
+def test_only_when_its_time_is_over_the_policy_decides(desk, policy, accepted):
+    desk.simulator.fault("drop_after_accept", count=1)
+    task = desk.submit(on_unknown_outcome=policy)
+    deferred = desk.run(task)
+    desk.age(901)
+    desk.airflow.resume_with(deferred.message.next_method, {"status": "timeout", "attempt": [], "request_ids": []}, {})
+    outcome = desk.run(task)
+    assert desk.accepted == accepted
+    assert isinstance(outcome.error, SubmissionOutcomeUnknownError) == (policy == "fail")
+
+
+def test_the_time_counts_from_the_attempt_and_not_from_the_try(desk):
+    desk.simulator.fault("drop_after_accept")
+    task = desk.submit(resolve_within=300)
+    deferred = desk.run(task)
+    made = desk.attempts[0].created_at
+    assert deferred.message.trigger_kwargs["end_time"] == (made + timedelta(seconds=300)).timestamp()
+    desk.age(200)
+    later = desk.run(task, try_number=2, retries=3)
+    assert later.message.trigger_kwargs["end_time"] == pytest.approx(made.timestamp() + 100)
+
+
+def test_late_mail_answers_a_clear(desk):
+    desk.simulator.fault("drop_after_accept")
+    task = desk.submit()
+    desk.run(task)
+    desk.age()
+    assert isinstance(desk.run(task, try_number=2, retries=3).error, SubmissionOutcomeUnknownError)
+    desk.call()
+    assert desk.run(task, try_number=3, retries=3, cleared=1).error is None
+    assert desk.attempts[0].max_tries == 3 + 4
+    assert desk.accepted == 1
+
+
+def test_airflows_own_limit_ends_it_as_the_same_error(desk):
+    desk.simulator.fault("drop_after_accept")
+    task = desk.submit()
+    desk.run(task)
+    desk.airflow.resume_with("__fail__", None, {"error": "Trigger timeout"})
+    outcome = desk.run(task)
+    assert isinstance(outcome.error, SubmissionOutcomeUnknownError)
+    assert desk.accepted == 1
+
+
+def test_two_ids_for_one_attempt_are_an_error_that_names_both(desk):
+    desk.simulator.fault("drop_after_accept", count=1)
+    task = desk.submit()
+    deferred = desk.run(task)
+    desk.run(desk.submit(task_id="other"))
+    first, second = desk.jobs()
+    desk.call(first, number=0)
+    desk.call(second, number=0)
+    desk.airflow.fire(deferred.message)
+    outcome = desk.run(task)
+    assert isinstance(outcome.error, SubmissionOutcomeUnknownError)
+    assert first in str(outcome.error)
+    assert second in str(outcome.error)
+    assert desk.attempts[0].open
+    assert desk.accepted == 2
+
+
+def unbelieved(desk, request_id):
+    """What becomes of an attempt for which a call has named this id."""
+    desk.call(request_id, number=0)
+    outcome = desk.run(desk.submit(), try_number=2, retries=3)
+    assert desk.attempts[0].open
+    return outcome
+
+
+def lose_one(desk, **request):
+    desk.simulator.fault("drop_after_accept", count=1)
+    desk.run(desk.submit(request={"prompt": "a fox", **request}))
+
+
+def test_an_id_that_the_vendor_does_not_know_is_not_believed(desk):
+    lose_one(desk)
+    assert unbelieved(desk, "pixverse-v6-text-to-video_nobody").state == "deferred"
+    assert "does not know it" in desk.log
+
+
+def test_a_job_of_another_model_is_not_believed(desk):
+    lose_one(desk)
+    desk.run(desk.submit(ONE_OF_EACH["pixazo"], task_id="other"))
+    assert unbelieved(desk, desk.jobs()[-1]).state == "deferred"
+    assert "same model" in desk.log
+
+
+def test_a_job_that_is_older_than_the_attempt_is_not_believed(desk):
+    desk.run(desk.submit(task_id="other"))
+    desk.simulator.advance(600)
+    lose_one(desk)
+    older = desk.attempts[0]
+    desk.ledger.replace(older.replace(created_at=older.created_at + timedelta(seconds=600)))
+    desk.call(desk.jobs()[0], number=-1)
+    other = desk.ledger.attempts(Identity("dag", "run-1", "other"))[0]
+    desk.ledger.replace(other.replace(state=AttemptState.FORGOTTEN, request_id=None, job=None, resolve_within=None))
+    assert desk.run(desk.submit(), try_number=2, retries=3).state == "deferred"
+    assert "made after this submit" in desk.log
+
+
+def test_a_job_that_another_attempt_holds_is_not_believed(desk):
+    lose_one(desk)
+    desk.run(desk.submit(task_id="other"))
+    assert unbelieved(desk, desk.jobs()[-1]).state == "deferred"
+    assert "holds it" in desk.log
+
+
+def test_one_job_answers_one_of_two_attempts(desk):
+    desk.simulator.fault("drop_after_accept", count=1)
+    first, second = desk.submit(), desk.submit(task_id="other")
+    desk.run(first)
+    desk.simulator.fault("http_500", count=99)
+    desk.run(second)
+    (job,) = desk.jobs()
+    desk.call(job, number=0)
+    assert desk.run(first, try_number=2, retries=3).error is None
+    other = desk.ledger.attempts(Identity("dag", "run-1", "other"))[0]
+    assert other.request_id is None
+
+
+def test_a_word_is_not_believed_for_an_attempt_of_another_number(desk):
+    """A token is good for its own attempt alone."""
+    lose_one(desk)
+    mailbox, claim = callbacks.open_mailbox("pixazo_default"), desk.claim()
+    mailbox.put(
+        type(claim)(claim.vendor, claim.conn_id, claim.identity, 2, claim.expires), desk.jobs()[0], terminal=True
+    )
+    assert desk.run(desk.submit(), try_number=2, retries=3).state == "deferred"
+    assert desk.attempts[0].open
+
+
+def test_a_vendor_that_does_not_answer_is_asked_again_by_a_retry_and_nothing_is_bought(desk):
+    lose_one(desk)
+    desk.call()
+    desk.simulator.fault("http_500", on="status", count=1)
+    assert isinstance(desk.run(desk.submit(), try_number=2, retries=3).error, VendorUnavailableError)
+    assert desk.run(desk.submit(), try_number=3, retries=3).error is None
+    assert desk.accepted == 1
+
+
+def test_forget_is_refused_while_it_waits_and_attach_is_not(desk):
+    lose_one(desk)
+    who = Identity("dag", "run-1", "submit")
+    with pytest.raises(InvalidRequestError, match="waits for the vendor's call until"):
+        resolve.forget(desk.ledger, who, now=utcnow())
+    from airflow_video_providers.core.jobs import VideoJob
+
+    resolve.attach(desk.ledger, who, VideoJob(model=V6, request_id=desk.jobs()[0]), now=utcnow())
+    assert desk.run(desk.submit(), try_number=2, retries=3).error is None
+    assert desk.accepted == 1
+
+
+def test_mail_for_a_forgotten_attempt_is_checked_and_kept_with_it(desk):
+    lose_one(desk)
+    desk.age()
+    resolve.forget(desk.ledger, Identity("dag", "run-1", "submit"), now=utcnow())
+    assert desk.run(desk.submit(), try_number=2, retries=3).error is None
+    assert desk.accepted == 2
+    desk.call(desk.jobs()[0], number=0)
+    desk.run(desk.submit(), try_number=3, retries=3)
+    first, second = desk.attempts
+    assert (first.state, first.request_id) == (AttemptState.SUBMITTED, desk.jobs()[0])
+    assert second.request_id == desk.jobs()[1]
+    assert desk.airflow.xcom("submit")["request_id"] == desk.jobs()[1]
+
+
+@pytest.mark.parametrize(
+    "off",
+    [{"CALLBACK_SECRET": ""}, {"CALLBACK_URL": ""}, {"LEDGER_PATH": ""}],
+    ids=["no secret", "no address", "no shared ledger"],
+)
+def test_without_all_of_it_nobody_is_asked_to_call(desk, monkeypatch, off):
+    for name, value in off.items():
+        monkeypatch.setenv(f"AIRFLOW__VIDEO_PROVIDERS__{name}", value)
+    desk.simulator.fault("drop_after_accept")
+    outcome = desk.run(desk.submit())
+    assert isinstance(outcome.error, SubmissionOutcomeUnknownError)
+    assert desk.address() is None
+
+
+def test_the_connection_may_say_no_and_an_authors_receiver_is_not_ours(desk):
+    desk.connect("pixazo", extra={"callbacks": False})
+    desk.run(desk.submit(task_id="one"))
+    assert desk.address() is None
+    desk.connect("pixazo")
+    desk.run(desk.submit(task_id="two", webhook_url="https://mine.example/x"))
+    assert desk.address() == "https://mine.example/x"
+    assert "callback_until" not in desk.airflow.xcom("two")
+
+
+@pytest.mark.parametrize("wrong", [{"CALLBACK_URL": "http://airflow.example/x"}, {"CALLBACK_SECRET": "short"}])
+def test_a_wrong_configuration_shows_before_anything_is_sent(desk, monkeypatch, wrong):
+    for name, value in wrong.items():
+        monkeypatch.setenv(f"AIRFLOW__VIDEO_PROVIDERS__{name}", value)
+    outcome = desk.run(desk.submit())
+    assert isinstance(outcome.error, InvalidRequestError)
+    assert desk.accepted == 0
+    assert "short" not in str(outcome.error).replace("fewer", "")
+
+
+def test_the_secret_is_nowhere(desk):
+    lose_one(desk)
+    desk.call()
+    outcome = desk.run(desk.submit(), try_number=2, retries=3)
+    assert SECRET not in desk.left_behind(outcome)
+    assert SECRET not in "".join(path.read_text() for path in desk.root.rglob("*.json"))
+
+
+def test_execution_timeout_ends_the_wait_too(desk):
+    desk.simulator.fault("drop_after_accept")
+    deferred = desk.run(desk.submit(execution_timeout=timedelta(seconds=60)))
+    assert deferred.message.trigger_kwargs["end_time"] < utcnow().timestamp() + 61
