@@ -104,6 +104,15 @@ print("LIST"); main(["list"])
 assert main(["attach", "videos", run.run_id, "mapped", "--map-index", "1", "found"]) == 0
 print("AGAIN"); main(["list"])
 
+import json, pathlib
+print("SPEND", main(["spend", "--output", "json"]))
+main(["audit", "--file", "audit.json"])
+audit = json.loads(pathlib.Path("audit.json").read_text())
+print("AUDIT", audit["ledger"], sorted(a["state"] for p in audit["purchases"] for a in p["attempts"]))
+print("VERIFIED", main(["audit", "--verify", "audit.json"]))
+pathlib.Path("invoice.csv").write_text("request_id,amount\\nfound,0.40\\nstranger,1\\n")
+print("RECONCILED", main(["reconcile", "invoice.csv"]))
+
 from airflow.models.taskinstance import TaskInstance
 from airflow.utils.session import create_session
 from airflow_video_providers.core.purchase.ledger import Ledger
@@ -141,7 +150,7 @@ def test_a_command_lists_and_answers_what_tasks_wrote(tmp_path):
     }
     done = subprocess.run(
         [sys.executable, str(tmp_path / "script.py"), str(tmp_path / "dags")],
-        env=environment, capture_output=True, text=True, check=False, timeout=300,
+        env=environment, capture_output=True, text=True, check=False, timeout=300, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-6000:]
     out = done.stdout
@@ -158,6 +167,15 @@ def test_a_command_lists_and_answers_what_tasks_wrote(tmp_path):
     assert "delivered" not in before, "the manifest that a task pushed says that it has landed"
     assert "0 open, 5 bought and not landed." in after
     assert "--map-index 1  request_id=found" in after
+    assert '"count": 7' in after, "what tasks pushed and landed counts too"
+    assert "SPEND 0" in after
+    assert "Airflow's state store forgets a DAG run that is deleted" in done.stderr
+    assert "AUDIT Airflow's state store ['bought', 'bought', 'bought', 'bought', 'bought', 'landed', 'landed']" in after
+    assert "VERIFIED 1" in after, "nobody knows where those two landed, and the audit says so"
+    assert done.stderr.count("the ledger does not know where it landed") == 4
+    assert re.search(r"no estimate: line 2, \$0.40; ledger: bought, .* request_id=found: \+40 cents", after)
+    assert "only the invoice: line 3, request_id=stranger, $1" in after
+    assert "RECONCILED 1" in after
     assert "IN FLIGHT 1 1" in after
     assert "Airflow says that its try 1 is running" in done.stderr
     assert "ENDED 0" in after
