@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 #: Task instances that one form may name.
 MOST = 200
+#: What the name of a field begins with that holds the id of a row's job.
+_ID = "request_id "
 
 
 @dataclass(frozen=True)
@@ -41,19 +43,21 @@ class Row:
     request_id: str = ""
 
 
-def rows_of(form: Any) -> list[Row]:
-    """The rows that were ticked.
+def rows_of(form: Any, action: str) -> list[Row]:
+    """The rows that are meant: those that were ticked, and to attach also those beside which an id was written.
 
     :raises ValueError: a row names no task instance.
     """
+    texts = dict.fromkeys(form.getlist("who"))
+    if action == "attach":
+        written = (name for name, value in form.multi_items() if name.startswith(_ID) and str(value).strip())
+        texts |= dict.fromkeys(name.removeprefix(_ID) for name in written)
     rows = []
-    for text in form.getlist("who")[:MOST]:
+    for text in list(texts)[:MOST]:
         dag_id, run_id, task_id, map_index = json.loads(text)
         if not all(isinstance(part, str) and part for part in (dag_id, run_id, task_id)):
             raise ValueError("no task instance")
-        rows.append(
-            Row(Identity(dag_id, run_id, task_id, int(map_index)), str(form.get(f"request_id {text}") or "").strip())
-        )
+        rows.append(Row(Identity(dag_id, run_id, task_id, int(map_index)), str(form.get(f"{_ID}{text}") or "").strip()))
     return rows
 
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from airflow_video_providers.core.storage.address import without_secret
 from airflow_video_providers.plugin.console.clip_files import Files, StoredFile
 from airflow_video_providers.plugin.console.clips import Clip, NoClipError, clip_of
-from airflow_video_providers.plugin.console.render import in_bytes, task_query
+from airflow_video_providers.plugin.console.render import in_bytes, named, task_query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,8 +56,8 @@ def _shown(
     files: Files, who: Identity, manifest: Mapping[str, Any], entry: Mapping[str, Any], total: int, secure: bool
 ) -> Shown:
     index = entry.get("index")
-    number = f"Output {index + 1} of {total}" if isinstance(index, int) and total > 1 else "The clip"
-    label = f"{number}, {entry.get('model') or manifest.get('model')}, {who}"
+    number = f"Output {index + 1}" if isinstance(index, int) and total > 1 else "The clip"
+    label = f"{number} of {named(who)}"
     address = without_secret(str(entry.get("path") or entry.get("uri") or "not known"))
     facts = _facts(entry)
     try:

@@ -94,7 +94,7 @@ def _answer(request: Request, user: Any, form: Any) -> Response:
     rights.require_own_form(user, str(form.get("token") or ""), request.headers)
     action = str(form.get("action"))
     try:
-        rows = actions.rows_of(form)
+        rows = actions.rows_of(form, action)
     except (ValueError, TypeError):
         raise HTTPException(400, "The form names no task instance.") from None
     if action not in ("attach", "forget"):
@@ -118,7 +118,7 @@ def run(request: Request, user: User) -> Response:
     view = run_view(who.dag_id, who.run_id, _files, _ledgers, secure=_secure(request))
     origins = {clip.origin for _, clips in view.landed for clip in clips if clip.origin}
     again = 20 if any(one.word in ("in the making", "deferred", "running") for one in view.missing) else None
-    text = render.page("run.html", title=f"Videos of {who.dag_id}", again=again, **vars(view))
+    text = render.page("run.html", title=f"Videos of this run of {who.dag_id}", again=again, **vars(view))
     return HTMLResponse(text, headers=policy(origins))
 
 
@@ -130,7 +130,7 @@ def task(request: Request, user: User) -> Response:
     view = task_view(who, _files, _ledgers, secure=_secure(request))
     may = rights.may_edit(user, who.dag_id)
     text = render.page(
-        "task.html", title=f"Video of {who}", again=15 if view.making else None, view=view, editable=lambda _: may,
+        "task.html", title=f"Video of {render.named(who)}", again=15 if view.making else None, view=view, editable=lambda _: may,
         name_of=actions.name_of, token=rights.form_token(user),
     )  # fmt: skip
     return HTMLResponse(text, headers=policy({clip.origin for clip in view.clips if clip.origin}))

@@ -14,6 +14,7 @@ from airflow_video_providers.core.redact import public_text
 from airflow_video_providers.integration.ledger_listing import spoken
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from datetime import timedelta
     from decimal import Decimal
 
@@ -35,9 +36,14 @@ def _environment() -> Environment:
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     made.filters |= {
-        "clean": clean, "usd": usd, "moment": moment, "iso": iso, "spoken": spoken, "pretty": pretty, "bytes": in_bytes,
+        "clean": clean, "usd": usd, "moment": moment, "spoken": spoken, "pretty": pretty, "bytes": in_bytes,
     }  # fmt: skip
-    made.globals |= {"task_query": task_query, "airflow_task": airflow_task, "airflow_run": airflow_run}
+    made.globals |= {
+        "task_query": task_query,
+        "airflow_task": airflow_task,
+        "airflow_run": airflow_run,
+        "any_of": any_of,
+    }
     return made
 
 
@@ -69,9 +75,12 @@ def moment(when: datetime | None) -> str:
     return "not known" if when is None else f"{_utc(when):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def iso(when: datetime) -> str:
-    """A time for programs."""
-    return _utc(when).isoformat()
+def moment_of(text: object) -> str:
+    """A time that a record holds, for people; the text itself where it is none."""
+    try:
+        return moment(datetime.fromisoformat(str(text)))
+    except ValueError:
+        return str(text)
 
 
 def _utc(when: datetime) -> datetime:
@@ -110,6 +119,16 @@ def task_query(who: Identity, **more: Any) -> str:
     """A task instance as the query of one of our own pages."""
     named = {"dag_id": who.dag_id, "run_id": who.run_id, "task_id": who.task_id, "map_index": who.map_index}
     return urlencode({**named, **more}, quote_via=quote)
+
+
+def any_of(found: Iterable[Any], says: Callable[[Any], bool]) -> bool:
+    """Is it so of any?"""
+    return any(map(says, found))
+
+
+def named(who: Identity) -> str:
+    """A task instance on a page that belongs to its run."""
+    return f"{who.task_id}[{who.map_index}]" if who.map_index >= 0 else who.task_id
 
 
 def airflow_run(dag_id: str, run_id: str) -> str:

@@ -13,7 +13,7 @@ from airflow_video_providers.links.video import documentation_of
 from airflow_video_providers.plugin.console import xcoms
 from airflow_video_providers.plugin.console.media import Shown, shown
 from airflow_video_providers.plugin.console.purchases import MAKING, Purchase
-from airflow_video_providers.plugin.console.render import age, airflow_task, moment, usd
+from airflow_video_providers.plugin.console.render import age, airflow_task, moment, moment_of, usd
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -121,7 +121,7 @@ def _say_state(
     if view.manifest:
         view.word, view.sentence = (
             words.LANDED,
-            f"Landed at {view.manifest.get('landed_at', 'a time not known')}. {state}",
+            f"Landed at {moment_of(view.manifest.get('landed_at', 'a time not known'))}. {state}",
         )
     elif purchase is not None and purchase.word not in (MAKING, words.IN_FLIGHT, words.BOUGHT, words.LANDED):
         view.word, view.sentence = purchase.word, state
@@ -165,8 +165,8 @@ def _facts(view: View, job: VideoJob | None, purchase: Purchase | None) -> None:
         "Credits left": (kept.remaining_credits if kept else None) or manifest.get("remaining_credits"),
         "The vendor said": _said(kept),
         "What happened": attempt.reason if attempt else None,
-        "Submitted": manifest.get("submitted_at") or (moment(kept.submitted_at) if kept and kept.submitted_at else None),
-        "Completed": manifest.get("completed_at") or (moment(kept.completed_at) if kept and kept.completed_at else None),
+        "Submitted": (moment_of(manifest["submitted_at"]) if manifest.get("submitted_at") else None) or (moment(kept.submitted_at) if kept and kept.submitted_at else None),
+        "Completed": (moment_of(manifest["completed_at"]) if manifest.get("completed_at") else None) or (moment(kept.completed_at) if kept and kept.completed_at else None),
         "The vendor keeps it until": moment(kept.expires_at) if kept and kept.expires_at and not manifest else None,
         "A refused file is kept at": purchase.where if purchase and purchase.word == words.REJECTED else None,
         "Verified": manifest.get("verified"),
