@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     from airflow_video_providers.core.jobs import VideoJob
 
+#: Under which a task leaves the job that nothing will come of any more, with what the vendor said: for people to read.
+ENDED_JOB = "ended_job"
+
 
 def repair_receipt(job: VideoJob, context: Context, log: Any) -> None:
     """Store the receipt of a job that the ledger refused when it was bought.
@@ -47,10 +50,18 @@ def note_ending(error: VideoProviderError, job: VideoJob | None, context: Contex
     if known is None:
         return
     if isinstance(error, endings.FINAL):
+        _leave(known, context, log)
         with reporting_to_ledger(context, log, f"{known.request_id} has ended ({type(error).__name__})") as ledger:
             endings.note_ending(ledger, error, known)
     if known.status.terminal:
         drop_mail(known, log)
+
+
+def _leave(job: VideoJob, context: Context, log: Any) -> None:
+    try:
+        context["ti"].xcom_push(key=ENDED_JOB, value=job.replace(outputs=()).to_dict())
+    except Exception as error:  # noqa: BLE001 - no trouble here changes how the task ends
+        log.warning("What the vendor said of %s could not be kept: %s", job.request_id, type(error).__name__)
 
 
 @contextmanager

@@ -154,9 +154,9 @@ class Reading:
         )
 
     def spent_now(self, wanted: Filter, today: date) -> dict[tuple[str, str], Decimal]:
-        """What each connection has spent in the current day and month (UTC)."""
+        """What each connection has spent in the current day, week and month (UTC)."""
         mine, values = _conditions(Filter(wanted.dags))
-        spans = {"day": today, "month": today.replace(day=1)}
+        spans = {"day": today, "week": today - timedelta(days=today.weekday()), "month": today.replace(day=1)}
         found: dict[tuple[str, str], Decimal] = {}
         for span, first in spans.items():
             rows = self._index.rows(

@@ -62,7 +62,8 @@ def run_view(dag_id: str, run_id: str, files: Files, ledgers: Ledgers, *, secure
     there = {((task.manifest or {}).get("model"), (task.manifest or {}).get("request_id")) for task in landings}
     by_task = {one.identity: one for one in purchases}
     lost = [one for one in purchases if (one.attempt.model, one.attempt.request_id) not in there]
-    view.missing = [_missing(one) for one in lost if one.word not in (words.LANDED,)]
+    said = {task.identity: task.job.error for task in tasks if task.job is not None and task.job.error}
+    view.missing = [_missing(one, said.get(one.identity)) for one in lost if one.word != words.LANDED]
     view.missing += [
         Missing(task.identity, task.state or "not scheduled", _why(task))
         for task in tasks
@@ -71,9 +72,8 @@ def run_view(dag_id: str, run_id: str, files: Files, ledgers: Ledgers, *, secure
     return view
 
 
-def _missing(one: Purchase) -> Missing:
+def _missing(one: Purchase, said: str | None) -> Missing:
     attempt = one.attempt
-    job = attempt.job or {}
     if one.word in (MAKING, words.IN_FLIGHT):
         why = (
             f"Bought at {moment(attempt.created_at)}, and still being made."
@@ -88,7 +88,6 @@ def _missing(one: Purchase) -> Missing:
         why = "A person said that nothing came of it. Clear the task: it buys again."
     else:
         why = one.advice
-    said = job.get("error")
     return Missing(one.identity, one.word, f"{why} The vendor said: {said}." if said else why)
 
 

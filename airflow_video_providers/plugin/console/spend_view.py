@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.purchase.budget import Budget
+from airflow_video_providers.core.purchase.pricing import money
 from airflow_video_providers.plugin.console import rights
 from airflow_video_providers.plugin.console.render import usd
 
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Of one bar and the gap behind it, in the picture's own unit.
 _STEP, _BAR = 10, 8
+#: Limits that are no sum over time.
+_PER_PURCHASE = {"max_cost_usd": "per submit", "max_run_cost_usd": "per DAG run"}
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,7 @@ def chart_of(spending: Spending, limits: Mapping[str, list[Limit]]) -> Chart:
 def limits_of(conn_ids: Iterable[str], user: Any, spent: Mapping[tuple[str, str], Decimal]) -> dict[str, list[Limit]]:
     """The limits that connections set, of those that this user may read.
 
-    :param spent: By connection, and ``day`` or ``month``, what was spent in the current one.
+    :param spent: By connection, and ``day``, ``week`` or ``month``, what was spent in the current one.
     """
     found: dict[str, list[Limit]] = {}
     for conn_id in conn_ids:
@@ -96,13 +101,13 @@ def _limits(conn_id: str, spent: Mapping[tuple[str, str], Decimal]) -> list[Limi
 
     extra = Connection.get_connection_from_secrets(conn_id).extra_dejson
     found = []
-    for name, value in sorted(extra.items()):
-        if not (name.startswith("max_") and "cost_usd" in name):
-            continue
-        with suppress(InvalidOperation):
-            amount = Decimal(str(value))
-            span = next((span for span in ("day", "month") if span in name), None)
-            if amount.is_finite() and amount >= 0:
-                now = spent.get((conn_id, span), Decimal(0)) if span else None
-                found.append(Limit(f"{name} {usd(amount)}", amount, now, span == "day"))
+    for name, text in _PER_PURCHASE.items():
+        with suppress(InvalidRequestError):
+            if extra.get(name) not in (None, ""):
+                amount = money(extra[name], name)
+                found.append(Limit(f"{usd(amount)} {text}", amount))
+    with suppress(InvalidRequestError):
+        if (budget := Budget.of(extra.get("budget"))) is not None:
+            now = spent.get((conn_id, budget.per), Decimal(0))
+            found.append(Limit(f"{usd(budget.usd)} per {budget.per}", budget.usd, now, budget.per == "day"))
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.errors import InvalidRequestError, LedgerError
+from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.purchase.records import AttemptState
 from airflow_video_providers.integration import ledger_listing as words
 from airflow_video_providers.links.video import documentation_of
@@ -18,7 +19,6 @@ from airflow_video_providers.plugin.console.render import age, airflow_task, mom
 if TYPE_CHECKING:
     from decimal import Decimal
 
-    from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.purchase.records import Identity
     from airflow_video_providers.plugin.console.clip_files import Files
     from airflow_video_providers.plugin.console.ledgers import Ledgers
@@ -125,6 +125,8 @@ def _say_state(
         )
     elif purchase is not None and purchase.word not in (MAKING, words.IN_FLIGHT, words.BOUGHT, words.LANDED):
         view.word, view.sentence = purchase.word, state
+    elif job is not None and job.status.terminal and job.status is not JobStatus.SUCCEEDED:
+        view.word, view.sentence = words.FAILED, state
     elif bought is None and not (job or task.request_id):
         view.word = words.IN_FLIGHT if purchase is not None and purchase.word == words.IN_FLIGHT else None
         view.sentence = f"{_WILL_APPEAR.get(task.operator or '', 'Nothing has landed yet.')} {state}"
@@ -205,7 +207,6 @@ def _said(job: VideoJob | None) -> str | None:
 
 
 def _job_of(record: dict[str, Any]) -> VideoJob | None:
-    from airflow_video_providers.core.jobs import VideoJob
 
     with suppress(ValueError):
         return VideoJob.from_dict(record)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.models.dagrun import DagRun  # noqa: TID251 - the pages run where Airflow's own do
+from airflow.models.renderedtifields import RenderedTaskInstanceFields  # noqa: TID251
 from airflow.models.taskinstance import TaskInstance  # noqa: TID251
 from airflow.models.xcom import XComModel  # noqa: TID251
 from airflow.utils.session import create_session
@@ -16,13 +17,14 @@ from sqlalchemy import func, select, tuple_
 
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.purchase.records import Identity
+from airflow_video_providers.operators.bookkeeping import ENDED_JOB
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 #: The package's operators, by which tasks are known that have pushed nothing yet.
 OURS = ("SubmitVideoOperator", "VideoJobSensor", "DownloadVideoOperator", "GenerateVideoOperator")
-_KEYS = ("return_value", "job", "request_id", "kept_file")
+_KEYS = ("return_value", "job", "request_id", "kept_file", ENDED_JOB)
 #: Task instances of a run that a page reads.
 MOST_TASKS = 500
 
@@ -105,7 +107,20 @@ def task_of(who: Identity) -> Task | None:
         row = session.execute(select(*columns).where(*where)).first()
         if row is None:
             return None
-        return _task(who, row, _pushed(session, who.dag_id, who.run_id, who))
+        found = _task(who, row, _pushed(session, who.dag_id, who.run_id, who))
+        given = None if found.job or found.operator not in OURS else _given(session, who)
+    return found if given is None else replace(found, job=given)
+
+
+def _given(session: Any, who: Identity) -> VideoJob | None:
+    """The job that a wait or a landing was given, as Airflow keeps a task's rendered arguments."""
+    fields = RenderedTaskInstanceFields
+    where = (fields.dag_id == who.dag_id, fields.run_id == who.run_id, fields.task_id == who.task_id)
+    found = session.execute(select(fields.rendered_fields).where(*where, fields.map_index == who.map_index)).scalar()
+    value = found.get("job") if isinstance(found, dict) else None
+    with suppress(ValueError, RecursionError):
+        value = json.loads(value) if isinstance(value, str) else value
+    return _job(value)
 
 
 def landing_of(dag_id: str, run_id: str, model: str, request_id: str) -> Task | None:
@@ -137,7 +152,7 @@ def _task(who: Identity, row: Any, pushed: dict[tuple[str, int], dict[str, Any]]
     own = pushed.get((who.task_id, who.map_index), {})
     returned, request_id, kept = own.get("return_value"), own.get("request_id"), own.get("kept_file")
     manifest = returned if isinstance(returned, dict) and returned.get("manifest_uri") else None
-    job = _job(own.get("job")) or (_job(returned) if manifest is None else None)
+    job = _job(own.get(ENDED_JOB)) or _job(own.get("job")) or (_job(returned) if manifest is None else None)
     return Task(
         who,
         None if row.state is None else str(row.state),

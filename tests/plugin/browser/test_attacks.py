@@ -134,4 +134,4 @@ def test_every_answer_carries_the_policy_that_lets_nothing_in_from_elsewhere(con
             assert "default-src 'none'" in policy
             assert "frame-ancestors 'self'" in policy
             assert "unsafe" not in policy
-            assert not re.search(r"<script(?! src=)|\son\w+=|\sstyle=", answer.text if path != "clip" else "")
+            assert not re.search(r"<script(?! src=)|<[^<>]*\s(?:on\w+|style)=", answer.text if path != "clip" else "")

@@ -103,7 +103,7 @@ def test_the_page_filters_by_dag_state_and_request_id_by_keyboard_alone(console,
     page.keyboard.type(found)
     page.keyboard.press("Enter")
     frame.get_by_role("heading", name="1 found").wait_for()
-    assert "other.each" in frame.locator("tbody").inner_text()
+    assert "other.each" in frame.get_by_role("table", name="Purchases that match").inner_text()
     frame.locator("#request_id").fill("")
     frame.locator("#dag").fill("stu")
     frame.locator("#state").select_option("landed")
@@ -156,7 +156,13 @@ def test_the_theme_is_that_of_the_page_around(console, visit):
         page = visit("plugin/videos", theme=theme)
         frame = inside(page)
         own = frame.locator("body").evaluate("body => getComputedStyle(body).backgroundColor")
-        around = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        around = page.evaluate(
+            """() => {
+                const probe = document.body.appendChild(document.createElement('div'));
+                probe.style.background = 'var(--chakra-colors-bg)';
+                return getComputedStyle(probe).backgroundColor;
+            }"""
+        )
         font = "body => getComputedStyle(body).fontFamily"
         assert own == around
         assert frame.locator("body").evaluate(font) == page.locator("body").evaluate(font)
