@@ -20,6 +20,7 @@ CONSTRAINTS = {"3.1": "constraints/airflow-3.1.txt", "3.2": "constraints/airflow
 PYTHONS = ("3.11", "3.12", "3.13")
 #: What Airflow makes of the provider, beside the pipelines of tests/matrix.
 OF_AIRFLOW = (
+    "plugin/test_routes",
     "package/test_provider",
     "package/test_provider_commands",
     "hooks/test_connections",

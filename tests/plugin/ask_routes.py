@@ -1,0 +1,91 @@
+"""In a process of its own: a real API server's app over a throw-away home, asked as somebody who may read one DAG of two.
+
+Prints what it was answered, as JSON behind ``TOLD``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from airflow.api_fastapi.app import create_app
+from airflow.models.dag import DagModel  # noqa: TID251 - rows for the app to find
+from airflow.models.dagbundle import DagBundleModel  # noqa: TID251
+from airflow.utils.session import create_session
+from fastapi.testclient import TestClient
+
+from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Identity
+from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
+from airflow_video_providers.plugin.console.feeds import DirectoryFeed
+from tests.plugin.one_dag_auth import OWN
+
+FOREIGN = "foreign"
+RUN = "manual__2026-05-04T00:00:00+00:00"
+
+
+def buy(ledger: Ledger, dag_id: str, task_id: str, *, landed: bool) -> None:
+    who = Identity(dag_id, RUN, task_id)
+    intent = Attempt(
+        **vars(who), number=1, purchase=1, state=AttemptState.INTENT, claim="c", model="pixazo:mochi-v1", conn_id="pixazo_default",
+        created_at=datetime.now(UTC) - timedelta(hours=3), estimated_cost_usd=Decimal("0.40"),
+    )  # fmt: skip
+    ledger.create(intent)
+    if landed:
+        job = VideoJob(model=intent.model, request_id=f"job-of-{dag_id}")
+        ledger.replace(intent.bought(job))
+        ledger.mark_landed(job, "s3://bucket/manifest.json")
+
+
+def main() -> None:
+    folder = Path(os.environ["AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH"])
+    ledger = Ledger(LocalDirectory(folder))
+    for dag_id in (OWN, FOREIGN):
+        buy(ledger, dag_id, "landed", landed=True)
+        buy(ledger, dag_id, "lost", landed=False)
+    with create_session() as session:
+        session.add(DagBundleModel(name="tests"))
+        session.flush()
+        session.add_all(DagModel(dag_id=dag_id, bundle_name="tests", fileloc="x") for dag_id in (OWN, FOREIGN))
+    client = TestClient(create_app(), base_url="http://localhost")
+    query = f"run_id={RUN}&task_id=lost&map_index={{MAP_INDEX}}"
+    told = {
+        "nobody": client.get("/video/videos").status_code,
+        "plugins": [
+            plugin["name"] for plugin in client.get("/api/v2/plugins", headers=_login(client)).json()["plugins"]
+        ],
+    }
+    headers = _login(client)
+    asked = {
+        "videos": "videos", "found": "videos?request_id=job-of", "task": f"task?dag_id={OWN}&{query}",
+        "foreign_task": f"task?dag_id={FOREIGN}&{query}", "foreign_run": f"run?dag_id={FOREIGN}&run_id={RUN}",
+        "foreign_clip": f"clip?dag_id={FOREIGN}&{query}&output=0", "run": f"run?dag_id={OWN}&run_id={RUN}",
+        "clip": f"clip?dag_id={OWN}&{query}&output=0", "css": "static/console.css", "no_dag": "task?dag_id=~&run_id=x&task_id=y",
+    }  # fmt: skip
+    answers = {name: client.get(f"/video/{path}", headers=headers) for name, path in asked.items()}
+    told |= {name: [answer.status_code, answer.text] for name, answer in answers.items()}
+    token = re.findall(r'name="token" value="([^"]+)"', answers["videos"].text)[0]
+    for dag_id in (OWN, FOREIGN):
+        form = {"token": token, "action": "forget", "who": json.dumps([dag_id, RUN, "lost", -1])}
+        told[f"forget_{dag_id}"] = client.post("/video/videos", data=form, headers=headers).text
+        told[f"state_{dag_id}"] = ledger.attempts(Identity(dag_id, RUN, "lost"))[0].state
+    os.rename(folder, f"{folder}-away")
+    time.sleep(DirectoryFeed.fresh_for + 0.1)
+    told["away"] = [client.get(f"/video/{asked[name]}", headers=headers).text for name in ("videos", "task", "run")]
+    sys.stdout.write(f"\nTOLD {json.dumps(told)}\n")
+
+
+def _login(client: TestClient) -> dict[str, str]:
+    answer = client.post("/auth/token", json={"username": "edith", "password": os.environ["EDITHS_PASSWORD"]})
+    return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+if __name__ == "__main__":
+    main()
