@@ -30,6 +30,7 @@ from airflow_video_providers.integration.ledger_config import default_on_clear, 
 from airflow_video_providers.integration.this_try import identity_of, this_try
 from airflow_video_providers.integration.waiting import settings_for, sleep_of
 from airflow_video_providers.operators.callbacks import answer_from_mail, await_instead
+from airflow_video_providers.operators.find import answer_from_history, may_answer_later
 from airflow_video_providers.operators.kept import kept_job
 from airflow_video_providers.operators.landed_before import landed_before
 from airflow_video_providers.operators.open_models import model_of
@@ -98,6 +99,7 @@ def buy(
         hook.close()
         return task.known_job
     answer_from_mail(task, ledger, this, event)
+    answer_from_history(ledger, this, _log(task))  # before all that follows from an open attempt
     order = _order(task, hook, ledger, this)
     if (landed := landed_before(task, order, ledger, this)) is not None:
         hook.close()
@@ -132,7 +134,10 @@ def buy(
     try:
         job = submit_once(order, ledger, send, this=this, outside=outside, chosen=chosen)
     except SubmissionOutcomeUnknownError as unknown:
-        raise await_instead(unknown, ledger, this) from unknown.__cause__
+        if not sent or not answer_from_history(ledger, this, _log(task)):
+            later = may_answer_later(unknown, ledger, this)
+            raise await_instead(later, ledger, this) from unknown.__cause__
+        job = submit_once(order, ledger, send, this=this, outside=outside, chosen=chosen)  # keeps what was found
     finally:
         hook.close()
     task.known_job = job

@@ -6,15 +6,14 @@ asked with the key, has that job, of the same model, made after the attempt's in
 
 from __future__ import annotations
 
-import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_video_providers.core.errors import SubmissionOutcomeUnknownError, VendorUnavailableError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.purchase.find import take
 from airflow_video_providers.core.purchase.patience import persist
-from airflow_video_providers.core.purchase.records import AttemptState, Key
-from airflow_video_providers.core.purchase.stores.base import readable
+from airflow_video_providers.core.purchase.records import AttemptState
 from airflow_video_providers.core.purchase.wording import COMMAND
 
 if TYPE_CHECKING:
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.purchase.records import Attempt, Run
     from airflow_video_providers.core.vendors.base import Identified
 
-#: The kind of record that says which attempt an id was given to.
-KIND = "named"
 #: How far the vendor's clock may be behind ours when it says that a job was made before the attempt.
 ALLOWANCE = timedelta(minutes=2)
 #: Pauses before the vendor is asked again where it does not answer, or does not know the job yet, in seconds.
@@ -69,7 +66,7 @@ class Identification:
             raise _two(attempt, named)
         if not named or (job := self._believed(attempt, named[0])) is None:
             return None
-        if not self._take(attempt, job.request_id):
+        if not take(attempt, self._ledger, job.request_id):
             self._log.warning("Job %s is another attempt's already: it does not answer this one.", job.request_id)
             return None
         known = next(one for one in self._ledger.attempts(attempt.identity) if one.number == attempt.number)
@@ -134,15 +131,6 @@ class Identification:
             if same and other.key != attempt.key:
                 return other
         return None
-
-    def _take(self, attempt: Attempt, request_id: str) -> bool:
-        """Write that this attempt has the id, once for all who may be given it at the same moment."""
-        key: Key = (KIND, attempt.model.partition(":")[0], request_id)
-        record = {"v": 1, "claim": uuid.uuid4().hex, "attempt": list(attempt.key), "request_id": request_id}
-        with readable("written"):
-            if self._ledger.store.create(key, record):
-                return True
-            return (self._ledger.store.read(key) or {}).get("attempt") == list(attempt.key)
 
 
 def _two(attempt: Attempt, named: Sequence[str]) -> SubmissionOutcomeUnknownError:

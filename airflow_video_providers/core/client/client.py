@@ -27,12 +27,13 @@ from airflow_video_providers.core.wording import in_a_call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.polling.progress import OnProgress
     from airflow_video_providers.core.vendors.base import Identified
+    from airflow_video_providers.core.vendors.history import Shown
     from airflow_video_providers.core.vendors.models import VideoModel
     from airflow_video_providers.core.vendors.wire import Wire
 
@@ -89,6 +90,11 @@ class VideoClient(WorkerSession):
         """Which job an id belongs to; raises as :meth:`status` does."""
         self._serves(job.model)
         return self._send_read(self.vendor.identify(job), job)
+
+    def history(self, model: str, since: datetime, until: datetime) -> list[Shown]:
+        """What the vendor shows of a model's jobs in a window; raises as :meth:`status` does."""
+        self._serves(model)
+        return self._send_read(self.vendor.history(model, since, until), None)
 
     def check(self) -> str:
         """Is the connection good? Spends nothing; returns a sentence that says so.

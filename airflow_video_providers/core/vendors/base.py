@@ -34,6 +34,7 @@ from airflow_video_providers.core.vendors.wire import Wire
 if TYPE_CHECKING:
     from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.jobs import VideoJob
+    from airflow_video_providers.core.vendors.history import Shown
     from airflow_video_providers.core.vendors.models import VideoModel
 
 T = TypeVar("T")
@@ -169,6 +170,14 @@ class Vendor(ReadsAnswers):
         :param secret: What signs the calls, ``[video_providers] callback_signing_secret_<vendor>``; None where it is not set.
         """
         return True
+
+    def history(self, model: str, since: datetime, until: datetime) -> Flow[list[Shown]]:  # noqa: ARG002 # for those that show one
+        """What the vendor shows of a model's jobs in a window: all pages, or an error. Where ``history_kept`` is set.
+
+        :raises VendorError: it cannot be read whole. What is read in part answers nothing.
+        """
+        raise NotImplementedError
+        yield  # a flow, like its siblings
 
     # Building blocks for the vendors' files.
 

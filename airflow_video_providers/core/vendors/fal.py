@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.vendors.answers import timestamp
 from airflow_video_providers.core.vendors.base import Flow, Vendor
-from airflow_video_providers.core.vendors.output_shapes import REASON_PATHS, reason_at
-from airflow_video_providers.core.vendors.refusals import status_refused
+from airflow_video_providers.core.vendors.history import MOST_PAGES, Shown
+from airflow_video_providers.core.vendors.output_shapes import REASON_PATHS, at, id_at, reason_at
+from airflow_video_providers.core.vendors.refusals import status_refused, unavailable
 from airflow_video_providers.core.vendors.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     import httpx
 
@@ -39,6 +43,7 @@ class Fal(Vendor):
     id_paths = ("request_id",)
     output_paths = ("video", "videos", "output.video")
     charged = {JobStatus.SUCCEEDED: "yes"}
+    history_kept = timedelta(days=29)
     retention = timedelta(days=30)  # of the request and its answer; the files live as the account has set it
     poll_seconds = (3.0, 30.0)
     open_ids = "an endpoint such as fal-ai/kling-video/v2.1/standard/text-to-video"
@@ -91,6 +96,31 @@ class Fal(Vendor):
         application = "/".join(parts[: 3 if parts[0] in _NAMESPACES else 2])
         return f"/{application}/requests/{self.in_path(job.request_id)}"
 
+    def history(self, model: str, since: datetime, until: datetime) -> Flow[list[Shown]]:
+        shown: list[Shown] = []
+        asked = {
+            "endpoint_id": model.partition(":")[2],
+            "start": _iso(since),
+            "end": _iso(until),
+            "expand": "payloads",
+            "limit": "100",
+        }
+        for _ in range(MOST_PAGES):
+            call = self.call("GET", f"/v1/models/requests/by-endpoint?{urlencode(asked)}", at="api")
+            answer = yield from self.send_read(call)
+            body = answer.body or {}
+            if not answer.ok or not isinstance(body.get("items"), list):
+                raise status_refused(self, None, answer)
+            for item in body["items"]:
+                request_id, sent_at = id_at(item, ("request_id",)), timestamp(at(item, "sent_at"))
+                if request_id is None or sent_at is None or at(item, "endpoint_id") != asked["endpoint_id"]:
+                    raise unavailable(self, None, "fal's history holds an entry that cannot be read.")
+                shown.append(Shown(request_id, sent_at, at(item, "json_input")))
+            if not body.get("has_more"):
+                return shown
+            asked["cursor"] = str(body.get("next_cursor"))
+        raise unavailable(self, None, f"fal's history has more than {MOST_PAGES} pages in this window.")
+
     def check(self) -> Flow[str]:
         """The account's own history, a free call that needs the key."""
         path = "/v1/models/requests/by-endpoint?endpoint_id=fal-ai/mochi-v1&limit=1"
@@ -99,3 +129,7 @@ class Fal(Vendor):
     @classmethod
     def documentation_of(cls, name: str) -> str:
         return f"https://fal.ai/models/{name}"
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -8,13 +8,19 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.vendors.answers import timestamp
 from airflow_video_providers.core.vendors.base import Flow, Vendor
+from airflow_video_providers.core.vendors.history import MOST_PAGES, Shown
+from airflow_video_providers.core.vendors.output_shapes import at, id_at
+from airflow_video_providers.core.vendors.refusals import status_refused, unavailable
 from airflow_video_providers.core.vendors.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     import httpx
 
@@ -36,6 +42,7 @@ class Replicate(Vendor):
     id_paths = ("id",)
     output_paths = ("output",)
     reason_paths = ("error", "detail", "title")
+    history_kept = timedelta(hours=1)  # the input is deleted then, and nothing is left to compare
     retention = timedelta(hours=1)
     poll_seconds = (2.0, 30.0)
     open_ids = "an owner/name, an owner/name:version, or deployments/owner/name"
@@ -66,6 +73,36 @@ class Replicate(Vendor):
         if seen.status is JobStatus.SUCCEEDED and removed and not seen.outputs:
             return seen.replace(status=JobStatus.EXPIRED, instead_of_outputs=None)
         return seen
+
+    def history(self, model: str, since: datetime, until: datetime) -> Flow[list[Shown]]:  # noqa: ARG002 # it ends with the newest
+        """Newest first, without a filter: the list is read back to the window's beginning."""
+        name, _, version = model.partition(":")[2].partition(":")
+        shown: list[Shown] = []
+        path = "/v1/predictions"
+        for _ in range(MOST_PAGES):
+            answer = yield from self.send_read(self.call("GET", path))
+            body = answer.body or {}
+            if not answer.ok or not isinstance(body.get("results"), list):
+                raise status_refused(self, None, answer)
+            moments = []
+            for item in body["results"]:
+                request_id, made = id_at(item, ("id",)), timestamp(at(item, "created_at"))
+                if request_id is None or made is None:
+                    raise unavailable(self, None, "Replicate's list holds an entry that cannot be read.")
+                moments.append(made)
+                if (
+                    name.startswith("deployments/")
+                    or (version and at(item, "version") == version)
+                    or at(item, "model") == name
+                ):
+                    named = {"version": version} if version else {}
+                    shown.append(Shown(request_id, made, {**named, "input": at(item, "input")}))
+            # The next page's address is built here, of nothing but its cursor: the list's own is never called.
+            cursor = parse_qs(urlsplit(str(body.get("next") or "")).query).get("cursor")
+            if not cursor or (moments and min(moments) < since):
+                return shown
+            path = f"/v1/predictions?{urlencode({'cursor': cursor[0]})}"
+        raise unavailable(self, None, f"Replicate's list has more than {MOST_PAGES} pages since then.")
 
     def check(self) -> Flow[str]:
         """The account: a free call."""

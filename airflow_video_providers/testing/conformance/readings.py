@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import httpx
 
@@ -16,7 +17,15 @@ from airflow_video_providers.core.errors import (
     VideoProviderError,
 )
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
-from airflow_video_providers.testing.conformance.between import Script, after, between, instead, rewritten
+from airflow_video_providers.testing.conformance.between import (
+    Between,
+    Script,
+    after,
+    between,
+    instead,
+    passed_on,
+    rewritten,
+)
 from airflow_video_providers.testing.conformance.subject import Check, Outcome, Subject, expect, kind
 
 _PAGE = "<html><body><h1>Access denied</h1></body></html>"
@@ -132,6 +141,36 @@ def whatever_shape_an_answer_has_it_is_read_or_refused(subject: Subject) -> None
             _expect_sound(subject.submit(gate.url), body)
 
 
+def what_the_history_shows_is_what_was_sent(subject: Subject) -> None:
+    """A submit without an answer is found by its body: whole, under the right id, and never in a history read in part."""
+    if subject.vendor.history_kept is None:
+        return
+    job = subject.bought(subject.url)
+    around = job.submitted_at or datetime.now(UTC)
+    with between(subject.url) as gate:
+        shown = subject.history(gate.url, around)
+        calls = len(gate.calls)
+        listed = shown if isinstance(shown, list) else []
+        mine = [one for one in listed if one.request_id == job.request_id]
+        expect(len(mine) == 1, f"The history shows the job {len(mine)} times: {shown!r:.300}.")
+        sent = subject.vendor(gate.url).wire(subject.request, {}).body
+        expect(mine[0].body == sent, f"The history shows {mine[0].body!r}, and sent was {sent!r}.")
+        near = abs((mine[0].created_at - around).total_seconds()) < 120
+        expect(near, f"The history says that the job was made at {mine[0].created_at}.")
+        for number in range(calls):
+            for script in (instead(503, _PAGE), instead(200, "{}"), instead(200, "[]")):
+                gate.calls.clear()
+                gate.script = _at_call(gate, number, script)
+                seen = subject.history(gate.url, around)
+                what = f"Trouble in call {number + 1} of {calls} of the history must be an error"
+                expect(isinstance(seen, VendorError), f"{what}, and came to {seen!r:.200}: read in part it misleads.")
+                gate.script = passed_on
+
+
+def _at_call(gate: Between, number: int, script: Script) -> Script:
+    return lambda call, forward: (script if len(gate.calls) == number + 1 else passed_on)(call, forward)
+
+
 def _expect_sound(outcome: Outcome, body: object) -> None:
     if isinstance(outcome, VideoProviderError):
         cause = outcome.__cause__
@@ -171,4 +210,5 @@ CHECKS: tuple[Check, ...] = (
     an_id_that_fits_two_readings_is_an_unknown_outcome,
     the_words_of_the_field_are_known,
     whatever_shape_an_answer_has_it_is_read_or_refused,
+    what_the_history_shows_is_what_was_sent,
 )

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
 
 from airflow_video_providers.core.client.async_client import AsyncVideoClient
 from airflow_video_providers.core.client.client import VideoClient
@@ -14,7 +15,10 @@ from airflow_video_providers.core.errors import VideoProviderError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow_video_providers.core.vendors.base import Vendor
+    from airflow_video_providers.core.vendors.history import Shown
     from airflow_video_providers.core.vendors.models import VideoModel
 
 #: What a call came to: its result, or the package's own error.
@@ -81,6 +85,12 @@ class Subject:
         with closing(VideoClient(self.vendor(url), self.key)) as client:
             return _outcome(lambda: client.status(job))
 
+    def history(self, url: str, around: datetime) -> list[Shown] | VideoProviderError:
+        """What ``url`` shows of the request's model, an hour around a moment."""
+        hour = timedelta(hours=1)
+        with closing(VideoClient(self.vendor(url), self.key)) as client:
+            return _outcome(lambda: client.history(self.request.id, around - hour, around + hour))
+
     def poll_in_a_loop(self, url: str, job: VideoJob) -> Outcome:
         """The same through the asynchronous client."""
 
@@ -92,9 +102,10 @@ class Subject:
 
 
 Check = Callable[[Subject], None]
+T = TypeVar("T")
 
 
-def _outcome(call: Callable[[], VideoJob]) -> Outcome:
+def _outcome(call: Callable[[], T]) -> T | VideoProviderError:
     try:
         return call()
     except VideoProviderError as error:

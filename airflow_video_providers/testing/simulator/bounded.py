@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -80,7 +81,11 @@ class Newest(dict[Any, Value], Generic[Value]):
 
 
 def shortened(body: dict[str, Any]) -> dict[str, Any]:
-    """A request's body as a job keeps it: its numbers, and its texts cut; nothing nested, no more than 100 fields."""
+    """A request's body as a job keeps it: whole where it is small, lists and objects too; else its numbers, and its texts cut,
+    no more than 100 fields.
+    """
+    if len(json.dumps(body)) <= TEXT:
+        return body
     kept = list(body.items())[:100]
     return {
         name[:100]: value[:TEXT] if isinstance(value, str) else value

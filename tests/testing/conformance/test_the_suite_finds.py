@@ -296,9 +296,32 @@ class AsksTheAddressOfTheAnswer(Fal):
         return super().call(method, path, **more)
 
 
+class ShowsAnotherId(Fal):
+    def history(self, model: str, since: Any, until: Any) -> Any:
+        shown = yield from super().history(model, since, until)
+        return [one._replace(request_id="another") for one in shown]
+
+
+class ShowsHalfABody(Fal):
+    def history(self, model: str, since: Any, until: Any) -> Any:
+        shown = yield from super().history(model, since, until)
+        return [one._replace(body={"input": one.body}) for one in shown]
+
+
+class TakesTroubleForNothing(Fal):
+    def history(self, model: str, since: Any, until: Any) -> Any:
+        try:
+            return (yield from super().history(model, since, until))
+        except VendorError:
+            return []
+
+
 @pytest.mark.parametrize(
     ("vendor", "check"),
     [
+        (ShowsAnotherId, "what_the_history_shows_is_what_was_sent"),
+        (ShowsHalfABody, "what_the_history_shows_is_what_was_sent"),
+        (TakesTroubleForNothing, "what_the_history_shows_is_what_was_sent"),
         (TakesCompletedForSuccess, "a_failed_job_is_failed_whatever_its_word"),
         (TakesCompletedForSuccess, "a_job_comes_to_its_end_with_all_its_outputs"),
         (TakesEveryResultForOne, "a_failed_job_is_failed_whatever_its_word"),

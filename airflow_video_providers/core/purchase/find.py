@@ -1,0 +1,103 @@
+"""Which job answers a submit whose answer was lost, by what the vendor's own history shows.
+
+The vendor shows what it was sent. That is compared with the digest that the attempt recorded before it sent, never with a
+request rendered anew. Exactly one match over all pages of a window around the attempt, known to no other record, with no
+other open attempt of the same digest in that window: anything else leaves the outcome unknown. No match never means that
+nothing was bought: histories lag.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Key, digest
+from airflow_video_providers.core.purchase.stores.base import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from airflow_video_providers.core.purchase.ledger import Ledger
+    from airflow_video_providers.core.vendors.history import Shown
+
+#: The kind of record that says which attempt an id was given to: created once, whoever names the id.
+KIND = "named"
+#: How far the vendor's clock may be from ours.
+CLOCKS = timedelta(minutes=2)
+#: From the intent to the last moment at which its paid call may arrive: pauses between tries, and the tries themselves.
+SENDING = timedelta(minutes=10)
+
+
+def window_of(attempt: Attempt) -> tuple[datetime, datetime]:
+    """When the vendor may say that the attempt's job was made."""
+    return attempt.created_at - CLOCKS, attempt.created_at + SENDING + CLOCKS
+
+
+def find_job(
+    attempt: Attempt,
+    ledger: Ledger,
+    history: Callable[[str, datetime, datetime], Sequence[Shown]],
+) -> Attempt | None:
+    """The attempt with the job that it bought, written into the ledger; None where nobody can tell.
+
+    :param attempt: An open attempt of a ledger that every task sees.
+    :param history: What the vendor shows of a model in a window, all pages of it. Asks the vendor.
+    :raises VendorError: the vendor could not be asked; the outcome is as unknown as before.
+    :raises LedgerError: the ledger could not be read or written.
+    """
+    known = ledger.overview()
+    if attempt.request_sha256 is None or known.flaws or _rivals(attempt, known.attempts):
+        return None
+    since, until = window_of(attempt)
+    shown = [one for one in history(attempt.model, since, until) if since <= one.created_at <= until]
+    matching = {one.request_id: one for one in shown if digest(one.body) == attempt.request_sha256}
+    if len(matching) != 1:
+        return None
+    ((request_id, found),) = matching.items()
+    if any(_same_job(other, attempt, request_id) for other in known.attempts) or not take(attempt, ledger, request_id):
+        return None
+    current = next((one for one in ledger.attempts(attempt.identity) if one.number == attempt.number), attempt)
+    if not current.open:  # a person, or a callback, was faster
+        return current if current.state is AttemptState.SUBMITTED else None
+    job = VideoJob(
+        model=attempt.model,
+        request_id=request_id,
+        conn_id=attempt.conn_id,
+        submitted_at=found.created_at,
+        request_sha256=attempt.request_sha256,
+        estimated_cost_usd=attempt.estimated_cost_usd,
+        cost_basis=attempt.cost_basis,
+    )
+    answered = current.bought(job)
+    ledger.replace(answered)
+    return answered
+
+
+def _rivals(attempt: Attempt, others: Sequence[Attempt]) -> bool:
+    """Is another submit open that sent the same at about the same time? Then a match may be its job."""
+    since, until = window_of(attempt)
+
+    def rival(other: Attempt) -> bool:
+        begun, ended = window_of(other)
+        same = (other.model, other.request_sha256) == (attempt.model, attempt.request_sha256)
+        return other.open and other.key != attempt.key and same and begun <= until and since <= ended
+
+    return any(map(rival, others))
+
+
+def _same_job(other: Attempt, attempt: Attempt, request_id: str) -> bool:
+    same_vendor = other.model.partition(":")[0] == attempt.model.partition(":")[0]
+    return other.key != attempt.key and same_vendor and other.request_id == request_id
+
+
+def take(attempt: Attempt, ledger: Ledger, request_id: str) -> bool:
+    """Write that this attempt has the id, once for all who may be given it at the same moment; False where another has it."""
+    key: Key = (KIND, attempt.model.partition(":")[0], request_id)
+    record = {"v": 1, "claim": uuid.uuid4().hex, "attempt": list(attempt.key), "request_id": request_id}
+    with readable("written"):
+        if ledger.store.create(key, record):
+            return True
+        return (ledger.store.read(key) or {}).get("attempt") == list(attempt.key)

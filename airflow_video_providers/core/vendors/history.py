@@ -1,0 +1,23 @@
+"""What a vendor shows of the jobs that it was asked for: what a submit without an answer is found by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+#: No history is read for longer; what is not read whole answers nothing.
+MOST_PAGES = 100
+
+
+class Shown(NamedTuple):
+    """One job in a vendor's history.
+
+    :param created_at: When the vendor was asked for it (UTC).
+    :param body: The body of its submit, in the form in which it was sent.
+    """
+
+    request_id: str
+    created_at: datetime
+    body: Any

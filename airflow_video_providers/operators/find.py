@@ -1,0 +1,77 @@
+"""A submit without an answer, in a task: the vendor's history is asked before anything else follows from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_video_providers.core.clock import utcnow
+from airflow_video_providers.core.errors import VendorError
+from airflow_video_providers.core.purchase.find import find_job
+from airflow_video_providers.hooks.base import VideoHook
+
+if TYPE_CHECKING:
+    from logging import Logger
+
+    from airflow_video_providers.core.errors import SubmissionOutcomeUnknownError
+    from airflow_video_providers.core.purchase.decision import Try
+    from airflow_video_providers.core.purchase.ledger import Ledger
+    from airflow_video_providers.core.purchase.records import Attempt
+
+_LATER = (
+    "A retry asks the vendor's history again and buys nothing until it is answered. If that goes on, look for the job in the "
+    "vendor's console and attach it."
+)
+
+
+def answer_from_history(ledger: Ledger | None, this: Try, log: Logger) -> bool:
+    """Answer this task's open attempts by what the vendor shows; True where one is answered.
+
+    :raises LedgerError: the ledger could not be read or written.
+    """
+    if ledger is None:
+        return False
+    answered = [_answered(attempt, ledger, log) for attempt in _open(ledger, this)]
+    return any(answered)
+
+
+def may_answer_later(
+    unknown: SubmissionOutcomeUnknownError, ledger: Ledger | None, this: Try
+) -> SubmissionOutcomeUnknownError:
+    """The error, worth a retry as long as the vendor's history may still name the job."""
+    if not any(_findable(attempt) for attempt in _open(ledger, this)):
+        return unknown
+    return unknown.replace(retryable=True, remedy=f"{_LATER} {unknown.remedy}")
+
+
+def _open(ledger: Ledger | None, this: Try) -> list[Attempt]:
+    if ledger is None or not ledger.store.shared:
+        return []
+    attempts = ledger.attempts(this.identity)
+    return [one for one in attempts if one.open and not one.of_earlier_run(this.run, this.try_number)]
+
+
+def _findable(attempt: Attempt) -> bool:
+    kept = VideoHook.for_model(attempt.model, attempt.conn_id).vendor_class.history_kept
+    return kept is not None and utcnow() - attempt.created_at < kept
+
+
+def _answered(attempt: Attempt, ledger: Ledger, log: Logger) -> bool:
+    if not _findable(attempt):
+        return False
+    hook = VideoHook.for_model(attempt.model, attempt.conn_id)
+    try:
+        found = find_job(attempt, ledger, hook.get_conn().history)
+    except VendorError as error:
+        log.warning("The vendor's history was asked for the job of a submit without an answer: %s", error.what)
+        return False
+    finally:
+        hook.close()
+    if found is None:
+        log.info("The vendor's history does not name the one job of the submit of %s.", attempt.created_at)
+        return False
+    log.info(
+        "The submit of %s, whose answer was lost, has bought job %s: the vendor's history shows it. Nothing is bought again.",
+        attempt.created_at,
+        found.request_id,
+    )
+    return True

@@ -1,0 +1,196 @@
+"""A submit whose answer was lost, and what the vendor's own history says about it: nothing is bought twice, nobody is asked.
+
+The histories are the simulator's, written from the vendors' clients and documents.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from airflow_video_providers.core.client.client import VideoClient
+from airflow_video_providers.core.errors import VendorUnavailableError
+from airflow_video_providers.core.purchase.find import find_job
+from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Intent
+from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
+from airflow_video_providers.core.vendors.history import Shown
+from tests.support.submitting import Desk
+
+pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
+
+MODELS = {
+    "fal": "fal:fal-ai/kling-video/v2.1/standard/text-to-video",
+    "replicate": "replicate:studio/magica",
+    "version": f"replicate:studio/magica:{'0a' * 32}",
+    "deployment": "replicate:deployments/studio/magica",
+}
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+BODY = {"prompt": "a fox", "list": [1, {"a": 0.5}]}
+
+
+@pytest.fixture
+def desk(video_simulator, tmp_path, monkeypatch):
+    (tmp_path / "ledger").mkdir()
+    monkeypatch.setenv("AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH", str(tmp_path / "ledger"))
+    desk = Desk(video_simulator)
+    for vendor in ("fal", "replicate"):
+        desk.connect(vendor)
+    return desk
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
+def test_a_lost_answer_is_found_in_the_same_try_and_nothing_is_bought_again(model, desk):
+    task = desk.submit(model, {"prompt": "[[fault:drop_after_accept]] a fox", "images": [{"url": "u"}]}, unchecked=True)
+    outcome = desk.run(task)
+    assert outcome.state == "success", outcome.error
+    (bought,) = desk.simulator.ledger()["jobs"]
+    assert desk.airflow.xcoms["submit", "return_value", -1]["request_id"] == bought["request_id"]
+    assert "the vendor's history shows it" in desk.log
+    assert desk.run(task, try_number=2).state == "success"
+    assert desk.accepted == 1
+    assert desk.simulator.violations() == []
+
+
+@pytest.fixture
+def away(monkeypatch):
+    """The vendor's history does not answer until this is called."""
+
+    def refuse(*_):
+        raise VendorUnavailableError("HTTP 503")
+
+    right = VideoClient.history
+    monkeypatch.setattr(VideoClient, "history", refuse)
+    return lambda: monkeypatch.setattr(VideoClient, "history", right)
+
+
+def test_where_the_history_does_not_answer_now_the_outcome_is_unknown_and_a_retry_asks_again(desk, away):
+    task = desk.submit(MODELS["fal"], {"prompt": "[[fault:drop_after_accept]] a fox"}, unchecked=True)
+    first = desk.run(task, try_number=1)
+    assert (type(first.error).__name__, first.error.retryable) == ("SubmissionOutcomeUnknownError", True)
+    away()
+    assert desk.run(task, try_number=2).state == "success"
+    assert desk.accepted == 1
+
+
+def test_equal_submits_of_two_tasks_stay_unknown(desk, away):
+    request = {"prompt": "[[fault:drop_after_accept]] a fox"}
+    first = desk.submit(MODELS["fal"], request, unchecked=True, task_id="first")
+    second = desk.submit(MODELS["fal"], {"prompt": "a fox"} | request, unchecked=True, task_id="second")
+    assert [desk.run(task).state for task in (first, second)] == ["failed", "failed"]
+    away()
+    again = [desk.run(task, try_number=2) for task in (first, second)]
+    assert [type(outcome.error).__name__ for outcome in again] == ["SubmissionOutcomeUnknownError"] * 2
+    assert desk.accepted == 2
+
+
+def test_resubmit_asks_the_history_before_it_buys(desk, away):
+    task = desk.submit(
+        MODELS["replicate"],
+        {"prompt": "[[fault:drop_after_accept]] a fox"},
+        unchecked=True,
+        on_unknown_outcome="resubmit",
+    )
+    desk.run(task)
+    away()
+    assert desk.run(task, try_number=2).state == "success"
+    assert desk.accepted == 1
+
+
+def test_twenty_lost_answers_are_twenty_jobs_and_nobody_is_asked(desk):
+    for number in range(20):
+        vendor = ("fal", "replicate")[number % 2]
+        request = {"prompt": f"[[fault:drop_after_accept]] fox number {number}"}
+        task = desk.submit(MODELS[vendor], request, unchecked=True, task_id=f"submit{number}")
+        assert desk.run(task).state == "success"
+    desk.simulator.advance(600)
+    told = desk.simulator.ledger()
+    assert (told["accepted"], told["charges"], told["duplicates"]) == (20, 20, [])
+    found = {value["request_id"] for (_, key, _), value in desk.airflow.xcoms.items() if key == "return_value"}
+    assert found == {job["request_id"] for job in told["jobs"]}
+
+
+# The rule itself.
+
+
+def attempt(task="t", body=BODY, *, at=NOW, state=AttemptState.UNKNOWN, **more):
+    intent = Intent.of(model=MODELS["fal"], request=body, conn_id="fal_default")
+    return Attempt(
+        dag_id="d", run_id="r", task_id=task, number=1, purchase=1, state=state, claim=task, created_at=at,
+        **vars(intent), **more,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return Ledger(LocalDirectory(tmp_path))
+
+
+def shown(request_id="j-1", body=BODY, *, at=NOW + timedelta(seconds=3)):
+    return Shown(request_id, at, body)
+
+
+def found(ledger, *history, one=None):
+    asked = one or attempt()
+    if not ledger.attempts(asked.identity):
+        ledger.create(asked)
+    answer = find_job(asked, ledger, lambda *_: list(history))
+    return answer and answer.request_id
+
+
+def test_exactly_one_match_answers_and_is_written(ledger):
+    assert found(ledger, shown("other", {"prompt": "a cat"}), shown()) == "j-1"
+    (stored,) = ledger.attempts(attempt().identity)
+    assert (stored.state, stored.request_id) == (AttemptState.SUBMITTED, "j-1")
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        [],
+        [shown(), shown("j-2")],
+        [shown(body={"prompt": "a fox"})],
+        [shown(body=None)],
+        [shown(at=NOW - timedelta(minutes=3))],
+        [shown(at=NOW + timedelta(minutes=13))],
+    ],
+    ids=["nothing", "two", "another body", "no body", "before the window", "after the window"],
+)
+def test_anything_else_leaves_the_outcome_unknown(ledger, history):
+    assert found(ledger, *history) is None
+    assert ledger.attempts(attempt().identity)[0].open
+
+
+def test_an_id_that_another_record_holds_is_no_answer(ledger):
+    ledger.create(attempt("other", {"x": 1}, state=AttemptState.SUBMITTED, request_id="j-1"))
+    assert found(ledger, shown()) is None
+
+
+def test_an_open_twin_in_the_same_window_makes_every_match_doubtful(ledger):
+    ledger.create(attempt("twin", at=NOW + timedelta(minutes=5)))
+    assert found(ledger, shown()) is None
+
+
+def test_an_open_twin_of_another_day_does_not(ledger):
+    ledger.create(attempt("twin", at=NOW - timedelta(days=1)))
+    assert found(ledger, shown()) == "j-1"
+
+
+def test_a_record_that_cannot_be_read_may_hold_the_id(ledger, tmp_path):
+    broken = attempt("broken")
+    ledger.create(broken)
+    (next(path for path in tmp_path.rglob("*") if path.is_file())).write_text("{")
+    assert found(ledger, shown()) is None
+
+
+def test_an_id_is_taken_once(ledger):
+    taken = ("named", "fal", "j-1")
+    ledger.store.create(taken, {"v": 1, "claim": "x", "attempt": ["another"], "request_id": "j-1"})
+    assert found(ledger, shown()) is None
+
+
+def test_what_a_person_wrote_meanwhile_stands(ledger):
+    asked = attempt()
+    ledger.create(asked.replace(state=AttemptState.FORGOTTEN))
+    assert found(ledger, shown(), one=asked) is None
