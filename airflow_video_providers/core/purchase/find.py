@@ -41,7 +41,7 @@ def find_job(
     ledger: Ledger,
     history: Callable[[str, datetime, datetime], Sequence[Shown]],
 ) -> Attempt | None:
-    """The attempt with the job that it bought, written into the ledger; None where nobody can tell.
+    """The attempt with the job that it bought, written into the ledger; None where it is not certain.
 
     :param attempt: An open attempt of a ledger that every task sees.
     :param history: What the vendor shows of a model in a window, all pages of it. Asks the vendor.
