@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -34,14 +35,16 @@ class TaskLedger:
     :param ledger: None where there is none; then only a first try may buy.
     :param this: The try that buys.
     :param chosen: What a Clear and an unknown outcome mean.
+    :param process: What the try is called that runs in this process: it gets one job.
     """
 
     ledger: Ledger | None
     this: Try
     chosen: Choices = field(default_factory=Choices)
+    process: str = field(default_factory=lambda: uuid.uuid4().hex)
 
-    #: Tries of this process that have their job, and its id.
-    _served: ClassVar[dict[Try, str]] = {}
+    #: Which tries of this process have their job, and its id.
+    _served: ClassVar[dict[str, str]] = {}
 
     def submit(self, hook: OrderingHook, make: Callable[[], Order]) -> VideoJob:
         """The job that this task instance bought, now or in an earlier try.
@@ -80,7 +83,7 @@ class TaskLedger:
             sleep=hook.sleep,
         )
         job = submit_once(order, self.ledger, send, this=self.this, outside=outside, chosen=self.chosen)
-        self._served[self.this] = job.request_id
+        self._served[self.process] = job.request_id
         return job
 
     def note_landed(self, job: VideoJob, manifest: Mapping[str, Any], log: Logger) -> None:
@@ -109,7 +112,7 @@ class TaskLedger:
             return NoOrder(models[-1], hook.conn_id, wrong)
 
     def _refuse_second(self) -> None:
-        if (request_id := self._served.get(self.this)) is None:
+        if (request_id := self._served.get(self.process)) is None:
             return
         raise InvalidRequestError(
             f"{self.this.identity} has bought the job {request_id} through its ledger, which knows one purchase for each "
@@ -150,7 +153,7 @@ def task_ledger(
 
     running = context if context is not None else _running()
     chosen = Choices(on_clear or default_on_clear(), on_unknown_outcome)
-    return TaskLedger(open_ledger(running), this_try(running), chosen)
+    return TaskLedger(open_ledger(running), this_try(running), chosen, str(running["ti"].id))
 
 
 def _running() -> Context:

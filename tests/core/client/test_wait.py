@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import itertools
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -28,6 +28,9 @@ from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.vendors.pixazo import Pixazo
 from tests.support.vendors import KEY, answer, job
 from tests.support.virtual import START, run_virtually, wall_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CLIP = {"media_url": ["https://media.example/a.mp4"]}
 
@@ -90,7 +93,7 @@ def in_a_worker(*answers: httpx.Response | Exception, of: VideoJob | None = None
     outcome: VideoJob | BaseException
     try:
         outcome = client.wait(of or job("pixazo", submitted_at=START), **how)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 # an author's own, too
         outcome = error
     return Ended(outcome, vendor.asked, states, clock.seconds)
 
@@ -105,7 +108,7 @@ def in_a_loop(*answers: httpx.Response | Exception, of: VideoJob | None = None, 
         async with AsyncVideoClient(Pixazo(now=wall_clock), KEY, transport=httpx.MockTransport(vendor)) as client:
             try:
                 outcome = await client.wait(of or job("pixazo", submitted_at=START), **options)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 # an author's own, too
                 outcome = error
         return Ended(outcome, vendor.asked, states, (wall_clock() - START).total_seconds())
 
@@ -191,13 +194,13 @@ def test_a_job_that_is_finished_already_is_read_once_more_at_once(waited):
 @WAYS
 def test_polls_do_not_come_evenly_so_that_many_waits_do_not_come_together(waited):
     asked = waited(RUNNING, poll_interval=20).asked[:-1]
-    pauses = {round(later - sooner, 3) for sooner, later in zip(asked, asked[1:], strict=False)}
+    pauses = {round(later - sooner, 3) for sooner, later in itertools.pairwise(asked)}
     assert len(pauses) > 5
     assert all(20 <= pause <= 22 for pause in pauses)
 
 
 @WAYS
-def test_silence_is_met_with_longer_pauses(waited):
+def test_silence_is_answered_with_longer_pauses(waited):
     asked = waited(LOST, timeout=600).asked
     assert len(asked) < 20
     assert asked[4] - asked[3] > 2 * (asked[1] - asked[0])
@@ -206,7 +209,7 @@ def test_silence_is_met_with_longer_pauses(waited):
 @WAYS
 def test_a_short_interval_is_the_authors_and_is_warned_of_once(waited, caplog):
     ended = waited(RUNNING, RUNNING, RUNNING, DONE, poll_interval=0.2)
-    assert all(1.0 <= later - sooner <= 1.2 for sooner, later in zip(ended.asked, ended.asked[1:], strict=False))
+    assert all(1.0 <= later - sooner <= 1.2 for sooner, later in itertools.pairwise(ended.asked))
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "shorter than the 5 s that the documents of Pixazo ask for" in caplog.text
 
@@ -222,7 +225,7 @@ def test_a_failure_is_reported_before_it_is_raised(waited):
     assert waited(RUNNING, says("FAILED")).states == ["running", "failed"]
 
 
-class Stop(Exception):  # noqa: N818 # an author's own
+class Stop(Exception):  # an author's own
     """What an author raises."""
 
 
@@ -330,8 +333,9 @@ async def test_a_wait_that_is_cancelled_leaves_its_client_usable():
     script = Vendor((RUNNING, DONE), lambda: START)
     async with AsyncVideoClient(Pixazo(), KEY, transport=httpx.MockTransport(script)) as client:
         waiting = asyncio.create_task(client.wait(job("pixazo", submitted_at=None)))
-        while not script.asked:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while not script.asked:  # noqa: ASYNC110 # it is the transport that is waited for
+                await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
