@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import configparser
 import json
 import re
@@ -23,12 +24,14 @@ from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import DAG, Connection
 from airflow.serialization.serialized_objects import DagSerialization
 
+from airflow_video_providers.core.polling.timing import Timing
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.pricing import estimate
 from airflow_video_providers.core.purchase.records import Attempt, AttemptState
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory, ObjectDirectory
 from airflow_video_providers.core.settings import read_settings
 from airflow_video_providers.core.vendors.catalogue import vendors
+from airflow_video_providers.core.vendors.pixazo import Pixazo
 from airflow_video_providers.hooks.pixazo import PixazoHook
 from airflow_video_providers.integration.ledger_cli import main as ledger_command
 from airflow_video_providers.integration.models_cli import main as models_command
@@ -45,7 +48,7 @@ OPTIONS = get_provider_info()["config"]["video_providers"]["options"]
 GUIDE = "docs/adding-a-vendor.md"
 RUN_HERE = {"python", "console", "bash", "dockerfile", "json", "yaml", "ini"}
 #: What a comment before a block may ask for, beyond that it runs.
-TESTS = {"lands a clip", "serializes", "counts purchases", "a schema"}
+TESTS = {"lands a clip", "serializes", "counts purchases", "a schema", "hooks in a task", "the client by itself"}
 
 
 def python_pages() -> list[Page]:
@@ -75,7 +78,14 @@ def test_every_block_is_of_a_kind_that_is_run_here_or_built_by_sphinx():
 
 def test_every_mark_is_one_that_a_test_looks_for():
     used = Counter(block.mark[1] for page in PAGES for block in page.blocks if block.mark and block.mark[0] == "test")
-    assert used == {"lands a clip": 2, "serializes": 1, "counts purchases": 1, "a schema": 1}
+    assert used == {
+        "lands a clip": 2,
+        "serializes": 1,
+        "counts purchases": 1,
+        "a schema": 1,
+        "hooks in a task": 4,
+        "the client by itself": 2,
+    }
     assert set(used) == TESTS
 
 
@@ -103,7 +113,7 @@ def test_every_python_block_runs_and_every_dag_serializes(page, tmp_path):
             with DAG("of_the_reader", schedule=None) as dag:  # tasks without a DAG are a piece of the reader's own
                 run(block, names, tmp_path)
         tasks = DagSerialization.to_dict(dag)["dag"]["tasks"]
-        assert bool(tasks) == ("task_id=" in block.text)
+        assert bool(tasks) == ("task_id=" in block.text or "@task" in block.text)
 
 
 @pytest.mark.parametrize("block", marked("lands a clip"), ids=lambda block: block.page)
@@ -121,6 +131,63 @@ def test_the_first_pipeline_lands_a_clip(block, video_simulator, tmp_path):
     (output,) = airflow.xcom("land")["outputs"]
     assert (output["width"], output["height"], output["duration_s"]) == (1280, 720, 5.0)
     assert Path(output["uri"].removeprefix("file://")).stat().st_size == output["bytes"]
+
+
+@pytest.fixture
+def _soon(monkeypatch):
+    """Polls at once: a real job takes a minute."""
+    monkeypatch.setattr(Timing, "first_poll", lambda *_: 0.0)
+    monkeypatch.setattr(Timing, "pause", lambda *_, **__: 0.02)
+
+
+def numbered(what: str) -> list[Any]:
+    return [pytest.param(block, id=f"{block.page} {number}") for number, block in enumerate(marked(what))]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_soon")
+@pytest.mark.parametrize("block", numbered("hooks in a task"))
+def test_hooks_in_a_task_land_what_they_buy(block, video_simulator, tmp_path):
+    video_simulator.reset()
+    video_simulator.configure(queue_seconds=(0, 0), run_seconds=(0, 0))
+    names: dict[str, Any] = {}
+    run(block, names, tmp_path)
+    airflow = MemoryAirflow({"pixazo_default": video_simulator.connection("pixazo")})
+    for number in (1, 2):
+        outcome = airflow.run(names["dag"].get_task("clip"), try_number=number, retries=1)
+        assert outcome.state == "success", outcome.error
+    landed = airflow.xcom("clip")
+    manifests = landed if isinstance(landed, list) else [landed]
+    for manifest in manifests:
+        (output,) = manifest["outputs"]
+        assert Path(output["uri"].removeprefix("file://")).stat().st_size == output["bytes"]
+    tries = 1 if "task_ledger" in block.text else 2  # as the pages say
+    assert video_simulator.ledger()["charges"] == tries * len(manifests)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_soon")
+@pytest.mark.parametrize("block", numbered("the client by itself"))
+def test_the_client_by_itself_lands_what_it_buys(block, video_simulator, tmp_path):
+    video_simulator.reset()
+    video_simulator.configure(queue_seconds=(0, 0), run_seconds=(0, 0))
+    names: dict[str, Any] = {}
+    run(block, names, tmp_path)
+    vendor = Pixazo(video_simulator.base_url("pixazo"))
+    given = "a fox", str(tmp_path)
+
+    async def in_a_loop() -> dict[str, Any]:
+        async with names["AsyncVideoClient"](vendor, "any-key") as client:
+            return await names["clip"](client, *given, allow_private_hosts=["127.0.0.1"])
+
+    if "AsyncVideoClient" in names:
+        manifest = asyncio.run(in_a_loop())
+    else:
+        with names["VideoClient"](vendor, "any-key") as client:
+            manifest = names["clip"](client, *given, allow_private_hosts=["127.0.0.1"])
+    (output,) = manifest["outputs"]
+    assert Path(output["uri"].removeprefix("file://")).stat().st_size == output["bytes"]
+    assert video_simulator.ledger()["charges"] == 1
 
 
 @pytest.mark.parametrize("block", marked("lands a clip"), ids=lambda block: block.page)
