@@ -1,4 +1,5 @@
-"""Models from the command line: which there are, what they take, what a request costs. Buys nothing, calls no vendor.
+"""Models from the command line: which there are, what they take, what a request costs. Buys nothing; ``fetch`` and ``check`` ask the
+vendor.
 
 ``airflow video-models ...`` on Airflow 3.2 and newer, and ``python -m airflow_video_providers.models ...`` everywhere.
 """
@@ -50,7 +51,28 @@ _ESTIMATE = Command(
     ),
 )
 
-GROUP = Group("video-models", "AI video models: fields, prices, and what a request costs", (_LIST, _ESTIMATE))
+_ASKED: Argument = (("--conn-id",), {"help": "the Airflow connection to ask with; the vendor's default one otherwise"})
+_FETCH = Command(
+    "fetch",
+    "save the schema of a model that the catalogue does not list, for schema=... in a DAG; asks the vendor, buys nothing",
+    "schemas:run_fetch",
+    (
+        (("model",), {"metavar": "MODEL", "help": "for example fal:fal-ai/kling-video/v2.1/standard/text-to-video"}),
+        (("--into",), {"metavar": "FILE", "help": "where to; schemas/<name>.json by default"}),
+        (("--overwrite",), {"action": "store_true", "help": "replace a file that is there"}),
+        _ASKED,
+    ),
+)
+_CHECK = Command(
+    "check",
+    "what has changed at the vendor since files were fetched; exit status 1 where something has",
+    "schemas:run_check",
+    ((("files",), {"nargs": "+", "metavar": "FILE", "help": "files that fetch has written"}), _ASKED),
+)
+
+GROUP = Group(
+    "video-models", "AI video models: fields, prices, and what a request costs", (_LIST, _ESTIMATE, _FETCH, _CHECK)
+)
 
 
 def get_commands() -> list[CLICommand]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.vendors.base import Identified
     from airflow_video_providers.core.vendors.history import Shown
     from airflow_video_providers.core.vendors.models import VideoModel
+    from airflow_video_providers.core.vendors.openapi import Described
     from airflow_video_providers.core.vendors.wire import Wire
 
 
@@ -90,6 +91,11 @@ class VideoClient(WorkerSession):
         """Which job an id belongs to; raises as :meth:`status` does."""
         self._serves(job.model)
         return self._send_read(self.vendor.identify(job), job)
+
+    def describe_model(self, model: str) -> Described:
+        """What the vendor says of a model that the catalogue does not list; raises as :meth:`Vendor.describe_model` does."""
+        self._serves(model)
+        return self._send_read(self.vendor.describe_model(model), None)
 
     def history(self, model: str, since: datetime, until: datetime) -> list[Shown]:
         """What the vendor shows of a model's jobs in a window; raises as :meth:`status` does."""

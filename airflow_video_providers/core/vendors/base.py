@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.vendors.history import Shown
     from airflow_video_providers.core.vendors.models import VideoModel
+    from airflow_video_providers.core.vendors.openapi import Described
 
 T = TypeVar("T")
 Flow = Generator[httpx.Request | float, httpx.Response, T]
@@ -177,6 +178,15 @@ class Vendor(ReadsAnswers):
         :raises VendorError: it cannot be read whole. What is read in part answers nothing.
         """
         raise NotImplementedError
+        yield  # a flow, like its siblings
+
+    def describe_model(self, model: str) -> Flow[Described]:
+        """What the vendor says of a model that the catalogue does not list: its request's schema, and its price line.
+
+        :raises InvalidRequestError: the vendor describes no such model. Nothing was spent.
+        :raises VendorError: the vendor gave no usable answer.
+        """
+        raise InvalidRequestError(f"{self.title} describes no models.", vendor=self.id, field="model", value=model)
         yield  # a flow, like its siblings
 
     # Building blocks for the vendors' files.

@@ -9,10 +9,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.vendors.answers import timestamp
 from airflow_video_providers.core.vendors.base import Flow, Vendor
 from airflow_video_providers.core.vendors.history import MOST_PAGES, Shown
+from airflow_video_providers.core.vendors.openapi import Described, request_schema
 from airflow_video_providers.core.vendors.output_shapes import REASON_PATHS, at, id_at, reason_at
 from airflow_video_providers.core.vendors.refusals import status_refused, unavailable
 from airflow_video_providers.core.vendors.wire import Wire
@@ -121,6 +123,22 @@ class Fal(Vendor):
             asked["cursor"] = str(body.get("next_cursor"))
         raise unavailable(self, None, f"fal's history has more than {MOST_PAGES} pages in this window.")
 
+    def describe_model(self, model: str) -> Flow[Described]:
+        endpoint = model.partition(":")[2]
+        asked = urlencode({"endpoint_id": endpoint, "expand": "openapi-3.0"})
+        answer = yield from self.send_read(self.call("GET", f"/v1/models?{asked}", at="api"))
+        if not answer.ok and answer.status != 404:
+            raise status_refused(self, None, answer)
+        schema = request_schema(at(_entry(answer, endpoint), "openapi"))
+        priced = yield from self.send_read(
+            self.call("GET", f"/v1/models/pricing?{urlencode({'endpoint_id': endpoint})}", at="api")
+        )
+        if schema is not None:
+            return Described(schema, _entry(priced, endpoint) if priced.ok else None)
+        raise InvalidRequestError(
+            f"{self.title} gives no schema of {model}.", remedy="Check the id.", model=model, field="model", value=model
+        )
+
     def check(self) -> Flow[str]:
         """The account's own history, a free call that needs the key."""
         path = "/v1/models/requests/by-endpoint?endpoint_id=fal-ai/mochi-v1&limit=1"
@@ -133,3 +151,10 @@ class Fal(Vendor):
 
 def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _entry(answer: Answer, endpoint: str) -> Mapping[str, Any] | None:
+    """What a list says of one endpoint, under whatever name the list stands."""
+    lists = [value for value in (answer.body or {}).values() if isinstance(value, list)]
+    entries = [entry for found in lists for entry in found if isinstance(entry, dict)]
+    return next((entry for entry in entries if entry.get("endpoint_id") == endpoint), None)

@@ -10,10 +10,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
+from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.vendors.answers import timestamp
 from airflow_video_providers.core.vendors.base import Flow, Vendor
 from airflow_video_providers.core.vendors.history import MOST_PAGES, Shown
+from airflow_video_providers.core.vendors.openapi import Described, request_schema
 from airflow_video_providers.core.vendors.output_shapes import at, id_at
 from airflow_video_providers.core.vendors.refusals import status_refused, unavailable
 from airflow_video_providers.core.vendors.wire import Wire
@@ -103,6 +105,24 @@ class Replicate(Vendor):
                 return shown
             path = f"/v1/predictions?{urlencode({'cursor': cursor[0]})}"
         raise unavailable(self, None, f"Replicate's list has more than {MOST_PAGES} pages since then.")
+
+    def describe_model(self, model: str) -> Flow[Described]:
+        """Of the model's newest version. Replicate lists no prices there."""
+        name = model.partition(":")[2]
+        if ":" not in name and not name.startswith("deployments/"):
+            answer = yield from self.send_read(self.call("GET", f"/v1/models/{name}"))
+            if not answer.ok and answer.status != 404:
+                raise status_refused(self, None, answer)
+            schema = request_schema(at(answer.body, "latest_version.openapi_schema"))
+            if schema is not None:
+                return Described(schema)
+        raise InvalidRequestError(
+            f"{self.title} gives no schema of {model}.",
+            remedy="Name a model as owner/name.",
+            model=model,
+            field="model",
+            value=model,
+        )
 
     def check(self) -> Flow[str]:
         """The account: a free call."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from .clip import ClipSpec, clip, colour_of
 from .clock import iso_millis
 from .gateway import Gateway, Route
+from .open_schema import OPENAPI, PRICE
 from .schema import Field, Model
 from .wire import Answer, Call
 
@@ -72,6 +73,8 @@ class Fal(Gateway):
     def find(self, call: Call) -> Route | Answer:
         if call.path == "/v1/models/requests/by-endpoint" and call.method == "GET":
             return Route("other", self._history)
+        if call.path in ("/v1/models", "/v1/models/pricing") and call.method == "GET":
+            return Route("other", self._models if call.path == "/v1/models" else self._prices)
         if found := _REQUEST.match(call.path):
             return self._request(call, found)
         endpoint = _SUBMIT.match(call.path)
@@ -148,6 +151,16 @@ class Fal(Gateway):
             return Answer(400, {"status": "ALREADY_COMPLETED"})
         self.world.store.cancel(job, now)
         return Answer(202, {"status": "CANCELLATION_REQUESTED"})
+
+    def _models(self, call: Call, _faults: list[Fault]) -> Answer:
+        expanded = {"openapi": OPENAPI} if call.parameters.get("expand") == "openapi-3.0" else {}
+        names = call.parameters.get("endpoint_id", "").split(",")
+        models = [{"endpoint_id": name, "metadata": {}} | expanded for name in names if _SUBMIT.match(f"/{name}")]
+        return Answer(200, {"models": models, "next_cursor": None, "has_more": False})
+
+    def _prices(self, call: Call, _faults: list[Fault]) -> Answer:
+        names = call.parameters.get("endpoint_id", "").split(",")
+        return Answer(200, {"prices": [{"endpoint_id": name} | PRICE for name in names]})
 
     def _history(self, call: Call, _faults: list[Fault]) -> Answer:
         """Newest first, a page at a time; what still waits is listed, too (no document says whether)."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .clock import iso_millis
 from .fal import any_model
 from .gateway import Gateway, Route
+from .open_schema import OPENAPI
 from .wire import Answer, Call
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _MODEL = re.compile(rf"/v1/(?P<kind>models|deployments)/(?P<name>{_PART}/{_PART})/predictions$")
+_DESCRIBED = re.compile(rf"/v1/models/(?P<owner>{_PART})/(?P<name>{_PART})$")
 _PREDICTION = re.compile(r"/v1/predictions/(?P<id>[^/]+)(?P<cancel>/cancel)?$")
 _STATES = {
     "QUEUED": "starting",
@@ -63,6 +65,10 @@ class Replicate(Gateway):
                 if call.method == "POST"
                 else self.error(405)
             )
+        if call.method == "GET" and (named := _DESCRIBED.match(call.path)):
+            version = {"id": "0a" * 32, "openapi_schema": OPENAPI}
+            body = {"owner": named["owner"], "name": named["name"], "latest_version": version}
+            return Route("other", lambda _call, _faults: Answer(200, body))
         found = _PREDICTION.match(call.path)
         job = self.job(found["id"]) if found else None
         if found is None or job is None:
