@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-#: A minute's requests are spread over a little more than a minute, so that a second's worth of catching up
+#: A minute's requests are spread over a little more than a minute, so that half a second's worth of catching up
 #: after a late wake-up still fits the vendor's limit.
-MINUTE = 61.5
-CATCH_UP = 1.0
+MINUTE = 60.75
+CATCH_UP = 0.5
 #: A refusal halves the rate, down to this share of the budget at most.
 LOWEST_SHARE = 1 / 16
 #: The share of the budget that comes back in each minute without a refusal.
