@@ -8,6 +8,7 @@ EXAMPLES ?=
 PEERS ?=
 FAST ?=
 WRITE ?=
+ONLY ?=
 # Written once and read by every process: the tests start hundreds that import Airflow.
 export PYTHONDONTWRITEBYTECODE =
 PINNED := --quiet --constraint constraints.txt
@@ -41,9 +42,9 @@ lint: $(VENV)/installed-tests
 test-fast: $(VENV)/installed-tests  ## Unit tests only: no server, no process, no Airflow database, seconds
 	$(BIN)/pytest -q -n 2 -m "not slow" tests
 
-bench: $(VENV)/installed-tests  ## Every benchmark, with ratios against named peers in the same run
+bench: $(VENV)/installed-tests  ## Every benchmark, with ratios against named peers; ONLY=finished for those of that name, WRITE=1 keeps them
 	@$(call INSTALL,--group bench)
-	$(BIN)/python scripts/bench.py
+	$(BIN)/python scripts/bench.py $(ONLY) $(if $(WRITE),--write)
 
 faults: $(VENV)/installed-tests  ## What faults do to the money and to the storage; PEERS=1 adds other clients
 	$(BIN)/python -m tests.faults.money $(if $(PEERS),--peers)

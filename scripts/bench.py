@@ -19,6 +19,7 @@ BENCHMARKS = (
     "bench_simulator",
     "bench_landing",
     "bench_polling detection",
+    "bench_finished",
     "bench_polling size",
     "bench_polling cpu",
     "bench_worker_starts",

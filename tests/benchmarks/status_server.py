@@ -1,4 +1,7 @@
-"""A small, fast HTTPS server that knows every job and finishes none; it counts requests and connections."""
+"""A small, fast HTTPS server that knows every job; it counts requests and connections.
+
+A job ends at the moment that its id names (:func:`finishing_id`); one with any other id never does.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ import datetime as dt
 import json
 import multiprocessing
 import os
+import re
 import ssl
 import tempfile
+import time
 from contextlib import contextmanager
 from functools import cache
 from ipaddress import ip_address
@@ -25,12 +30,16 @@ if TYPE_CHECKING:
 
 #: What each client wants to hear while a job runs. The first matching piece of the path counts.
 _ANSWERS = {
+    "/v2/requests/status/": (200, {"status": "PROCESSING"}),  # Pixazo refuses the answer about another job
     "/v2/requests/": (200, {"status": "PROCESSING", "request_id": "r", "metrics": {}}),
     "/api/v2/accounts/": (200, {"data": {"id": 1, "status": 3}}),
     "/api/2.2/jobs/": (200, {"run_page_url": "https://x", "state": {"life_cycle_state": "RUNNING"}}),
     "/api/2.1/jobs/": (200, {"run_page_url": "https://x", "state": {"life_cycle_state": "RUNNING"}}),
     "/sensor/": (404, {"status": "PROCESSING", "request_id": "r"}),
 }
+
+
+_ENDED = {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS", "state_message": ""}
 
 
 def _answer(status: int, body: dict[str, Any]) -> bytes:
@@ -40,6 +49,24 @@ def _answer(status: int, body: dict[str, Any]) -> bytes:
     return head.encode() + content
 
 
+#: And when it is done.
+_DONE = {
+    "/v2/requests/status/": (200, {"status": "COMPLETED", "output": {"media_url": ["https://cdn.invalid/v.mp4"]}}),
+    "/api/v2/accounts/": (200, {"data": {"id": 1, "status": 10}}),
+    "/api/2.2/jobs/": (200, {"run_page_url": "https://x", "state": _ENDED}),
+    "/api/2.1/jobs/": (200, {"run_page_url": "https://x", "state": _ENDED}),
+    "/sensor/": (200, {"status": "COMPLETED"}),
+}
+_ID = re.compile(rb"[/=: ](\d{13})\d{4}\b")
+_LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+
+
+def finishing_id(moment: float, number: int) -> str:
+    """The id of a job that is done from this moment on, in seconds since 1970."""
+    return f"{int(moment * 1000):013d}{number:04d}"
+
+
+_RAW_DONE = {path.encode(): _answer(*answer) for path, answer in _DONE.items()}
 _RAW = {path.encode(): _answer(*answer) for path, answer in _ANSWERS.items()}
 _UNKNOWN = _answer(404, {"error": "unknown path"})
 
@@ -77,9 +104,15 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._received += data
         while b"\r\n\r\n" in self._received:
-            head, _, self._received = self._received.partition(b"\r\n\r\n")
+            head, _, rest = self._received.partition(b"\r\n\r\n")
+            length = int(found[1]) if (found := _LENGTH.search(head)) else 0
+            if len(rest) < length:
+                return
+            self._received = rest[length:]
             self._shared[0] += 1
-            for piece, answer in _RAW.items():
+            named = _ID.search(head) or _ID.search(rest[:length])
+            done = named is not None and time.time() * 1000 >= int(named[1])
+            for piece, answer in (_RAW_DONE if done else _RAW).items():
                 if piece in head:
                     self._transport.write(answer)
                     break
@@ -90,7 +123,7 @@ class _Connection(asyncio.Protocol):
 
 @cache
 def certificate() -> tuple[Path, Path]:
-    """The process's own certificate and key, and the environment told to trust it.
+    """The process's own certificate and key, and the environment set to trust it.
 
     To be called before aiohttp is imported: it reads then whom to trust.
     """

@@ -7,6 +7,7 @@ import gc
 import os
 import time
 import uuid
+from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,11 @@ class Runner(TriggerRunner):
         self._wanted: list[RunTrigger] = []
         self._unwanted: set[int] = set()
         self._number = 0
+        #: Called once, with the next round: what it wants starts at once, and not up to a second later.
+        self.on_round: Callable[[], None] | None = None
+        #: Called with the number of a trigger that has fired.
+        self.on_event: Callable[[int], None] | None = None
+        self.events = _Events(self)
 
     async def init_comms(self) -> None:
         from airflow.sdk.execution_time import task_runner
@@ -40,11 +46,15 @@ class Runner(TriggerRunner):
         self.comms_decoder = task_runner.SUPERVISOR_COMMS = self.supervisor = _Supervisor(self._connections)
 
     async def asend(self, msg: Any) -> Any:
+        start, self.on_round = self.on_round, None
+        if start is not None:
+            start()
         wanted, self._wanted = self._wanted, []
         unwanted, self._unwanted = self._unwanted, set()
         return messages.TriggerStateSync(to_create=wanted, to_cancel=unwanted)
 
-    def want(self, classpath: str, kwargs: dict[str, Any]) -> None:
+    def want(self, classpath: str, kwargs: dict[str, Any]) -> int:
+        """Start this trigger with the runner's next round; returns its number."""
         self._number += 1
         ti = TaskInstanceDTO(
             id=uuid.uuid4(),
@@ -62,6 +72,7 @@ class Runner(TriggerRunner):
             id=self._number, classpath=classpath, encrypted_kwargs=Trigger.encrypt_kwargs(kwargs), ti=ti
         )
         self._wanted.append(workload)
+        return self._number
 
     async def hand_over(self) -> None:
         """All that are wanted, with the runner's next round: a real one would take fifty a round."""
@@ -80,6 +91,19 @@ class Runner(TriggerRunner):
 
     #: The runner's own loop, set by whoever started it.
     ended: asyncio.Task[None] | None = None
+
+
+class _Events(deque[Any]):
+    """The runner's outbound events: each is seen when it is put here."""
+
+    def __init__(self, runner: Runner) -> None:
+        super().__init__()
+        self._runner = runner
+
+    def append(self, entry: Any) -> None:
+        super().append(entry)
+        if self._runner.on_event is not None:
+            self._runner.on_event(entry[0])
 
 
 class _Supervisor:
