@@ -175,6 +175,22 @@ class ConnectedHook(BaseHook):
         Limits.of(self.settings.extra)
         check_fields(self.settings.extra.get("fields"), self.vendor_class.id)
 
+    def _check_settings(self) -> str:
+        """Read all the rest, and name what nothing reads: a limit whose name is misspelt would never hold.
+
+        :raises InvalidRequestError: a setting says what it cannot.
+        """
+        from airflow_video_providers.core.landing.fetch import check_user_agent
+        from airflow_video_providers.hooks.connection_form import fields
+
+        for name, kind in vars(type(self.settings)).items():
+            if isinstance(kind, property):
+                getattr(self.settings, name)  # each refuses what it cannot read
+        check_user_agent(self.settings.download_user_agent)
+        known = {*fields(self.vendor_class.status_routes), "status_route"}
+        unread = ", ".join(f"{name!r:.60}" for name in sorted(map(str, self.settings.extra.keys() - known))[:10])
+        return f" Nothing reads {unread} in its extra." if unread else ""
+
     def status(self, job: VideoJob) -> VideoJob:
         """How a job stands now, asked once; a finished job holds its outputs.
 
@@ -195,6 +211,7 @@ class ConnectedHook(BaseHook):
         try:
             other = self._other_paths() + self._own_prices()
             self._check_limits()
+            other += self._check_settings()
             return True, f"{self.get_conn().check()}{other}"
         except VideoProviderError as error:
             return False, f"{error.what} Nothing was spent by this test. {error.remedy}".strip()

@@ -145,6 +145,32 @@ def test_a_price_that_is_wrong_fails_the_test_with_what_is_allowed(monkeypatch, 
     assert "Nothing was spent by this test." in message
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("requests_per_minute", "many"), ("allow_private_hosts", {"a": 1}), ("download_user_agent", "a\nb"), ("prices", 0.4),
+        ("paths", "x"), ("max_cost_usd", "x"), ("max_run_cost_usd", -1), ("allow_unknown_price", "maybe"), ("submits_enabled", "maybe"),
+        ("callbacks", "maybe"), ("status_route", "nope"), ("budget", {"usd": 1}), ("fields", [1]), ("min_remaining_credits", "few"),
+    ],
+)  # fmt: skip
+def test_every_setting_is_read_by_the_test(monkeypatch, simulator, name, value):
+    if name not in {*FIELDS, "status_route"}:
+        pytest.skip("no such setting")
+    connection = simulator.connection("pixazo")
+    connection["extra"] = {**connection["extra"], name: value}
+    good, message = try_out(monkeypatch, connection)
+    assert not good, message
+    assert name in message or name in ("status_route", "download_user_agent")  # their errors have words of their own
+
+
+def test_a_setting_that_nothing_reads_is_named(monkeypatch, simulator):
+    connection = simulator.connection("pixazo")
+    connection["extra"] = {**connection["extra"], "max_cost_us": 1}
+    good, message = try_out(monkeypatch, connection)
+    assert good
+    assert message.endswith("Nothing reads 'max_cost_us' in its extra.")
+
+
 # What a connection stores.
 
 #: A form that was filled in: Airflow stores numbers, booleans and text; the older forms, and URIs, text only.
