@@ -40,6 +40,7 @@ from airflow_video_providers.core.error_base import VideoProviderError as VideoP
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from airflow_video_providers.core.jobs import VideoJob
 
@@ -64,8 +65,14 @@ class AuthenticationError(VendorError):
 
 
 class InsufficientCreditsError(VendorError):
-    """The account cannot pay for the request."""
+    """The account cannot pay for the request.
 
+    With a ledger that all tasks share the account is on hold then: ``held_until`` says when to come back, and the error
+    is retryable.
+    """
+
+    #: Until when nothing is sent with this connection; None where coming back does not help.
+    held_until: datetime | None = None
     default_charged = "no"
     default_remedy = "Top up the account at the vendor, then clear the task."
 

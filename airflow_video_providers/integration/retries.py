@@ -11,9 +11,14 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
-from airflow_video_providers.core.errors import JobTimeoutError, VideoProviderError
+from airflow_video_providers.core.errors import InsufficientCreditsError, JobTimeoutError, VideoProviderError
 from airflow_video_providers.integration import metrics
 from airflow_video_providers.integration.wording import in_words_of
+
+try:
+    from airflow.sdk.exceptions import AirflowRescheduleException
+except ImportError:  # Airflow 3.1
+    from airflow.exceptions import AirflowRescheduleException  # type: ignore[no-redef, unused-ignore] # the same class, older address
 
 #: Retry policies came with Airflow 3.3.
 HAS_POLICIES = find_spec("airflow.sdk.definitions.retry_policy") is not None
@@ -51,8 +56,13 @@ def failed(task: Any, error: VideoProviderError) -> Exception:
 
     The task's log gets one record with the whole of it first, because Airflow puts a traceback before the message.
 
+    An account on hold ends no task: Airflow lets any operator be put off until a time, and counts no try.
+
     :returns: The exception. Raise it outside of the ``except`` block: it carries its own cause.
     """
+    if isinstance(error, InsufficientCreditsError) and error.held_until is not None:
+        task.log.info("Task %s goes away and comes back without spending a try. %s", task.task_id, error)
+        return AirflowRescheduleException(error.held_until)  # type: ignore[no-untyped-call] # Airflow's
     metrics.failed(error)
     worded = in_words_of(task, error)
     if getattr(task, "soft_fail", False) or getattr(task, "never_fail", False):

@@ -50,6 +50,7 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         resolve_within: timedelta | float = 900,
         on_clear: Literal["resubmit", "reattach"] | None = None,
         on_unknown_outcome: Literal["fail", "resubmit"] = "fail",
+        queue_timeout: timedelta | float = 86400.0,
         max_cost_usd: float | Decimal | str | None = None,
         max_run_cost_usd: float | Decimal | str | None = None,
         allow_unknown_price: bool = False,
@@ -73,6 +74,7 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         )
         self.on_clear = on_clear
         self.on_unknown_outcome = on_unknown_outcome
+        self.queue_timeout = queue_timeout.total_seconds() if isinstance(queue_timeout, timedelta) else queue_timeout
         self.max_cost_usd = max_cost_usd
         self.max_run_cost_usd = max_run_cost_usd
         self.allow_unknown_price = allow_unknown_price

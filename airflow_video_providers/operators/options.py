@@ -50,6 +50,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "on_clear": _one_of("resubmit", "reattach", None),
     "on_unknown_outcome": _one_of("fail", "resubmit"),
     "resolve_within": (lambda value: _is_number(value) and 0 <= value < _FOR_EVER, "a number of seconds from 0"),
+    "queue_timeout": _DURATION,
     "webhook_mode": _one_of("terminal", "sync"),
     "allow_unknown_price": _SWITCH,
     "unchecked": _SWITCH,

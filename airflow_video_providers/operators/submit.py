@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_video_providers.core.clock import utcnow
@@ -130,7 +131,9 @@ def buy(
         finished=lambda job: kept_job(job, task, context),
         keeps=keeps,
     )
-    chosen = Choices(task.on_clear or default_on_clear(), task.on_unknown_outcome)
+    chosen = Choices(
+        task.on_clear or default_on_clear(), task.on_unknown_outcome, timedelta(seconds=task.queue_timeout)
+    )
     try:
         job = submit_once(order, ledger, send, this=this, outside=outside, chosen=chosen)
     except SubmissionOutcomeUnknownError as unknown:

@@ -58,6 +58,8 @@ class SubmitVideoOperator(BuysVideo):
         ``[video_providers] on_clear``, which is ``"resubmit"`` unless set.
     :param on_unknown_outcome: What to do where an earlier try may have bought and nobody knows: ``"fail"``
         (default), or ``"resubmit"``, which buys at most once more and may pay twice.
+    :param queue_timeout: How long to come back to an empty account, in seconds or as a timedelta. With ``ledger_path`` a
+        submit that finds it empty is put off without spending a try; after this time it fails. Default: 24 hours.
     :param max_cost_usd: Refuse a request whose estimated price is higher, in US dollars. The connection's extra
         may hold a ``max_cost_usd`` too; the stricter one wins.
     :param max_run_cost_usd: Refuse a request with which the estimates of all submits of the DAG run would pass

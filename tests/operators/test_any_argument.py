@@ -36,7 +36,7 @@ ANYTHING = {
 }  # fmt: skip
 BUYING = [
     "model", "request", "request_id", "conn_id", "extra_fields", "on_clear", "on_unknown_outcome", "max_cost_usd",
-    "max_run_cost_usd", "allow_unknown_price",
+    "max_run_cost_usd", "allow_unknown_price", "queue_timeout",
 ]  # fmt: skip
 LANDING = [
     "output_path", "overwrite", "verify", "media_types", "key_template", "poster", "max_bytes", "download_timeout",

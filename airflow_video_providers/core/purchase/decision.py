@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Identity, Run
@@ -37,10 +38,12 @@ class Choices:
         returns it. A job that still runs is kept in both cases.
     :param on_unknown_outcome: ``"fail"``, or ``"resubmit"``: buy at most once more per purchase, which may
         pay twice.
+    :param queue_timeout: How long to come back to an empty account, where it is put on hold.
     """
 
     on_clear: OnClear = "resubmit"
     on_unknown_outcome: OnUnknownOutcome = "fail"
+    queue_timeout: timedelta = timedelta(hours=24)
 
 
 @dataclass(frozen=True)

@@ -27,17 +27,16 @@ the same: both count as a retry, which never buys twice.
 
 from __future__ import annotations
 
-import time
 import uuid
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from airflow_video_providers.core.errors import LedgerError, VideoProviderError
+from airflow_video_providers.core.errors import InsufficientCreditsError, LedgerError, VideoProviderError
 from airflow_video_providers.core.purchase.decision import Choices, Decision, Try, decide
+from airflow_video_providers.core.purchase.hold import AccountHold
 from airflow_video_providers.core.purchase.keeping import job_of, keep, take_winners_job
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.order import NoOrder, Order
+from airflow_video_providers.core.purchase.outside import Outside
 from airflow_video_providers.core.purchase.patience import outlast, persist
 from airflow_video_providers.core.purchase.records import Attempt, AttemptState
 from airflow_video_providers.core.purchase.stores.base import NoStore
@@ -49,29 +48,7 @@ if TYPE_CHECKING:
 
     from airflow_video_providers.core.jobs import VideoJob
 
-
-@dataclass(frozen=True)
-class Outside:
-    """What a purchase needs of the world: whom to ask, and how to pause.
-
-    :param poll: Reads a job's state at the vendor. Called only after a Clear.
-    :param ready: Asked directly before an intent is stored: raises where nothing may be bought now. Sends nothing.
-    :param finished: Asked of the job that a Clear finds, before the vendor is: the job as it is finished, where its
-        file is kept for a second opinion; it is kept whatever the vendor says.
-    :param keeps: Asked of a finished job that a Clear would buy again: True keeps it, because what was paid for has
-        not reached its place yet.
-    :param clock: The time in UTC.
-    :param sleep: How to pause: before the paid call while the ledger is away, after it until the ledger has stored
-        what came of it, and while another process of this task instance is buying.
-    """
-
-    log: Logger
-    poll: Callable[[VideoJob], VideoJob]
-    ready: Callable[[], None] = lambda: None
-    finished: Callable[[VideoJob], VideoJob | None] = lambda _job: None
-    keeps: Callable[[VideoJob], bool] = lambda _job: False
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    sleep: Callable[[float], None] = time.sleep
+__all__ = ["Outside", "submit_once"]
 
 
 def submit_once(
@@ -91,6 +68,7 @@ def submit_once(
         outcome.
     :raises SubmissionOutcomeUnknownError: an earlier try, or this one, may have bought; nothing more was sent.
     :raises LedgerError: the ledger could not be read or written, or lacks a record; nothing was sent.
+    :raises InsufficientCreditsError: the account is empty; with ``held_until`` it is on hold, and may be come back to.
     :raises InvalidRequestError: a limit, ``outside.ready`` or the order itself does not allow it; nothing was sent.
     :raises VideoProviderError: whatever ``send`` raised; with ``charged == "no"`` the next try may buy.
     """
@@ -103,7 +81,16 @@ def submit_once(
         return kept
     if isinstance(order, NoOrder):
         raise order.error
-    outside.ready()
+    hold = AccountHold(
+        ledger.store, order.conn_id, this,
+        queue_timeout=chosen.queue_timeout, log=outside.log, model=order.request.id,
+    )  # fmt: skip
+    hold.check(outside.clock(), attempts)
+    try:
+        outside.ready()
+    except InsufficientCreditsError as empty:
+        raise hold.begin(empty, outside.clock(), attempts) from empty
+    hold.check(outside.clock(), attempts)  # to be ready may have taken a while
     order, attempt = order.addressed(_intent(order, attempts, decision, this, outside))
     order.limits.grant(
         order.cost, attempt, ledger.store, uncharged=[earlier.key for earlier in attempts if earlier.costless]
@@ -115,7 +102,12 @@ def submit_once(
         "Buying %s for %s (attempt %d of %s%s).", attempt.model, order.intent.price, attempt.number, this.identity,
         "" if attempt.number == this.try_number else not_each_try,
     )  # fmt: skip
-    return _send(order, attempt, ledger, send, outside)
+    try:
+        job = _send(order, attempt, ledger, send, outside)
+    except InsufficientCreditsError as empty:
+        raise hold.begin(empty, outside.clock(), attempts) from empty
+    hold.end()
+    return job
 
 
 def _earlier(order: Order | NoOrder, ledger: Ledger | None, this: Try, log: Logger) -> list[Attempt]:
