@@ -67,7 +67,7 @@ class Settings:
     :param api_key: The connection's password.
     :param base_url: The connection's host, with scheme; None for the vendor's own address.
     :param extra: The connection's extra: ``allow_private_hosts``, ``download_user_agent``, ``requests_per_minute``, ``prices``,
-        ``max_cost_usd``, ``max_run_cost_usd``, ``budget``, ``fields``, ``allow_unknown_price``, ``submits_enabled``,
+        ``max_cost_usd``, ``max_run_cost_usd``, ``budget``, ``min_remaining_credits``, ``fields``, ``allow_unknown_price``, ``submits_enabled``,
         ``status_route``, ``paths``.
     """
 
@@ -140,6 +140,14 @@ class Settings:
             return _switch(self.extra, name, default=True)
         except ValueError:
             raise self._refusal(name, "true or false") from None
+
+    @property
+    def min_remaining_credits(self) -> float | None:
+        """What the account must have left for anything to be bought, in the vendor's unit; None for no such limit.
+
+        :raises InvalidRequestError: it is no number above 0.
+        """
+        return self._positive("min_remaining_credits")
 
     def _positive(self, name: str) -> float | None:
         value = self.extra.get(name)

@@ -75,6 +75,13 @@ FIELDS: Mapping[str, dict[str, Any]] = {
         "string",
         format="multiline",
     ),
+    "min_remaining_credits": _field(
+        "Credits that must be left",
+        "Nothing is bought while the account has less, in the vendor's unit. Costs one free call before each submit, and "
+        "needs a vendor that documents one: Segmind. Empty: no limit.",
+        "number",
+        exclusiveMinimum=0,
+    ),
     "fields": _field(
         "Forced and forbidden fields",
         "JSON: by field of the request the one value that may be sent, or null for a field that may not: "

@@ -25,6 +25,8 @@ class OrderingHook(ConnectedHook):
         """Nothing is bought with a connection that says so.
 
         :raises InvalidRequestError: ``submits_enabled`` of its extra is false, or neither true nor false.
+        :raises InsufficientCreditsError: the account has less left than ``min_remaining_credits``.
+        :raises VendorError: ``min_remaining_credits`` is set, and the vendor did not say what is left.
         """
         if not self.settings.submits_enabled:
             raise InvalidRequestError(
@@ -34,6 +36,9 @@ class OrderingHook(ConnectedHook):
                 field="submits_enabled",
                 value=False,
             )
+        from airflow_video_providers.hooks.balance import refuse_low_balance
+
+        refuse_low_balance(self)
 
     def order(
         self, request: VideoModel, extra_fields: Mapping[str, Any] | None = None, callback: Callback | None = None

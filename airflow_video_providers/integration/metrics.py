@@ -11,8 +11,11 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_video_providers.core.credits import credits_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from decimal import Decimal
 
     from airflow_video_providers.core.errors import VideoProviderError
     from airflow_video_providers.core.jobs import VideoJob
@@ -25,13 +28,13 @@ class Metric:
     """One metric.
 
     :param name: Its full name; Airflow puts its own prefix before it.
-    :param kind: A counter, or a timer in the unit of the backend (milliseconds in StatsD).
+    :param kind: A counter, a timer in the unit of the backend (milliseconds in StatsD), or a gauge.
     :param meaning: What is counted.
     :param tags: Its tags.
     """
 
     name: str
-    kind: Literal["counter", "timer"]
+    kind: Literal["counter", "timer", "gauge"]
     meaning: str
     tags: tuple[str, ...] = ("vendor", "model")
 
@@ -56,6 +59,13 @@ POLLS = Metric("video_provider.polls", "counter", "polls of a job")
 THROTTLED = Metric("video_provider.throttled", "counter", "polls that the vendor answered with 429")
 BYTES_LANDED = Metric("video_provider.bytes_landed", "counter", "bytes stored; what was landed before adds nothing")
 
+BALANCE = Metric(
+    "video_provider.remaining_credits",
+    "gauge",
+    "what the account has left, in the vendor's unit, where the vendor says so: by the answers to submits and about finished "
+    "jobs, and before each submit where `min_remaining_credits` is set",
+    ("vendor", "connection"),
+)
 _VENDOR = ("vendor",)
 RECEIVED = Metric(
     "video_provider.callbacks.received", "counter", "calls of vendors that the receiver has kept", _VENDOR
@@ -72,7 +82,7 @@ TRUST_LOST = Metric(
 
 METRICS = (
     SUBMITTED, ESTIMATED_COST, SUCCEEDED, WAITED, FAILED, POLLS, THROTTLED, BYTES_LANDED,
-    RECEIVED, DUPLICATES, REFUSED, WOKEN, RESOLVED, TRUST_LOST,
+    RECEIVED, DUPLICATES, REFUSED, WOKEN, RESOLVED, TRUST_LOST, BALANCE,
 )  # fmt: skip
 
 
@@ -87,15 +97,28 @@ def submitted(job: VideoJob) -> None:
     _count(SUBMITTED, 1, tags)
     if job.estimated_cost_usd is not None:
         _count(ESTIMATED_COST, round(job.estimated_cost_usd * 1_000_000), tags)
+    _balance_in(job)
 
 
 def succeeded(job: VideoJob) -> None:
     """A wait ended with a finished job."""
     tags = _tags(job.model)
     _count(SUCCEEDED, 1, tags)
+    _balance_in(job)
     if job.submitted_at is not None:
         waited = (job.completed_at or datetime.now(UTC)) - job.submitted_at
         _send(WAITED, lambda stats: stats.timing(WAITED.name, max(waited, timedelta(0)), tags=tags))
+
+
+def balance(vendor: str, conn_id: str, left: Decimal) -> None:
+    """An account has so much left."""
+    _send(BALANCE, lambda stats: stats.gauge(BALANCE.name, float(left), tags={"vendor": vendor, "connection": conn_id}))
+
+
+def _balance_in(job: VideoJob) -> None:
+    left = credits_of(job.remaining_credits)
+    if left is not None and job.conn_id is not None:
+        balance(job.vendor, job.conn_id, left)
 
 
 def failed(error: VideoProviderError) -> None:

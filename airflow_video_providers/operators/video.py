@@ -80,7 +80,8 @@ class SubmitVideoOperator(BuysVideo):
     :raises LandingError: the connection or the storage of ``output_path`` cannot be asked; nothing was sent. Retried.
     :raises LedgerError: the record of purchases cannot be reached; nothing was sent. Retried.
     :raises AuthenticationError: the key was refused; nothing was charged. Not retried.
-    :raises InsufficientCreditsError: the account is empty; nothing was charged. Not retried.
+    :raises InsufficientCreditsError: the account is empty; nothing was charged. Not retried. With ``ledger_path`` the task
+        is put off instead, until ``queue_timeout``.
     :raises RequestRejectedError: the vendor refused the request; nothing was charged. Not retried.
     :raises RateLimitedError: too many requests; nothing was charged. Retried after the time the vendor names.
     :raises VendorUnavailableError: the vendor was not reached; nothing was charged. Retried.

@@ -183,6 +183,7 @@ FILLED = {
     "max_cost_usd": 0.5,
     "max_run_cost_usd": 10,
     "budget": '{"usd": 50, "per": "day"}',
+    "min_remaining_credits": 20,
     "fields": '{"seed": 7, "brand_new": null}',
     "allow_unknown_price": True,
     "submits_enabled": True,
@@ -205,6 +206,7 @@ def understood(extra):
         settings.callbacks,
         settings.paths,
         read_fields(settings.extra.get("fields")),
+        settings.min_remaining_credits,
     )
 
 
@@ -224,18 +226,21 @@ def test_a_filled_form_is_understood_as_numbers_and_as_text(form):
         False,
         {"segmind:mochi-1": "/v2/other"},
         {"seed": 7, "brand_new": None},
+        20,
     )
 
 
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_a_form_that_was_not_filled_in_means_the_defaults(nothing):
     blank = dict.fromkeys((*FIELDS, "status_route"), nothing)
-    assert understood(blank) == understood({}) == (None, frozenset(), None, Limits(), "default", True, True, {}, {})
+    assert (
+        understood(blank) == understood({}) == (None, frozenset(), None, Limits(), "default", True, True, {}, {}, None)
+    )
 
 
 @pytest.mark.parametrize("off", [False, "false", "False"])
 def test_buying_can_be_switched_off_in_every_form(off):
-    assert understood({"submits_enabled": off})[-4] is False
+    assert understood({"submits_enabled": off})[5] is False
 
 
 @pytest.mark.parametrize(

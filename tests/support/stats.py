@@ -19,6 +19,9 @@ class Backend(NoStatsLogger):
     def timing(self, stat, dt, *, tags=None):
         self.sent.append((stat, dt, tags))
 
+    def gauge(self, stat, value, rate=1, delta=False, *, tags=None):
+        self.sent.append((stat, value, tags))
+
     def of(self, metric):
         return [(value, tags) for name, value, tags in self.sent if name == metric.name]
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_video_providers.core.client import timeouts
 from airflow_video_providers.core.client.to_file import MOST_VIDEO, part_of, streamed
 from airflow_video_providers.core.client.worker_session import WorkerSession
+from airflow_video_providers.core.credits import credits_of
 from airflow_video_providers.core.errors import SubmissionOutcomeUnknownError
 from airflow_video_providers.core.polling.wait import wait_for
 from airflow_video_providers.core.polling.wait_arguments import DEFAULT_TIMEOUT
@@ -28,6 +29,7 @@ from airflow_video_providers.core.wording import in_a_call
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
+    from decimal import Decimal
 
     from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.jobs import VideoJob
@@ -110,6 +112,13 @@ class VideoClient(WorkerSession):
         :raises VendorUnavailableError: the vendor was not reached, or gave no usable answer.
         """
         return self._send_read(self.vendor.check(), None)
+
+    def balance(self) -> Decimal | None:
+        """What the account has left, in the vendor's unit; None where the vendor does not say. A free call, or none.
+
+        :raises VendorError: as :meth:`check`.
+        """
+        return credits_of(self._send_read(self.vendor.balance(), None))
 
     def wait(
         self,

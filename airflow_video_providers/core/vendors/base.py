@@ -84,6 +84,11 @@ class Vendor(ReadsAnswers):
         """Is the connection good? Spends nothing; returns a sentence, raises a VendorError."""
         raise NotImplementedError
 
+    def balance(self) -> Flow[str | None]:
+        """What the account has left, by a free call, where :attr:`says_balance`; None where it does not say."""
+        return None
+        yield  # a flow, like its siblings
+
     def webhook_headers(self, callback: Callback) -> Mapping[str, str]:
         """How a submit says where to call back, where that is said in headers."""
         raise NotImplementedError

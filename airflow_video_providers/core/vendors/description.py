@@ -37,6 +37,7 @@ class Description:
         ``cost_paths`` what the job has cost, in US dollars. Dotted; the first that holds something counts.
     :cvar charged: What a final state means for the bill; a state that is not named is ``"unknown"``.
     :cvar no_credits: HTTP codes that mean an empty account.
+    :cvar says_balance: Does a free call say what the account has left (:meth:`Vendor.balance`)?
     :cvar failure_codes: HTTP codes other than 2xx whose body describes a job.
     :cvar retention: How long the vendor keeps a job after the submit, where its documents say so.
     :cvar poll_seconds: Shortest and longest useful time between two polls of one job.
@@ -73,6 +74,7 @@ class Description:
     cost_paths: ClassVar[tuple[str, ...]] = ()
     charged: ClassVar[Mapping[JobStatus, Charged]] = {}
     no_credits: ClassVar[frozenset[int]] = frozenset({402})
+    says_balance: ClassVar[bool] = False
     failure_codes: ClassVar[frozenset[int]] = frozenset()
     retention: ClassVar[timedelta | None] = None
     poll_seconds: ClassVar[tuple[float, float]] = (5.0, 30.0)

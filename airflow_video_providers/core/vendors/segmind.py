@@ -39,6 +39,7 @@ class Segmind(Vendor):
     charged = {JobStatus.SUCCEEDED: "yes"}
     no_credits = frozenset({402, 406})
     failure_codes = frozenset({422})  # how a failed job is served
+    says_balance = True
     retention = timedelta(hours=1)
     poll_seconds = (2.0, 30.0)
     requests_per_minute = 50.0
@@ -106,9 +107,17 @@ class Segmind(Vendor):
             remaining_credits=self.credits_left(answer),
         )
 
+    def balance(self) -> Flow[str | None]:
+        answer = yield from self._ask_for_credits()
+        left = answer.body.get("credits") if answer.ok and answer.body is not None else None
+        return printable(str(left), _LONGEST_FIGURE) if isinstance(left, str | int | float) else None
+
+    def _ask_for_credits(self) -> Flow[Answer]:
+        return (yield from self.send_read(self.call("GET", "/v1/get-user-credits")))
+
     def check(self) -> Flow[str]:
         """The credit balance, a free call; where there is none, a job that cannot exist."""
-        answer = yield from self.send_read(self.call("GET", "/v1/get-user-credits"))
+        answer = yield from self._ask_for_credits()
         if answer.ok and answer.body is not None and "credits" in answer.body:
             return f"Segmind accepts the key; credits left: {answer.body['credits']}. Nothing was spent."
         self.read_check(answer)
