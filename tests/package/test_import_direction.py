@@ -15,7 +15,14 @@ PACKAGE = "airflow_video_providers"
 ROOT = Path(airflow_video_providers.__file__).parent
 #: The one guarded import: errors derive from Airflow's where Airflow is.
 GUARDED = "core/airflow_errors.py"
-MAY_KNOW_HTTPX = ("core/vendors/base.py", "core/border.py", "core/client/", "core/landing/", "testing/")
+MAY_KNOW_HTTPX = (
+    "core/vendors/base.py",
+    "core/vendors/flow.py",
+    "core/border.py",
+    "core/client/",
+    "core/landing/",
+    "testing/",
+)
 
 
 def imports(path: Path, *, types: bool = False) -> set[str]:

@@ -94,6 +94,11 @@ class VideoClient(WorkerSession):
         self._serves(job.model)
         return self._send_read(self.vendor.identify(job), job)
 
+    def cancel(self, job: VideoJob) -> VideoJob:
+        """Cancel a job that has not ended; how it stands then. Raises as :meth:`Vendor.cancel` does."""
+        self._serves(job.model)
+        return self._send_read(self.vendor.cancel(job), job)
+
     def describe_model(self, model: str) -> Described:
         """What the vendor says of a model that the catalogue does not list; raises as :meth:`Vendor.describe_model` does."""
         self._serves(model)

@@ -7,9 +7,8 @@ definition therefore serves the synchronous and the asynchronous client, and tes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import httpx
@@ -21,7 +20,8 @@ from airflow_video_providers.core.errors import (
     VendorUnavailableError,
 )
 from airflow_video_providers.core.vendors.answers import Answer, cut
-from airflow_video_providers.core.vendors.reading import ReadsAnswers
+from airflow_video_providers.core.vendors.flow import Flow
+from airflow_video_providers.core.vendors.optional_verbs import OptionalVerbs
 from airflow_video_providers.core.vendors.refusals import (
     not_accepted,
     outcome_unknown,
@@ -32,14 +32,15 @@ from airflow_video_providers.core.vendors.refusals import (
 from airflow_video_providers.core.vendors.wire import Wire
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.jobs import VideoJob
-    from airflow_video_providers.core.vendors.history import Shown
     from airflow_video_providers.core.vendors.models import VideoModel
-    from airflow_video_providers.core.vendors.openapi import Described
 
-T = TypeVar("T")
-Flow = Generator[httpx.Request | float, httpx.Response, T]
+
+#: Vendors' files take ``Flow`` and ``Identified`` from here too.
+__all__ = ["SUBMIT_PATIENCE", "Flow", "Identified", "Vendor"]
 
 #: The connection was never made, so the vendor cannot have seen the request.
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
@@ -61,7 +62,7 @@ class Identified(NamedTuple):
     created_at: datetime | None
 
 
-class Vendor(ReadsAnswers):
+class Vendor(OptionalVerbs):
     """Base of the vendors: subclass it in a file of its own and add a line to the catalogue.
 
     What it says about itself is described in :class:`~airflow_video_providers.core.vendors.description.Description`.
@@ -133,20 +134,6 @@ class Vendor(ReadsAnswers):
         )
         yield  # a flow, like its siblings
 
-    def upload(self, name: str, media_type: str, data: bytes) -> Flow[str]:  # noqa: ARG002 # for the vendors that have it
-        """Give an input image to the vendor, free of charge, where it takes such; returns the address for the request.
-
-        :param name: What to call it there: made of its digest, never an author's path.
-        :raises VendorError: it was not taken. Nothing was bought.
-        """
-        raise InvalidRequestError(f"{self.title} has no upload.", vendor=self.id)
-        yield  # a flow, like its siblings
-
-    @property
-    def uploads(self) -> bool:
-        """Has it an upload?"""
-        return type(self).upload is not Vendor.upload
-
     def status(self, job: VideoJob) -> Flow[VideoJob]:
         """How a job stands now. A job the vendor does not know comes back as ``expired``: the caller decides.
 
@@ -176,23 +163,6 @@ class Vendor(ReadsAnswers):
         :param secret: What signs the calls, ``[video_providers] callback_signing_secret_<vendor>``; None where it is not set.
         """
         return True
-
-    def history(self, model: str, since: datetime, until: datetime) -> Flow[list[Shown]]:  # noqa: ARG002 # for those that show one
-        """What the vendor shows of a model's jobs in a window: all pages, or an error. Where ``history_kept`` is set.
-
-        :raises VendorError: it cannot be read whole. What is read in part answers nothing.
-        """
-        raise NotImplementedError
-        yield  # a flow, like its siblings
-
-    def describe_model(self, model: str) -> Flow[Described]:
-        """What the vendor says of a model that the catalogue does not list: its request's schema, and its price line.
-
-        :raises InvalidRequestError: the vendor describes no such model. Nothing was spent.
-        :raises VendorError: the vendor gave no usable answer.
-        """
-        raise InvalidRequestError(f"{self.title} describes no models.", vendor=self.id, field="model", value=model)
-        yield  # a flow, like its siblings
 
     # Building blocks for the vendors' files.
 

@@ -46,6 +46,8 @@ class Description:
     :cvar open_ids: Of a vendor that serves any model by its id: what such an id looks like. Empty: it serves what the
         catalogue lists.
     :cvar history_kept: How long the vendor shows what it was asked for, with the submit's own fields; None: it does not.
+    :cvar cancel_deletes: Does the call that cancels delete a job that has ended? Then only a job that still waits is cancelled:
+        what runs may end between the question and the call.
     :cvar status_routes: The status calls the documents describe; the first is the default.
     :cvar webhook_modes: When the vendor calls back an address that came with a submit: ``"terminal"``, ``"sync"``.
         Empty: it has no webhooks.
@@ -82,6 +84,7 @@ class Description:
     requests_per_minute: ClassVar[float] = 60.0
     status_routes: ClassVar[tuple[str, ...]] = ("default",)
     history_kept: ClassVar[timedelta | None] = None
+    cancel_deletes: ClassVar[bool] = False
     open_ids: ClassVar[str] = ""
     _open_id: ClassVar[re.Pattern[str]] = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)+")
     webhook_modes: ClassVar[tuple[WebhookMode, ...]] = ()

@@ -63,6 +63,8 @@ class Fal(Vendor):
         if seen.status is not JobStatus.SUCCEEDED:
             return seen
         body = answer.body or {}
+        if body.get("error_type") == "client_cancelled":
+            return self._failed(seen, JobStatus.CANCELLED, body)
         if body.get("error") or body.get("error_type"):  # the runner or the queue broke: there is no result
             return self._failed(seen, JobStatus.ERROR, body)
         answer = yield from self.send_read(self.call("GET", self._request(job)), job)
@@ -97,6 +99,9 @@ class Fal(Vendor):
         parts = job.model.partition(":")[2].split("/")
         application = "/".join(parts[: 3 if parts[0] in _NAMESPACES else 2])
         return f"/{application}/requests/{self.in_path(job.request_id)}"
+
+    def cancel_call(self, job: VideoJob) -> httpx.Request:
+        return self.call("PUT", f"{self._request(job)}/cancel")
 
     def history(self, model: str, since: datetime, until: datetime) -> Flow[list[Shown]]:
         shown: list[Shown] = []

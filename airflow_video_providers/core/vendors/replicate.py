@@ -76,6 +76,9 @@ class Replicate(Vendor):
             return seen.replace(status=JobStatus.EXPIRED, instead_of_outputs=None)
         return seen
 
+    def cancel_call(self, job: VideoJob) -> httpx.Request:
+        return self.call("POST", f"/v1/predictions/{self.in_path(job.request_id)}/cancel")
+
     def history(self, model: str, since: datetime, until: datetime) -> Flow[list[Shown]]:  # noqa: ARG002 # it ends with the newest
         """Newest first, without a filter: the list is read back to the window's beginning."""
         name, _, version = model.partition(":")[2].partition(":")

@@ -168,6 +168,29 @@ def no_address_from_an_answer_is_called(subject: Subject) -> None:
             expect(subject.key in sent, f"{call.method} {call.path} went out without the key.")
 
 
+def a_cancel_asks_first_and_leaves_alone_what_has_ended(subject: Subject) -> None:
+    """The call that cancels deletes at some vendors: what is paid for would be gone."""
+    if not subject.vendor(subject.url).cancels:
+        return
+    done = _finished(subject)
+    with between(subject.url) as gate:
+        subject.poll(gate.url, done)
+        asked = {(call.method, call.path) for call in gate.calls}
+        gate.calls.clear()
+        seen = subject.cancel(gate.url, done)
+        more = [f"{call.method} {call.path}" for call in gate.calls if (call.method, call.path) not in asked]
+        expect(not more, f"Of a job that has ended a cancel sent {more}.")
+        expect(kind(seen) == kind(done), f"A cancel of a finished job came to {kind(seen)}.")
+    again = subject.poll(subject.url, done)
+    expect(kind(again) == kind(done), f"After a cancel a finished job came to {kind(again)}.")
+    live = subject.bought(subject.url)
+    seen = subject.cancel(subject.url, live)
+    expect(isinstance(seen, VideoJob), f"A cancel of a live job came to {kind(seen)}.")
+    if isinstance(seen, VideoJob) and seen.status is JobStatus.CANCELLED:
+        charged = subject.vendor.charged.get(JobStatus.CANCELLED, "unknown")
+        expect(seen.charged == charged, f"The cancelled job says charged={seen.charged!r}, the vendor {charged!r}.")
+
+
 def both_clients_come_to_the_same(subject: Subject) -> None:
     """The sensor may wait in a worker or in the triggerer."""
     job = subject.bought(subject.url)
@@ -212,5 +235,6 @@ CHECKS: tuple[Check, ...] = (
     a_job_that_the_vendor_does_not_know_is_expired,
     no_answer_is_no_news,
     no_address_from_an_answer_is_called,
+    a_cancel_asks_first_and_leaves_alone_what_has_ended,
     both_clients_come_to_the_same,
 )

@@ -85,6 +85,11 @@ class Subject:
         with closing(VideoClient(self.vendor(url), self.key)) as client:
             return _outcome(lambda: client.status(job))
 
+    def cancel(self, url: str, job: VideoJob) -> Outcome:
+        """Cancel a job at ``url``."""
+        with closing(VideoClient(self.vendor(url), self.key)) as client:
+            return _outcome(lambda: client.cancel(job))
+
     def history(self, url: str, around: datetime) -> list[Shown] | VideoProviderError:
         """What ``url`` shows of the request's model, an hour around a moment."""
         hour = timedelta(hours=1)

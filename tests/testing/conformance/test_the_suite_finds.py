@@ -308,6 +308,17 @@ class ShowsHalfABody(Fal):
         return [one._replace(body={"input": one.body}) for one in shown]
 
 
+class CancelsWithoutAsking(Fal):
+    def cancel(self, job: Any) -> Any:
+        yield from self.send_read(self.cancel_call(job), job)
+        return (yield from self.status(job))
+
+
+class CallsACancelledJobFree(Fal):
+    def cancel(self, job: Any) -> Any:
+        return (yield from super().cancel(job)).replace(charged="no")
+
+
 class TakesTroubleForNothing(Fal):
     def history(self, model: str, since: Any, until: Any) -> Any:
         try:
@@ -321,6 +332,8 @@ class TakesTroubleForNothing(Fal):
     [
         (ShowsAnotherId, "what_the_history_shows_is_what_was_sent"),
         (ShowsHalfABody, "what_the_history_shows_is_what_was_sent"),
+        (CancelsWithoutAsking, "a_cancel_asks_first_and_leaves_alone_what_has_ended"),
+        (CallsACancelledJobFree, "a_cancel_asks_first_and_leaves_alone_what_has_ended"),
         (TakesTroubleForNothing, "what_the_history_shows_is_what_was_sent"),
         (TakesCompletedForSuccess, "a_failed_job_is_failed_whatever_its_word"),
         (TakesCompletedForSuccess, "a_job_comes_to_its_end_with_all_its_outputs"),
