@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_video_providers.integration import ledger_listing
+from airflow_video_providers.integration.commands import accounts
 from airflow_video_providers.integration.ledger_cli import main
 from tests.support.accounts import answered
 
@@ -60,3 +62,14 @@ def test_where_there_is_no_ledger_it_says_so(monkeypatch, mocker, capsys):
     mocker.patch.dict("sys.modules", {"airflow.models.task_state_store": None})
     assert main(["spend"]) == 1
     assert "ledger_path" in capsys.readouterr().err
+
+
+def test_every_state_that_the_list_knows_has_its_place_in_the_sums():
+    words = {
+        word
+        for name, word in vars(ledger_listing).items()
+        if name.isupper() and name[0] != "_" and isinstance(word, str)
+    }
+    assert words == accounts._COUNTS.keys() | {ledger_listing.FAILED}, (
+        "a failure goes by what the vendor said of the charge"
+    )

@@ -34,14 +34,16 @@ for arguments in (["config", "get-value", "video_providers", "on_clear"], ["conf
     with contextlib.redirect_stdout(io.StringIO()) as out:
         args.func(args)
     shown[" ".join(arguments[:4])] = out.getvalue().strip()
-try:
-    args = cli_parser.get_parser().parse_args(["video-ledger", "list"])
-except SystemExit:  # Airflow 3.1 asks no provider for commands
-    shown["video-ledger"] = None
-else:
-    with contextlib.redirect_stdout(io.StringIO()) as out:
-        args.func(args)
-    shown["video-ledger"] = out.getvalue()
+for words in (["video-ledger", "list"], ["video-ledger", "spend"],
+              ["video-models", "estimate", "pixazo:pixverse-v6-image-to-video", '{"duration": 5}']):
+    try:
+        args = cli_parser.get_parser().parse_args(words)
+    except SystemExit:  # Airflow 3.1 asks no provider for commands
+        shown[" ".join(words[:2])] = None
+    else:
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            args.func(args)
+        shown[" ".join(words[:2])] = out.getvalue()
 print(">", json.dumps(shown))
 """
 
@@ -96,4 +98,10 @@ def test_the_options_are_there_with_their_defaults(shown):
 
 @since_3_2
 def test_the_ledger_is_a_command_of_airflows(shown):
-    assert shown["video-ledger"].strip() == "0 open, 0 bought and not landed."
+    assert shown["video-ledger list"].strip() == "0 open, 0 bought and not landed."
+    assert shown["video-ledger spend"].strip() == "all  charged 0; unknown 0; not charged 0"
+
+
+@since_3_2
+def test_the_models_are_a_command_of_airflows(shown):
+    assert "$0.225 (documented per second" in shown["video-models estimate"]
