@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 #: A module of ``tests.benchmarks``, and its arguments.
 BENCHMARKS = (
     "bench_import",
+    "bench_console",
     "bench_simulator",
     "bench_landing",
     "bench_polling detection",

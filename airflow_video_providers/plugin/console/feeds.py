@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.purchase.stores.object_directory import ObjectDirectory
     from airflow_video_providers.plugin.console.index import Index
 
-_KINDS = (SUBMITS, KIND)
+#: What the pages read of a ledger.
+KINDS = (SUBMITS, KIND)
 #: A folder that changed this recently may change again without showing it: its time has a coarse grain.
 _SETTLED_NS = 2 * 10**9
 #: What of a listing changes with a write, and when that was; each storage has its own words.
@@ -62,7 +63,7 @@ class DirectoryFeed:
         os.stat(self._store.root)  # a volume that is no longer mounted is no empty ledger
         below = _children(known)
         held = _Held(index)
-        waiting = [str(self._store.root / kind) for kind in _KINDS]
+        waiting = [str(self._store.root / kind) for kind in KINDS]
         records: list[tuple[str, float, Found]] = []
         gone: list[str] = []
         while waiting:
@@ -127,7 +128,7 @@ class BucketFeed:
     def refresh(self, index: Index) -> None:
         """List, and read what has changed."""
         with readable("read"):
-            listed = {path: info for kind in _KINDS for path, info in self._store.listed((kind,)).items()}
+            listed = {path: info for kind in KINDS for path, info in self._store.listed((kind,)).items()}
             versions = {path: " ".join(str(info.get(name)) for name in _VERSION) for path, info in listed.items()}
             known = index.stamps()
             changed = [path for path, version in versions.items() if known.get(path) != version]

@@ -126,6 +126,18 @@ class Index:
         query = " UNION ALL ".join(f"SELECT source, stamp FROM {table}" for table in ("attempts", "endings", "flaws"))
         return {row[0]: row[1] for row in self.rows(query)}
 
+    def newest(self) -> str | None:
+        """The newest version that it holds, where versions are times."""
+        ((found,),) = self.rows(
+            "SELECT MAX(stamp) FROM (SELECT stamp FROM attempts UNION ALL SELECT stamp FROM endings)"
+        )
+        return found if found is None else str(found)
+
+    def count(self) -> int:
+        """How many records it holds, without intents that only stand in for one."""
+        query = "SELECT (SELECT COUNT(*) FROM attempts WHERE gate = 0) + (SELECT COUNT(*) FROM endings) + (SELECT COUNT(*) FROM flaws)"
+        return int(self.rows(query)[0][0])
+
     def folders(self) -> dict[str, int]:
         """Folders that have been read, and their times then."""
         return {row[0]: row[1] for row in self.rows("SELECT path, stamp FROM folders")}

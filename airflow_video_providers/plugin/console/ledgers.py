@@ -46,7 +46,7 @@ class Ledgers:
         with self._lock:
             if self._kept is None or self._kept[0] != path:
                 store, feed = _of(path)
-                file = index_file(path) if path else None
+                file = index_file(path or _database())
                 self._kept = (path, store, Reading(feed, Index(file), run_states=states_of_runs))
             _, store, reading = self._kept
         reading.refresh()
@@ -63,8 +63,15 @@ def _of(path: str | None) -> tuple[Any, Feed]:
     return store, DirectoryFeed(store) if isinstance(store, LocalDirectory) else BucketFeed(store)  # type: ignore[arg-type]
 
 
+def _database() -> str:
+    """Which metadata database this server reads, without its password."""
+    from airflow import settings
+
+    return str(settings.engine.url.render_as_string(hide_password=True)) if settings.engine is not None else ""
+
+
 def index_file(ledger: str) -> Path | None:
-    """Where the index of a ledger directory is kept between two starts of a server: a private folder of this user's.
+    """Where the index of a ledger is kept between two starts of a server: a private folder of this user's.
 
     None where there is no such place; then the index stays in memory.
     """
