@@ -174,7 +174,7 @@ class GenerateVideoOperator(BuysAndLands):
     def on_kill(self) -> None:
         """Nothing is cancelled: no vendor can."""
         self.log.warning(
-            "Killed. A video that was bought is still being made and may be charged; no vendor can cancel it. "
+            "Killed. A video that was bought is still being made and may be charged; nothing is cancelled. "
             "Run this task again: it returns to the job it bought and buys nothing twice."
         )
 

@@ -131,9 +131,9 @@ class SubmitVideoOperator(BuysVideo):
             preflight(str(self.output_path))
 
     def on_kill(self) -> None:
-        """Nothing is cancelled: no vendor can."""
+        """Nothing is cancelled: the job is kept, and a retry finds it."""
         self.log.warning(
-            "Killed. A video that was bought is still being made and may be charged; no vendor can cancel it. "
+            "Killed. A video that was bought is still being made and may be charged; nothing is cancelled. "
             "A retry returns the job it bought, or says that the outcome is unknown. So does a Clear while the job runs; "
             "after its end a Clear buys again, unless on_clear='reattach' is set."
         )

@@ -167,7 +167,7 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
     def on_kill(self) -> None:
         """Nothing is cancelled: no vendor can."""
         self.log.warning(
-            "Killed while waiting. The job still runs at the vendor and may be charged; no vendor can cancel it. "
+            "Killed while waiting. The job still runs at the vendor and may be charged; nothing is cancelled. "
             "Run this task again to go on waiting for the same job."
         )
 

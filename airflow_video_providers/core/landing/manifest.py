@@ -89,6 +89,7 @@ def build(
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "estimated_cost_usd": str(job.estimated_cost_usd) if isinstance(job.estimated_cost_usd, Decimal) else None,
         "cost_basis": job.cost_basis,
+        "cost_usd": str(job.cost_usd) if isinstance(job.cost_usd, Decimal) else None,
         "remaining_credits": job.remaining_credits,
         "reused_from": job.reused_from,
         "task": {name: value for name, value in (task or {}).items() if value is not None} or None,

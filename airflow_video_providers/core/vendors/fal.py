@@ -63,8 +63,6 @@ class Fal(Vendor):
         if seen.status is not JobStatus.SUCCEEDED:
             return seen
         body = answer.body or {}
-        if body.get("error_type") == "client_cancelled":
-            return self._failed(seen, JobStatus.CANCELLED, body)
         if body.get("error") or body.get("error_type"):  # the runner or the queue broke: there is no result
             return self._failed(seen, JobStatus.ERROR, body)
         answer = yield from self.send_read(self.call("GET", self._request(job)), job)

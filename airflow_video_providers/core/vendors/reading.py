@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from airflow_video_providers.core.errors import Charged
     from airflow_video_providers.core.vendors.models import VideoModel
 
 
@@ -45,6 +46,7 @@ class ReadsAnswers(Description):
         done = status is JobStatus.SUCCEEDED
         outputs, instead = self.outputs_in(body) if done else ((), None)
         submitted_at = job.submitted_at or timestamp(first_at(body, self.submitted_paths))
+        cost = job.cost_usd if (named_cost := self.cost_in(body)) is None else named_cost
         return job.replace(
             status=status,
             vendor_status=word,
@@ -52,13 +54,17 @@ class ReadsAnswers(Description):
             expires_at=job.expires_at or self._forgotten_at(submitted_at),
             completed_at=timestamp(first_at(body, self.completed_paths)) or job.completed_at,
             progress=fraction(first_at(body, self.progress_paths)) if not status.terminal else None,
-            cost_usd=job.cost_usd if (cost := self.cost_in(body)) is None else cost,
-            charged=self.charged.get(status, "unknown") if status.terminal else job.charged,
+            cost_usd=cost,
+            charged=self._charged(status, cost) if status.terminal else job.charged,
             error=reason_at(body, self.reason_paths) if status.terminal and not done else None,
             outputs=outputs,
             instead_of_outputs=instead,
             remaining_credits=self.credits_left(answer) or job.remaining_credits,
         )
+
+    def _charged(self, status: JobStatus, cost: Decimal | None) -> Charged:
+        """What an end means for the bill: what the answer says of it, else what the documents say of such an end."""
+        return self.charged.get(status, "unknown") if cost is None else ("yes" if cost else "no")
 
     def outputs_in(self, body: Mapping[str, Any]) -> tuple[tuple[VideoOutput, ...], str | None]:
         """The outputs that a finished job's answer names, and what it names instead, where it names none."""
