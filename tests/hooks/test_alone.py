@@ -24,7 +24,7 @@ from airflow_video_providers.core.errors import (
 )
 from airflow_video_providers.core.jobs import JobStatus
 from airflow_video_providers.core.landing.land import Landing
-from airflow_video_providers.core.polling import decision, poller, timing
+from airflow_video_providers.core.polling import decision, shared, timing
 from airflow_video_providers.core.purchase.decision import Choices, Try
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.records import AttemptState, Identity
