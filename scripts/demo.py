@@ -77,7 +77,14 @@ class Demo:
             self.python("-m", "airflow", "db", "migrate", log="migrate.log", environment=environment)
             self.tell("airflow", f"runs example_video_quickstart for {len(models)} model(s); it needs a while to start")
             conf = json.dumps({"models": models, "output_path": self.videos.as_uri()})
-            self.python("-c", RUN, str(ROOT / "example_dags"), conf, log="run.log", environment=environment)
+            self.python(
+                "-c",
+                RUN,
+                str(ROOT / "airflow_video_providers" / "example_dags"),
+                conf,
+                log="run.log",
+                environment=environment,
+            )
             ledger = simulator.ledger()
         self.show([json.loads(path.read_text()) for path in sorted(self.videos.rglob("manifest.json"))])
         print(
@@ -92,7 +99,7 @@ class Demo:
         return {
             **clean,
             "AIRFLOW_HOME": str(self.folder / "airflow"),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "airflow_video_providers" / "example_dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             **connections,
         }

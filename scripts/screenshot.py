@@ -131,7 +131,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name, running(frozen_clock=True) as simulator:
         folder = Path(name)
         home = copy_of(original(folder / "original"), folder / "home")
-        with airflow_cluster(home, ROOT / "example_dags", simulator.environment()) as cluster:
+        with airflow_cluster(
+            home, ROOT / "airflow_video_providers" / "example_dags", simulator.environment()
+        ) as cluster:
             cluster.ready(DAG)
             videos = (folder / "videos").as_uri()
             run_id = cluster.run_put_aside(

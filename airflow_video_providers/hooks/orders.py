@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.hooks.connected import ConnectedHook
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.purchase.order import Order
+    from airflow_video_providers.core.purchase.pricing import Estimate
     from airflow_video_providers.core.vendors.models import VideoModel
 
 
@@ -54,6 +56,18 @@ class OrderingHook(ConnectedHook):
 
         fields = {} if extra_fields is None else extra_fields
         return make_order(self.get_conn().vendor, request, fields, self.settings, callback=callback)
+
+    def estimate(self, model: str | VideoModel, request: Mapping[str, Any] | None = None) -> Estimate:
+        """What a request is thought to cost, by the connection's own prices or the vendor's documents; ``str()`` of it is
+        for people. Buys nothing and asks no vendor.
+
+        :param model: A model's id, with ``request`` as a dict, or a typed request.
+        :raises InvalidRequestError: the request or the connection's prices are wrong.
+        """
+        from airflow_video_providers.core.purchase.pricing import estimate
+
+        typed = catalogue.find(model).parse(request or {}) if isinstance(model, str) else model
+        return estimate(typed, self.settings.extra.get("prices"))
 
     def refuse_over_limit(self, order: Order) -> None:
         """A bare call, without a ledger, has to pass every limit here: those that only a ledger can count do not let it.

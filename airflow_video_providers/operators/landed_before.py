@@ -1,8 +1,8 @@
-"""``reuse="same_request"``: is there a landed video that answers what a task is about to buy?"""
+"""Is a video about to be bought that is there already, or the same one several times?"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.landing.reused import find_reused
@@ -44,3 +44,14 @@ def landed_before(task: BuysVideo, order: Order | NoOrder, ledger: Ledger | None
         return None
     task.log.info("Nothing is bought: the same request has landed before, at %s.", job.reused_from["manifest_uri"])
     return job
+
+
+def warn_of_equal_takes(order: Order | NoOrder, this: Try, log: Any) -> None:
+    """Several takes of one prompt differ by their seeds: a vendor whose default seed is fixed makes equal ones of it."""
+    if isinstance(order, NoOrder) or this.identity.map_index < 0:
+        return
+    if "seed" in (order.kept.get("vendor_defaults") or ()):
+        log.warning(
+            "This mapped request leaves the seed to the vendor, whose documents say that it is always %s: equal requests "
+            "give equal videos, and each is paid for. Give each take a seed of its own.", order.kept["parameters"]["seed"],
+        )  # fmt: skip

@@ -33,7 +33,7 @@ from airflow_video_providers.integration.waiting import settings_for, sleep_of
 from airflow_video_providers.operators.callbacks import answer_from_mail, await_instead
 from airflow_video_providers.operators.find import answer_from_history, may_answer_later
 from airflow_video_providers.operators.kept import kept_job
-from airflow_video_providers.operators.landed_before import landed_before
+from airflow_video_providers.operators.landed_before import landed_before, warn_of_equal_takes
 from airflow_video_providers.operators.open_models import model_of
 from airflow_video_providers.operators.options import check_options
 from airflow_video_providers.operators.rendered import is_nothing, plain_json, settle
@@ -102,6 +102,7 @@ def buy(
     answer_from_mail(task, ledger, this, event)
     answer_from_history(ledger, this, _log(task))  # before all that follows from an open attempt
     order = _order(task, hook, ledger, this)
+    warn_of_equal_takes(order, this, task.log)
     if (landed := landed_before(task, order, ledger, this)) is not None:
         hook.close()
         task.known_job = landed

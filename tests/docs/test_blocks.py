@@ -73,7 +73,7 @@ def test_every_block_is_of_a_kind_that_is_run_here_or_built_by_sphinx():
         kinds = {block.language for block in page.blocks if page.name != GUIDE}
         directives = {kind for kind in kinds if kind.startswith("{")}
         assert kinds - directives <= RUN_HERE, f"{page.name}: what a program prints is generated"
-        assert directives <= {"{toctree}", "{include}", "{eval-rst}"}, page.name
+        assert directives <= {"{toctree}", "{include}", "{eval-rst}", "{literalinclude}"}, page.name
 
 
 def test_every_mark_is_one_that_a_test_looks_for():

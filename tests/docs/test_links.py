@@ -31,7 +31,9 @@ def test_every_link_within_the_project_leads_somewhere(page: Page) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_that_is_named_is_there(page: Page) -> None:
-    for path in re.findall(r"`((?:example_dags|docs|tests|scripts|constraints|\.ci)/[^`<>{}*]*)`", page.by_hand):
+    for path in re.findall(
+        r"`((?:airflow_video_providers/example_dags|docs|tests|scripts|constraints|\.ci)/[^`<>{}*]*)`", page.by_hand
+    ):
         assert (ROOT / path).exists(), path
 
 

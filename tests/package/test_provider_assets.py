@@ -58,7 +58,7 @@ def test_a_landed_clip_starts_the_dag_that_waits_for_it_and_tells_it_which(tmp_p
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
             "AIRFLOW_HOME": str(tmp_path / "airflow"),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "airflow_video_providers" / "example_dags"),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
             **simulator.environment(),
@@ -72,7 +72,9 @@ def test_a_landed_clip_starts_the_dag_that_waits_for_it_and_tells_it_which(tmp_p
             return done.stdout
 
         python("-m", "airflow", "db", "migrate")
-        out = python("-c", SCRIPT, str(ROOT / "example_dags"), (tmp_path / "videos").as_uri())
+        out = python(
+            "-c", SCRIPT, str(ROOT / "airflow_video_providers" / "example_dags"), (tmp_path / "videos").as_uri()
+        )
     told = json.loads(next(line for line in out.splitlines() if line.startswith("> "))[2:])
     assert (told["producer"], told["run_type"]) == ("success", "asset_triggered")
     (clip,) = (tmp_path / "videos").rglob("*.mp4")

@@ -5,19 +5,22 @@ One process runs them all, because each start of Airflow costs more than a run.
 
 from __future__ import annotations
 
+import io
 import json
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.testing.simulator import running
+from tests.storage.emulators import open_backend
 from tests.support.home import environment, new_home, run_python
 
 pytestmark = pytest.mark.slow
 
-EXAMPLES = Path(__file__).parents[2] / "example_dags"
+EXAMPLES = Path(__file__).parents[2] / "airflow_video_providers" / "example_dags"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("example_*.py"))
 REFUSED = "[[fault:error_400@submit]] A clock without hands"
 FAILED = "[[fault:job_failed]] A door that leads nowhere"
@@ -27,6 +30,10 @@ ROWS = [
     {"name": "broken", "prompt": FAILED},
     {"name": "lamp", "prompt": "A lamp is lit"},
 ]
+
+REJECTED = "A film that nobody wants to pay for"
+DAYS = ["2026-01-01", "2026-01-02", "2026-01-03"]
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(500)
 
 #: Parses each file in a process of its own that has imported ``airflow.sdk`` and nothing else, and may not connect.
 PARSE = """
@@ -68,11 +75,27 @@ def videos(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory, simulator, videos):
+def bucket(tmp_path_factory):
+    pytest.importorskip("s3fs")
+    with ExitStack() as stack:
+        emulator = open_backend("s3", stack, tmp_path_factory.mktemp("moto"))
+        emulator.store("in/boat.png", PNG)
+        yield emulator
+
+
+def budget(simulator):
+    """A connection that may spend two clips of Mochi a day."""
+    connection = simulator.connection("pixazo")
+    connection["extra"] |= {"budget": {"usd": 0.8, "per": "day"}}
+    return {"AIRFLOW_CONN_PIXAZO_BUDGET": json.dumps(connection)}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory, simulator, videos, bucket):
     wanted = [
         ("quickstart", "example_video_quickstart", {"models": list(catalogue.models())}),
         ("batch", "example_video_batch", {"prompts": PROMPTS}),
-        ("image", "example_video_image_to_video", {}),
+        ("image", "example_video_image_to_video", {"image": f"{bucket.root}/in/boat.png"}),
         ("any", "example_video_any_model", {}),
         ("submit", "example_video_submit_only", {}),
         ("wait", "example_video_wait_by_id", {"request_id": "submit/submit/request_id"}),
@@ -80,12 +103,32 @@ def runs(tmp_path_factory, simulator, videos):
         ("table again", "example_video_one_task", {"rows": ROWS}),
         ("table once more", "example_video_one_task", {"rows": [ROWS[0], ROWS[2]]}),
         ("taskflow", "example_video_taskflow", {"scratch": (videos / "scratch").as_uri()}),
-    ]
+        ("csv", "example_video_csv", {"csv": (videos / "prompts.csv").as_uri()}),
+        ("chain", "example_video_chain", {
+            "frames": f"{bucket.root}/frames", "output_path": f"{bucket.root}/chain",
+        }),
+        ("takes", "example_video_takes", {}, {"answers": {"choose": "23"}}),
+        ("approved", "example_video_approval", {}, {"answers": {"approve": "Approve"}}),
+        ("rejected", "example_video_approval", {"prompt": REJECTED}, {"answers": {"approve": "Reject"}}),
+        ("publish", "example_video_publish", {"site": (videos / "site").as_uri()}),
+        ("asset", "example_video_asset_producer", {}),
+        *(("day" + day[-1], "example_video_backfill", {"conn_id": "pixazo_budget"}, {"logical_date": f"{day}T00:00:00+00:00"}) for day in DAYS),
+        ("alert", "example_video_alerts", {"prompt": "[[fault:job_failed]] A clock that melts"}),
+        ("alert refused", "example_video_alerts", {"prompt": "[[fault:error_400@submit]] A stair down"}),
+    ]  # fmt: skip
+    (videos / "prompts.csv").write_text(
+        "name,prompt,duration,seed\nowl,An owl turns its head,3,7\ngate,A gate opens,,\n"
+    )
     folders = {"table again": "table", "table once more": "table"}
     asked = [
-        (name, dag, {"output_path": (videos / folders.get(name, name)).as_uri()} | conf) for name, dag, conf in wanted
+        (name, dag, {"output_path": (videos / folders.get(name, name)).as_uri()} | conf, *(how or [{}]))
+        for name, dag, conf, *how in wanted
     ]
-    env = environment(new_home(tmp_path_factory), simulator.environment(), dags=EXAMPLES)
+    (videos / "ledger").mkdir()
+    connections = {**simulator.environment(), **bucket.environment, **budget(simulator)}
+    env = environment(new_home(tmp_path_factory), connections, dags=EXAMPLES)
+    env["AIRFLOW__CORE__DEFAULT_TASK_RETRY_DELAY"] = "1"
+    env["AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH"] = str(videos / "ledger")
     said = run_python(env, str(Path(__file__).with_name("example_runs.py")), stdin=json.dumps(asked))
     found = {}
     for (name, *_), (log, told) in zip(asked, re.findall(r"(.*?)\nOUTCOME (.*?)\n", said, re.DOTALL), strict=True):
@@ -173,9 +216,80 @@ def test_the_batch_loses_no_job_that_was_bought(run, simulator):
     assert sorted(prompt for prompt in bought(simulator) if prompt in PROMPTS) == sorted(landed)
 
 
-def test_a_picture_is_set_in_motion_by_a_typed_request(run, videos):
-    assert run("image")["state"] == "success"
+def test_an_image_from_a_bucket_becomes_a_clip_and_the_vendor_fetches_it(run, videos, simulator):
+    found = run("image")
+    assert found["state"] == "success", found["log"][-3000:]
     assert outputs_are_there(videos / "image") == 1
+    seen = simulator.images("/in/boat.png")
+    assert [(image["status"], image["media_type"], image["bytes"]) for image in seen] == [(200, "image/png", len(PNG))]
+    assert "Signature" not in found["log"] + json.dumps(found["xcoms"])
+
+
+def test_each_row_of_a_csv_becomes_a_clip_whose_manifest_names_its_prompt(run, videos):
+    assert run("csv")["state"] == "success", run("csv")["log"][-3000:]
+    landed = {manifest["extra"]["name"]: manifest for manifest in manifests(videos / "csv")}
+    assert landed["owl"]["parameters"]["prompt"] == "An owl turns its head"
+    assert (landed["owl"]["parameters"]["seed"], landed["owl"]["outputs"][0]["duration_s"]) == (7, 3.0)
+    assert landed["gate"]["parameters"]["duration"] == 5
+    assert landed["gate"]["vendor_defaults"].count("duration") == 1
+
+
+def test_each_clip_of_a_chain_starts_from_the_last_frame_of_the_one_before(run, bucket, simulator):
+    av = pytest.importorskip("av")
+    found = run("chain")
+    assert found["state"] == "success", found["log"][-3000:]
+    frames = bucket.objects("frames")
+    ids = [found["xcoms"][f"scene_{number}/request_id"] for number in (1, 2)]
+    assert sorted(frames) == sorted(f"{request_id}.png" for request_id in ids)
+    seen = simulator.images("/frames/")
+    assert [image["address"].rpartition("/")[2] for image in seen] == [f"{request_id}.png" for request_id in ids]
+    assert {(image["status"], image["media_type"]) for image in seen} == {(200, "image/png")}
+    with av.open(io.BytesIO(frames[f"{ids[0]}.png"])) as picture:
+        assert (picture.streams.video[0].width, picture.streams.video[0].height) == (1280, 720)
+
+
+def test_a_person_chooses_among_takes_that_differ_by_their_seeds(run, videos):
+    found = run("takes")
+    assert found["state"] == "success", found["log"][-3000:]
+    assert sorted(manifest["parameters"]["seed"] for manifest in manifests(videos / "takes")) == [11, 23, 47]
+    assert found["questions"]["choose"].count("seed ") == 3
+    published = found["xcoms"]["publish/return_value"]
+    (chosen,) = [one for one in manifests(videos / "takes") if one["parameters"]["seed"] == 23]
+    assert published == chosen["outputs"][0]["uri"]
+    assert "leaves the seed to the vendor" not in found["log"]
+
+
+def test_a_person_approves_before_money_is_spent_with_the_estimate_in_the_question(run, simulator, videos):
+    assert "Estimate: $0.4 (documented: per generation)" in run("approved")["questions"]["approve"]
+    assert run("approved")["state"] == "success", run("approved")["log"][-3000:]
+    assert outputs_are_there(videos / "approved") == 1
+    assert states(run("rejected"))["generate"] == "skipped"
+    assert REJECTED not in bought(simulator)
+
+
+def test_a_thumbnail_and_the_clip_are_published_behind_the_landing(run, videos):
+    assert run("publish")["state"] == "success", run("publish")["log"][-3000:]
+    site = videos / "site"
+    assert (site / "thumbnail.jpg").read_bytes().startswith(b"\xff\xd8")
+    assert (site / "clip.mp4").read_bytes()[4:8] == b"ftyp"
+    assert json.loads((site / "clip.json").read_text())["seconds"] == 5.0
+
+
+def test_a_landed_asset_is_announced(run, videos):
+    assert run("asset")["state"] == "success"
+    assert outputs_are_there(videos / "asset") == 1
+
+
+def test_a_backfill_stops_buying_where_its_budget_ends(run, simulator):
+    assert [run(f"day{number}")["state"] for number in (1, 2, 3)] == ["success", "success", "failed"]
+    assert "budget" in run("day3")["log"]
+    days = [prompt for prompt in bought(simulator) if "wall calendar" in prompt]
+    assert days == [f"A wall calendar that shows the {day}, in morning light" for day in ("01 January", "02 January")]
+
+
+def test_an_alert_says_whom_it_is_for_and_what_was_charged(run):
+    assert "ALERT for DAG author: JobFailedError, charged: unknown, request_id: pixverse" in run("alert")["log"]
+    assert "ALERT for DAG author: RequestRejectedError, charged: no, request_id: None" in run("alert refused")["log"]
 
 
 def test_a_model_that_nobody_lists_is_bought_by_its_id_and_lands(run, videos, simulator):

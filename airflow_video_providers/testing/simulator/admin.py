@@ -61,7 +61,7 @@ class Admin:
             case "GET", "violations":
                 return {"violations": list(world.violations)}
             case "POST", "images":
-                return {"images": fetch(list(world.store.order))}
+                return {"images": fetch(list(world.store.order), str(body.get("part", "")))}
             case "GET", "webhooks":
                 return {"deliveries": list(world.deliveries)}
             case "GET" | "POST" | "DELETE", "faults":

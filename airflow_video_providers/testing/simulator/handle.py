@@ -78,11 +78,13 @@ class SimulatorHandle:
         found: list[dict[str, Any]] = self._ask("GET", "violations")["violations"]
         return found
 
-    def images(self) -> list[dict[str, Any]]:
+    def images(self, part: str = "") -> list[dict[str, Any]]:
         """Let the simulator fetch every job's images as the vendor would, and say what it saw: ``status``, ``media_type``,
         ``bytes``, ``seconds_left`` of a signed address, ``address`` without its query.
+
+        :param part: Of images whose address holds this alone.
         """
-        found: list[dict[str, Any]] = self._ask("POST", "images")["images"]
+        found: list[dict[str, Any]] = self._ask("POST", "images", {"part": part})["images"]
         return found
 
     def deliveries(self) -> list[dict[str, Any]]:

@@ -25,9 +25,10 @@ _TYPES = (
 )
 
 
-def fetch(jobs: Iterable[Job]) -> list[dict[str, Any]]:
+def fetch(jobs: Iterable[Job], part: str = "") -> list[dict[str, Any]]:
     """What each job's images are now, fetched as the vendor would fetch them, without any key.
 
+    :param part: Of images whose address holds this alone.
     :return: Per image ``request_id``, ``field``, ``address`` (without its query), ``status`` (None: nobody answered),
         ``media_type``, ``bytes``, and ``seconds_left``: how long the address still holds, None where it does not say.
     """
@@ -36,7 +37,7 @@ def fetch(jobs: Iterable[Job]) -> list[dict[str, Any]]:
             {"request_id": job.request_id, "field": name, **_seen(client, str(url))}
             for job in jobs
             for name, url in job.body.items()
-            if name.endswith("image_url")
+            if name.endswith("image_url") and part in str(url)
         ]
 
 

@@ -1,0 +1,54 @@
+"""A CSV of prompts to clips: one row, one clip.
+
+The file is read when the run starts, from wherever ``ObjectStoragePath`` reads. It has a column ``prompt`` and may have
+``name``, ``duration`` and ``seed``. ``keep_prompt`` writes each prompt into its manifest.
+"""
+
+from __future__ import annotations
+
+import csv
+
+from airflow.sdk import ObjectStoragePath, Param, dag, task
+
+from airflow_video_providers.operators.video import GenerateVideoOperator
+
+
+@dag(
+    schedule=None,
+    params={
+        "csv": Param("file:///tmp/prompts.csv", type="string"),
+        "model": Param("pixazo:pixverse-v6-text-to-video", type="string"),
+        "output_path": Param("file:///tmp/videos", type="string"),
+    },
+    default_args={"retries": 2},
+)
+def example_video_csv():
+    @task
+    def rows(params=None):
+        lines = ObjectStoragePath(params["csv"]).read_text().splitlines()
+        return [
+            {
+                "request": {field: row[field] for field in ("prompt", "duration", "seed") if row.get(field)},
+                "extra_manifest": {"name": row.get("name") or row["prompt"]},
+            }
+            for row in csv.DictReader(lines)
+        ]
+
+    generate = GenerateVideoOperator.partial(
+        task_id="generate",
+        model="{{ params.model }}",
+        output_path="{{ params.output_path }}",
+        keep_prompt=True,
+        max_active_tis_per_dagrun=8,
+    ).expand_kwargs(rows())
+
+    @task(trigger_rule="all_done")
+    def report(manifests):
+        landed = {manifest["extra"]["name"]: manifest["outputs"][0]["uri"] for manifest in manifests if manifest}
+        print(f"{len(landed)} clips: {landed}")
+        return landed
+
+    report(generate.output)
+
+
+example_video_csv()
