@@ -30,6 +30,8 @@ REQUESTS = {
     "fal:fal-ai/kling-video/v2.1/standard/text-to-video": {"prompt": PROMPT, "duration": "5"},
     "replicate:studio/magica": {"prompt": PROMPT},
 }  # fmt: skip
+#: What is bought lands before more is submitted: a vendor may forget it within an hour.
+FIRST = {"priority_weight": 100, "weight_rule": "absolute"}
 
 
 @dag(
@@ -48,8 +50,8 @@ def example_video_quickstart():
     def video(model, request):
         # The catalogue does not list the models of fal and Replicate: unchecked says that this is meant.
         submit = SubmitVideoOperator(task_id="submit", model=model, request=request, unchecked=True)
-        wait = VideoJobSensor(task_id="wait", job=submit.output)
-        DownloadVideoOperator(task_id="land", job=wait.output, output_path="{{ params.output_path }}")
+        wait = VideoJobSensor(task_id="wait", job=submit.output, **FIRST)
+        DownloadVideoOperator(task_id="land", job=wait.output, output_path="{{ params.output_path }}", **FIRST)
 
     video.expand_kwargs(choose())
 
