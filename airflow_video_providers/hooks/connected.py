@@ -180,7 +180,7 @@ class ConnectedHook(BaseHook):
 
         :raises InvalidRequestError: a setting says what it cannot.
         """
-        from airflow_video_providers.core.landing.fetch import check_user_agent
+        from airflow_video_providers.core.landing.user_agent import check_user_agent
         from airflow_video_providers.hooks.connection_form import fields
 
         for name, kind in vars(type(self.settings)).items():

@@ -123,8 +123,7 @@ def recorded(store: Store, keys: Keys) -> tuple[dict[str, Any] | None, str | Non
 
 def _holds(store: Store, file: dict[str, Any]) -> bool:
     """Is there what the manifest says? Its digest is compared where the storage has one at hand."""
-    digest = store.sha256(file["key"])
-    return store.size(file["key"]) == file["bytes"] and digest in (None, file["sha256"])
+    return store.holds(file["key"], file["bytes"], file["sha256"])
 
 
 def commit(store: Store, keys: Keys, record: dict[str, Any], *, replace: bool) -> dict[str, Any]:

@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING
 import httpcore
 
 from airflow_video_providers.core.border import printable
-from airflow_video_providers.core.errors import DownloadError, InvalidRequestError, OutputRejectedError
+from airflow_video_providers.core.errors import DownloadError, OutputRejectedError
 from airflow_video_providers.core.landing.address import checked_url, guarded_pool, shown
 from airflow_video_providers.core.landing.pacing import Pace
 from airflow_video_providers.core.landing.partial_download import Interrupted, NotThere, PartialDownload
 from airflow_video_providers.core.landing.patience import PATIENCE, Patience, spread
 from airflow_video_providers.core.landing.response_metadata import Decoding, by_name, location, retry_after
+from airflow_video_providers.core.landing.user_agent import USER_AGENT
 from airflow_video_providers.core.redact import public_text
 
 if TYPE_CHECKING:
@@ -44,21 +45,6 @@ _DOUBTFUL = ("truncated", "malformed", "digest")
 HEAD = 60.0
 #: Seconds of waiting without a byte, or without progress.
 QUIET = 60.0
-USER_AGENT = "airflow-video-providers"
-
-
-def check_user_agent(text: str | None) -> None:
-    """Is it one line that a header can hold?
-
-    :raises InvalidRequestError: if it is not. Nothing was sent.
-    """
-    if text is None or (isinstance(text, str) and 0 < len(text) <= 300 and text.isascii() and text.isprintable()):
-        return
-    raise InvalidRequestError(
-        "The User-Agent for downloads is no line of up to 300 printable ASCII characters.",
-        field="download_user_agent",
-        allowed="for example Mozilla/5.0",
-    )
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,14 @@ from airflow_video_providers.core.landing import commit, expectations
 from airflow_video_providers.core.landing import manifest as manifests
 from airflow_video_providers.core.landing.address import host_names
 from airflow_video_providers.core.landing.download_outputs import OutputsDownload
-from airflow_video_providers.core.landing.fetch import USER_AGENT, Fetched, Fetcher, check_user_agent
+from airflow_video_providers.core.landing.fetch import Fetched, Fetcher
 from airflow_video_providers.core.landing.keys import DEFAULT_KEY_TEMPLATE, check_key_template
 from airflow_video_providers.core.landing.media_info import DEFAULT_MEDIA_TYPES
 from airflow_video_providers.core.landing.output_urls import OutputUrls, Refresh
 from airflow_video_providers.core.landing.plan import Plan, make_plan, returned
 from airflow_video_providers.core.landing.spool import Spool
 from airflow_video_providers.core.landing.threads import Stop, in_threads
+from airflow_video_providers.core.landing.user_agent import USER_AGENT, check_user_agent
 from airflow_video_providers.core.landing.verify import checked_media_types
 from airflow_video_providers.core.polling.decision import RETENTION_WARNING
 from airflow_video_providers.core.storage.base import check_encryption, conflict

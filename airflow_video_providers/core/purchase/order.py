@@ -10,6 +10,7 @@ from airflow_video_providers.core.purchase.limits import Limits
 from airflow_video_providers.core.purchase.owner_fields import with_fields
 from airflow_video_providers.core.purchase.pricing import Estimate, estimate
 from airflow_video_providers.core.purchase.records import Intent
+from airflow_video_providers.core.vendors.extra_fields import refuse_known
 from airflow_video_providers.core.vendors.parameters import kept_of
 from airflow_video_providers.core.vendors.wire import compose
 
@@ -157,7 +158,7 @@ def make_order(
         with. Nothing was sent.
     :raises LandingError: an image's storage cannot be asked right now. Nothing was sent; a retry may help.
     """
-    request.refuse_known(extra_fields)
+    refuse_known(request, extra_fields)
     request = with_fields(request, extra_fields, connection.extra.get("fields"))
     cost = estimate(request, connection.extra.get("prices"))
     limits = Limits.of(

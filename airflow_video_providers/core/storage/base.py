@@ -60,8 +60,8 @@ class Store(Protocol):
     def size(self, key: str) -> int | None:
         """Bytes stored under a key, None where there is nothing."""
 
-    def sha256(self, key: str) -> str | None:
-        """The digest that the storage keeps beside the bytes, where it keeps one."""
+    def holds(self, key: str, size: int, sha256: str) -> bool:
+        """Is a file of this size stored there? Its digest counts where the storage has one at hand."""
 
     def read(self, key: str) -> Iterator[bytes]:
         """The stored bytes, in pieces."""

@@ -52,9 +52,9 @@ class LocalStore:
             raise _refused(self._at(key), failed) from failed
         return None if found is None else found.st_size
 
-    def sha256(self, key: str) -> str | None:  # noqa: ARG002 - other storages have one
-        """A disk keeps no digest."""
-        return None
+    def holds(self, key: str, size: int, sha256: str) -> bool:  # noqa: ARG002 # other storages have it at hand
+        """Is a file of this size stored there?"""
+        return self.size(key) == size
 
     def read(self, key: str) -> Iterator[bytes]:
         """The file in pieces."""

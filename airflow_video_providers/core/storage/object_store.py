@@ -3,43 +3,21 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import logging
-import math
-import re
 import secrets
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.errors import LandingError
-from airflow_video_providers.core.storage.base import VerifiedFile, file_pieces, final, replaced
+from airflow_video_providers.core.storage.base import VerifiedFile, final, replaced
 from airflow_video_providers.core.storage.errors import code_of, is_forbidden, refused
+from airflow_video_providers.core.storage.stored import IN_FLIGHT, PART, WRITE, Stored, of_s3, wrong_etag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from airflow_video_providers.core.storage.output_path import OutputPath
-
-# Upload part size and parts in flight: the libraries' own defaults hold 400 MB in memory.
-_PART = 8 * 1024 * 1024
-_IN_FLIGHT = 4
-# S3 checks each part's CRC on arrival; digesting a large file once more costs as much as its upload.
-_DIGEST_UP_TO = 64 * 1024 * 1024
-#: Names our own write among the metadata, so that nobody else's is ever removed.
-_WRITE = "write-id"
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """What the storage says of an object. ``md5`` and ``write`` are None where it says nothing of the kind."""
-
-    size: int
-    sha256: str | None = None
-    md5: bytes | None = None
-    etag: str | None = None
-    write: str | None = None
 
 
 class ObjectStore:
@@ -53,6 +31,7 @@ class ObjectStore:
     def __init__(self, filesystem: Any, where: OutputPath, encryption: Mapping[str, Any] | None = None) -> None:
         self._fs = filesystem
         self._where = where
+        self._may_not_list = False
         self._family = where.family
         self._encryption = dict(encryption or {})
         # a filesystem of another kind knows itself what of an address is its path
@@ -90,11 +69,14 @@ class ObjectStore:
         """The code of a refusal; None where the account may only not list. An answer to HEAD has no text, hence no code."""
         code = code_of(failed) or type(failed).__name__
         if self._family == "s3" and code.isdigit():
+            if self._may_not_list:  # asked once: a landing has several keys that are not there yet
+                return None
             try:
                 self._fs.call_s3("get_object", Bucket=self._where.bucket, Key=self._name("_"))
             except Exception as said:  # noqa: BLE001 - s3fs raises many kinds; only the code in it is wanted
                 given = code_of(said)
-                return None if isinstance(said, FileNotFoundError) or is_forbidden(said) else given or code
+                self._may_not_list = isinstance(said, FileNotFoundError) or is_forbidden(said)
+                return None if self._may_not_list else given or code
             return None
         return None if is_forbidden(failed) else code
 
@@ -120,7 +102,7 @@ class ObjectStore:
         """Nobody else reads the directory for temporary files."""
         return 0o600
 
-    def _stored(self, key: str, *, written: bool = False) -> _Stored | None:
+    def _stored(self, key: str, *, written: bool = False) -> Stored | None:
         """What is there. None where there is nothing, and where the account may not ask for what is not there.
 
         :param written: It was just written: then a refusal says that the account may not read.
@@ -129,7 +111,7 @@ class ObjectStore:
             self._fs.invalidate_cache()  # listings that other code in this process has seen
             if self._family == "s3":
                 head = self._fs.call_s3("head_object", Bucket=self._where.bucket, Key=self._name(key))
-                return _of_s3(head)
+                return of_s3(head)
             info = dict(self._fs.info(self._at(key)))
         except FileNotFoundError:
             return None
@@ -144,25 +126,25 @@ class ObjectStore:
         if self._family == "gs":
             metadata = info.get("metadata") or {}
             md5 = base64.b64decode(info.get("md5Hash") or "") or None
-            return _Stored(size, metadata.get("sha256"), md5, write=metadata.get(_WRITE))
+            return Stored(size, metadata.get("sha256"), md5, write=metadata.get(WRITE))
         given = (info.get("content_settings") or {}).get("content_md5") if self._family == "abfs" else None
-        return _Stored(size, md5=bytes(given) if given else None)
+        return Stored(size, md5=bytes(given) if given else None)
 
     def size(self, key: str) -> int | None:
         """Bytes stored under a key, None where there is nothing, or nothing is known."""
         stored = self._stored(key)
         return None if stored is None else stored.size
 
-    def sha256(self, key: str) -> str | None:
-        """The digest that an upload of this package has left beside the bytes, on S3 and Google."""
+    def holds(self, key: str, size: int, sha256: str) -> bool:
+        """Is this stored there? S3 and Google have the digest that an upload of this package has left beside the bytes."""
         stored = self._stored(key)
-        return None if stored is None else stored.sha256
+        return stored is not None and stored.size == size and stored.sha256 in (None, sha256)
 
     def read(self, key: str) -> Iterator[bytes]:
         """The stored bytes, in parts."""
         try:
-            with self._fs.open(self._at(key), "rb", block_size=_PART, cache_type="none") as file:
-                while piece := file.read(_PART):
+            with self._fs.open(self._at(key), "rb", block_size=PART, cache_type="none") as file:
+                while piece := file.read(PART):
                     yield piece
         except Exception as failed:
             raise refused(f"{self.uri}/{key} cannot be read", failed) from failed
@@ -236,12 +218,12 @@ class ObjectStore:
             )
         raise error
 
-    def _is_ours(self, verified: VerifiedFile, stored: _Stored, write: str) -> bool:
+    def _is_ours(self, verified: VerifiedFile, stored: Stored, write: str) -> bool:
         if self._family in ("s3", "gs"):
             return stored.write == write
         return self._family == "" or stored.md5 == verified.md5  # Azure keeps the digest that the sender named
 
-    def _wrong(self, verified: VerifiedFile, stored: _Stored | None) -> str | None:
+    def _wrong(self, verified: VerifiedFile, stored: Stored | None) -> str | None:
         """What the storage says of the bytes, where that is wrong."""
         if stored is None:
             return "nothing is there"
@@ -249,17 +231,17 @@ class ObjectStore:
             return f"{stored.size} bytes instead of {verified.size}"
         if stored.md5 is not None and stored.md5 != verified.md5:
             return f"md5 {stored.md5.hex()}, expected {verified.md5.hex()}"
-        return None if stored.etag is None else _wrong_etag(verified, stored.etag)
+        return None if stored.etag is None else wrong_etag(verified, stored.etag)
 
     def _options(self, verified: VerifiedFile, write: str) -> dict[str, Any]:
-        metadata = {**verified.metadata, _WRITE: write}
+        metadata = {**verified.metadata, WRITE: write}
         match self._family:
             case "s3":
                 return {
                     "ContentType": verified.content_type,
                     "Metadata": metadata,
-                    "chunksize": _PART,
-                    "max_concurrency": _IN_FLIGHT,
+                    "chunksize": PART,
+                    "max_concurrency": IN_FLIGHT,
                     **self._encryption,
                 }
             case "gs":
@@ -267,35 +249,11 @@ class ObjectStore:
                     "content_type": verified.content_type,
                     "metadata": metadata,
                     "consistency": "none",  # its own check cannot be distinguished from an upload that failed
-                    "chunksize": _PART,
+                    "chunksize": PART,
                 }
         # its metadata= raises; and a digest of the whole is kept only if the sender names it
         return {
             "content_settings": {"content_type": verified.content_type, "content_md5": bytearray(verified.md5)},
-            "max_concurrency": _IN_FLIGHT,
+            "max_concurrency": IN_FLIGHT,
             "validate_content": True,
         }
-
-
-def _of_s3(head: Mapping[str, Any]) -> _Stored:
-    metadata = {str(name).lower(): value for name, value in (head.get("Metadata") or {}).items()}
-    plain = head.get("ServerSideEncryption") in (None, "AES256") and "SSECustomerAlgorithm" not in head
-    etag = str(head.get("ETag", "")).strip('"') if plain else None  # else the ETag is no digest of the bytes
-    return _Stored(int(head["ContentLength"]), metadata.get("sha256"), None, etag, metadata.get(_WRITE))
-
-
-def _wrong_etag(verified: VerifiedFile, given: str) -> str | None:
-    """An S3 ETag is the digest of an object sent at once, or a digest of the parts' digests and their number."""
-    parts = 1 if verified.size < 2 * _PART else math.ceil(verified.size / _PART)
-    found = re.fullmatch(r"([0-9a-f]{32})(?:-(\d+))?", given)
-    if found is None:
-        return None  # a storage with ETags of its own
-    if int(found[2] or 1) != parts:
-        return f"{found[2] or 1} parts instead of {parts}"
-    if verified.size > _DIGEST_UP_TO:
-        return None
-    expected = verified.md5
-    if parts > 1:
-        digests = [hashlib.md5(piece, usedforsecurity=False).digest() for piece in file_pieces(verified.path, _PART)]
-        expected = hashlib.md5(b"".join(digests), usedforsecurity=False).digest()
-    return f"ETag {given}, expected {expected.hex()}" if found[1] != expected.hex() else None

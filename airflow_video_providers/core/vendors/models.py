@@ -26,7 +26,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from airflow_video_providers.core.errors import InvalidRequestError
-from airflow_video_providers.core.vendors.field_errors import names_in, plain_name, refusal, rule, shown
+from airflow_video_providers.core.vendors.field_errors import refusal, rule, shown
 from airflow_video_providers.core.vendors.fields import (
     HttpUrl,
     ImageAddress,
@@ -178,10 +178,10 @@ class VideoModel(BaseModel):
     @classmethod
     def _free_text(cls, name: str) -> bool:
         schema = cls.describe(name)
-        return cls._is_text(name) and not schema.keys() & {"format", "pattern"}
+        return cls.is_text(name) and not schema.keys() & {"format", "pattern"}
 
     @classmethod
-    def _is_text(cls, name: str) -> bool:
+    def is_text(cls, name: str) -> bool:
         schema = cls.describe(name)
         return schema.get("type") == "string" and not schema.keys() & {"enum", "const"}
 
@@ -212,52 +212,6 @@ class VideoModel(BaseModel):
         plain = {name: whole_number(value) if isinstance(value, float) else value for name, value in fields.items()}
         return {name: str(value) if name in self.text_on_the_wire else value for name, value in plain.items()}
 
-    def refuse_known(self, extra_fields: Mapping[str, Any]) -> None:
-        """``extra_fields`` are for what the catalogue does not know: they must not bypass its checks and its price.
-
-        A name counts as known however it is spelt, and under whatever name it goes over the wire. Deeper inside, only
-        fields of text may have a namesake: a price hangs on the others.
-
-        :raises InvalidRequestError: one of them is known, or they are no dict.
-        """
-        if not isinstance(extra_fields, Mapping):
-            raise InvalidRequestError(
-                f"extra_fields are {shown(extra_fields)}.", model=self.id, field="extra_fields", allowed="a dict"
-            )
-        if not extra_fields:
-            return
-        spelt: dict[str, str] = {}
-        for name, details in type(self).model_fields.items():
-            others = (details.alias, details.serialization_alias, details.validation_alias)
-            spelt |= {plain_name(other): name for other in (name, *others) if isinstance(other, str)}
-        priced = {plain for plain, name in spelt.items() if not self._is_text(name)}
-        with warnings.catch_warnings(action="ignore"):  # pydantic's, about values that stand in for others
-            on_the_wire = {plain_name(name): name for _, name, _ in names_in(self._fullest().body())}
-        for depth, name, value in names_in(dict(extra_fields)):
-            plain = plain_name(name)
-            if plain in priced or (depth == 0 and plain in spelt.keys() | on_the_wire.keys()):
-                raise InvalidRequestError(
-                    f"extra_fields holds {name!r:.80}, which {self.id} knows as "
-                    f"{spelt.get(plain) or on_the_wire[plain]!r}.",
-                    remedy="Move it into request.",
-                    model=self.id,
-                    field=name,
-                    value=value,
-                )
-
-    def _fullest(self) -> VideoModel:
-        """A request with every field set, as far as its model can make a body of such a one: for the names in it."""
-        given = {name: getattr(self, name) for name in type(self).model_fields}
-        filled = {name: self._effective(name) if value is None else value for name, value in given.items()}
-        construct: Any = self.model_construct
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                whole: VideoModel = construct(**{name: 1 if value is None else value for name, value in filled.items()})
-                whole.body()
-        except Exception:  # noqa: BLE001 - a private model's own method got values that it did not expect
-            return self
-        return whole
-
     def serialize(self) -> dict[str, Any]:
         """What Airflow shows in its rendered templates."""
         return self.model_dump(exclude_unset=True)
@@ -276,12 +230,12 @@ class VideoModel(BaseModel):
         return None
 
     def _is(self, name: str, wanted: object) -> bool:
-        value, several = self._effective(name), wanted if isinstance(wanted, frozenset) else (wanted,)
+        value, several = self.effective(name), wanted if isinstance(wanted, frozenset) else (wanted,)
         return any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in several)
 
     def seconds(self) -> Decimal | None:
         """Length of the video this request asks for, in seconds, where the request or a default says."""
-        return bounded(self._effective("duration")) or None  # a vendor may take words there, such as "auto"
+        return bounded(self.effective("duration")) or None  # a vendor may take words there, such as "auto"
 
     def images(self) -> dict[str, str]:
         """The addresses of this request's images, by field."""
@@ -302,7 +256,7 @@ class VideoModel(BaseModel):
         }
         return {name: value for name, value in known.items() if value is not None}
 
-    def _effective(self, name: str) -> Any:
+    def effective(self, name: str) -> Any:
         given = getattr(self, name, None)
         return self.describe(name).get("vendor_default") if given is None else given
 

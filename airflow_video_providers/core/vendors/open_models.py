@@ -98,7 +98,7 @@ class OpenModel(VideoModel):
     def _fullest(self) -> VideoModel:
         return self
 
-    def _effective(self, name: str) -> Any:
+    def effective(self, name: str) -> Any:
         given = self.body().get(name)
         return self.describe(name).get("default") if given is None else given
 

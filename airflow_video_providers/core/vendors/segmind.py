@@ -146,4 +146,4 @@ class Mochi1(SegmindModel):
     frames: Number | None = optional("Length of the video.", vendor_default=52, unit="frames", ge=1, le=160)
 
     def seconds(self) -> Decimal | None:
-        return Decimal(str(self._effective("frames"))) / Decimal(str(self._effective("fps")))
+        return Decimal(str(self.effective("frames"))) / Decimal(str(self.effective("fps")))

@@ -18,7 +18,7 @@ import pytest
 
 from airflow_video_providers.core.errors import DownloadError, InvalidRequestError, LandingError
 from airflow_video_providers.core.landing.spool import Spool, private_directory, sweep
-from airflow_video_providers.core.storage import object_store
+from airflow_video_providers.core.storage import stored
 from airflow_video_providers.core.storage.base import VerifiedFile
 from airflow_video_providers.core.storage.local import LocalStore
 from airflow_video_providers.core.storage.object_store import ObjectStore
@@ -461,7 +461,7 @@ def test_parts_are_digested_as_s3_does_and_very_large_files_are_only_counted(
     for wrong in (f"{MD5_OF_NOTHING}-3", f"{right}-2", right):
         with pytest.raises(LandingError):
             put(wrong)
-    monkeypatch.setattr(object_store, "_DIGEST_UP_TO", len(data) - 1)
+    monkeypatch.setattr(stored, "_DIGEST_UP_TO", len(data) - 1)
     put(f"{MD5_OF_NOTHING}-3")
     with pytest.raises(LandingError, match="2 parts instead of 3"):
         put(f"{right}-2")
@@ -519,3 +519,38 @@ def test_a_filesystem_that_needs_its_host_gets_the_whole_address(monkeypatch: py
     store = open_store("ftp://files.example:2121/videos")
     assert asked == ["ftp://files.example:2121/videos"]
     assert store.uri == "ftp://files.example:2121/videos"
+
+
+class Counting(Fake):
+    """A filesystem for an account that may not list: HEAD of a missing key is a bare 403."""
+
+    def __init__(self, **lies: Any) -> None:
+        super().__init__(**lies)
+        self.calls: list[str] = []
+
+    def call_s3(self, verb: str, **where: str) -> dict[str, Any]:
+        self.calls.append(verb)
+        if f"{where['Bucket']}/{where['Key']}" in self.held:
+            return super().call_s3(verb, **where)
+        error = PermissionError("Forbidden")
+        code = {"Code": "403"} if verb == "head_object" else {"Code": "AccessDenied"}
+        error.response = {"Error": code, "ResponseMetadata": {"HTTPStatusCode": 403}}  # type: ignore[attr-defined] # botocore's
+        raise error
+
+
+def test_missing_keys_of_an_account_that_may_not_list_cost_one_request_each_and_one_more_in_all() -> None:
+    fake = Counting()
+    store = store_on(fake, "s3", "bucket")
+    assert [store.size(f"{number}.mp4") for number in range(5)] == [None] * 5
+    assert fake.calls == ["head_object", "get_object", *["head_object"] * 4]
+
+
+def test_what_a_manifest_names_is_held_against_the_storage_in_one_request(tmp_path: Path) -> None:
+    fake = Counting()
+    store = store_on(fake, "s3", "bucket")
+    store.put(parcel_in(tmp_path), "a.mp4", overwrite=False)
+    fake.calls.clear()
+    assert store.holds("a.mp4", len(DATA), "x")
+    assert not store.holds("a.mp4", len(DATA), "y")
+    assert not store.holds("a.mp4", len(DATA) + 1, "x")
+    assert fake.calls == ["head_object"] * 3

@@ -8,6 +8,7 @@ import pytest
 
 from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.extra_fields import refuse_known
 from airflow_video_providers.core.vendors.models import Price, Text, optional, required, rule_of
 from airflow_video_providers.core.vendors.pixazo import (
     MochiV1,
@@ -154,14 +155,14 @@ def test_an_unknown_field_is_refused_with_the_way_to_send_it_all_the_same(name):
 
 
 def test_extra_fields_cannot_bypass_the_catalogue():
-    MochiV1(prompt="a fox").refuse_known({"camera": "dolly"})
-    error = refused(MochiV1(prompt="a fox").refuse_known, {"camera": "dolly", "seed": -1})
+    refuse_known(MochiV1(prompt="a fox"), {"camera": "dolly"})
+    error = refused(refuse_known, MochiV1(prompt="a fox"), {"camera": "dolly", "seed": -1})
     assert (error.field, error.value) == ("seed", -1)
     assert "Move it into request" in str(error)
 
 
 def smuggled(extra_fields, model="pixazo:pixverse-v6-text-to-video"):
-    return refused(request(model).refuse_known, extra_fields)
+    return refused(refuse_known, request(model), extra_fields)
 
 
 @pytest.mark.parametrize(
@@ -194,7 +195,7 @@ def test_nor_is_a_wrapper_around_what_a_price_may_hang_on(extra_fields):
 
 
 def test_text_of_the_same_name_deeper_inside_is_the_vendors_own():
-    request("pixazo:pixverse-v6-text-to-video").refuse_known({"sound": {"prompt": "rain"}})
+    refuse_known(request("pixazo:pixverse-v6-text-to-video"), {"sound": {"prompt": "rain"}})
 
 
 @pytest.mark.parametrize("extra_fields", ["duration", 7, ["duration"], object()])
@@ -205,7 +206,7 @@ def test_extra_fields_that_are_no_dict_are_refused(extra_fields):
 def test_extra_fields_that_hold_themselves_are_walked_once():
     endless: dict[str, object] = {"camera": "dolly"}
     endless["again"] = endless
-    request("pixazo:pixverse-v6-text-to-video").refuse_known(endless)
+    refuse_known(request("pixazo:pixverse-v6-text-to-video"), endless)
 
 
 class Studio(PixazoModel):
@@ -234,7 +235,7 @@ del Studio.registry[Studio.id]  # the catalogue that other tests of this process
     [{"payload": {"x": 1}}, {"length_seconds": 15}, {"text_prompt": "x"}, {"cfg_scale": 3}, {"guidance": 3}],
 )
 def test_a_private_models_names_on_the_wire_are_known_too(extra_fields):
-    refused(Studio(prompt="a fox").refuse_known, extra_fields)
+    refused(refuse_known, Studio(prompt="a fox"), extra_fields)
 
 
 @pytest.mark.parametrize("duration", [None, "auto", "a while", "9e999999", "nan", "-5", "0"])
