@@ -245,6 +245,22 @@ def test_a_holder_with_an_intent_keeps_its_reservation(directory):
             reserve(directory, "b", "1", at=NOW + timedelta(hours=5))
 
 
+def test_a_holder_that_stores_its_intent_at_that_very_moment_keeps_its_reservation(directory):
+    reserve(directory, "a", "1")
+    read = directory.read
+
+    def reads(which):
+        value = read(which)
+        if which == key("a"):
+            directory.create(which, an_attempt("a").to_dict())
+        return value
+
+    directory.read = reads
+    with pytest.raises(OverLimitError):
+        reserve(directory, "b", "1", at=NOW + timedelta(seconds=61))
+    assert read(key("a"))["state"] == "intent"
+
+
 @pytest.mark.parametrize("state", [AttemptState.REJECTED, AttemptState.VOID, AttemptState.FORGOTTEN])
 def test_what_cost_nothing_is_given_back_by_whoever_meets_the_limit(directory, state):
     reserve(directory, "a", "1")

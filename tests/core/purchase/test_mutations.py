@@ -26,6 +26,8 @@ STORES, LOCAL, BOOK, PATIENCE, VIEW = (
     "integration/airflow_view.py",
 )
 
+RESERVATIONS, HOLD = "core/purchase/reservations.py", "core/purchase/hold.py"
+
 MUTATIONS = {
     "the intent is stored after the paid call": (
         PURCHASE,
@@ -57,7 +59,7 @@ MUTATIONS = {
         [("value = self.store.read(identity.key(number))", "value = None")],
     ),
     "the request_id is not stored": (PURCHASE, [("ledger.replace(attempt.bought(job))", "None")]),
-    "outputs are stored": (RECORDS, [("job.replace(outputs=()).to_dict()", "job.to_dict()")]),
+    "outputs are stored": (RECORDS, [("without_texts(job.replace(outputs=()))", "without_texts(job)")]),
     "the gate is not looked at": (STORES, [("if registers.get(gate) is not None:", "if False:")]),
     "the door is not looked at": (STORES, [('registers.set(gate, value)\n    return bool(registers.get(door) == value["claim"])', "registers.set(gate, value)\n    return True")]),
     "a local record is overwritten": (LOCAL, [("os.link(spool, path)", "os.replace(spool, path)")]),
@@ -78,7 +80,17 @@ MUTATIONS = {
     "a hole is the end of the log": (BOOK, [("if number > known and self.store.shared:", "if self.store.shared:")]),
     "a hole in the state store is the end of the log": (BOOK, [("not self._beyond(identity, number)", "True")]),
     "a damaged record is no attempt": (BOOK, [("why = str(damage)", "return attempts, flaws")]),
-    "a hole in the budget is its end": ("core/purchase/reservations.py", [("if entry is None and number <= highest:", "if False:")]),
+    "a hole in the budget is its end": (RESERVATIONS, [("if entry is None and number <= highest:", "if False:")]),
+    "a living holder's reservation is given back": (RESERVATIONS, [("if self._take_place(held.attempt, now):", "if True:")]),
+    "a holder's place is written over": (RESERVATIONS, [("return self._store.create(taken.key, taken.to_dict())", "self._store.replace(taken.key, taken.to_dict())\n        return True")]),
+    "nobody waits for a holder": (RESERVATIONS, [("if (now - attempt.created_at).total_seconds() < HOLD:", "if False:")]),
+    "what cost nothing is never given back": (RESERVATIONS, [("if state in _COSTLESS:", "if False:")]),
+    "a sum is not asked": (RESERVATIONS, [("if others + usd > limit:", "if False:")]),
+    "an intent without an answer is given back": (RESERVATIONS, [("if state in _COSTLESS:", "if state in _COSTLESS or state == 'unknown':")]),
+    "all try again when a hold is over": (HOLD, [('if self._append(number + 1, "probe", until):', 'if self._append(number + 1, "probe", until) or True:')]),
+    "an empty account is on hold for nobody": (HOLD, [("        raise self._away(now, until, attempts)", "        self._away(now, until, attempts)")]),
+    "a hold never ends": (HOLD, [('self._append(number + 1, "free", None)', "pass")]),
+    "a task waits for credits for ever": (HOLD, [("if now - since >= self._timeout:", "if False:")]),
     "links are followed": (LOCAL, [("if not stat.S_ISREG(kind):", "if False:"), (" | os.O_NOFOLLOW", "")]),
     "a file system that cannot sync is refused": (LOCAL, [("        if error.errno not in _NO_SYNC:", "        if True:")]),
     "the id alone names a job": ("core/purchase/settlements.py", [("request_id if model is None else [model, request_id]", "request_id")]),
@@ -96,7 +108,7 @@ MUTATIONS = {
 NOTICED_BY = {
     PATIENCE: "receipts", "core/purchase/receipts.py": "receipts", RECORDS: "submit_once runs", DECISION: "submit_once runs", BOOK: "submit_once damage",
     KEEPING: "submit_once receipts", PURCHASE: "submit_once receipts settlements", STORES: "stores", LOCAL: "stores damage",
-    "core/purchase/reservations.py": "damage", "core/purchase/settlements.py": "settlements", "integration/ledger_bulk.py": "cli", VIEW: "cli", "integration/ledger_config.py": "config",
+    RESERVATIONS: "damage limits budget", HOLD: "hold", "core/purchase/settlements.py": "settlements", "integration/ledger_bulk.py": "cli", VIEW: "cli", "integration/ledger_config.py": "config",
 }  # fmt: skip
 
 
