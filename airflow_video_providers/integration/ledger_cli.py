@@ -60,6 +60,12 @@ _ATTACH = Command(
         (("--status-route",), {"default": "default", "help": "legacy for an id of Pixazo's older status call"}),
     ),
 )
+_FIND = Command(
+    "find",
+    "ask the vendor's history which job a submit without an answer has bought; exit status 1 where it stays unknown",
+    "ledger_find:run",
+    (*_TASK_INSTANCE, _MAP_INDEX),
+)
 _FORGET = Command(
     "forget",
     "nothing was bought: let the next try of a task instance buy",
@@ -173,7 +179,7 @@ _AUDIT = Command(
 GROUP = Group(
     "video-ledger",
     "What was bought from AI video vendors, what it cost, and what to do about it by hand",
-    (_LIST, _ATTACH, _FORGET, _SPEND, _RECONCILE, _AUDIT),
+    (_LIST, _ATTACH, _FIND, _FORGET, _SPEND, _RECONCILE, _AUDIT),
 )
 
 

@@ -30,7 +30,7 @@ def answer_from_history(ledger: Ledger | None, this: Try, log: Logger) -> bool:
     """
     if ledger is None:
         return False
-    answered = [_answered(attempt, ledger, log) for attempt in _open(ledger, this)]
+    answered = [_answered(attempt, ledger, this, log) for attempt in _open(ledger, this)]
     return any(answered)
 
 
@@ -55,12 +55,12 @@ def _findable(attempt: Attempt) -> bool:
     return kept is not None and utcnow() - attempt.created_at < kept
 
 
-def _answered(attempt: Attempt, ledger: Ledger, log: Logger) -> bool:
+def _answered(attempt: Attempt, ledger: Ledger, this: Try, log: Logger) -> bool:
     if not _findable(attempt):
         return False
     hook = VideoHook.for_model(attempt.model, attempt.conn_id)
     try:
-        found = find_job(attempt, ledger, hook.get_conn().history)
+        found = find_job(attempt, ledger, hook.get_conn().history, max_tries=this.max_tries, run=this.run)
     except VendorError as error:
         log.warning("The vendor's history was asked for the job of a submit without an answer: %s", error.what)
         return False

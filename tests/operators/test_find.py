@@ -5,6 +5,7 @@ The histories are the simulator's, written from the vendors' clients and documen
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Intent
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
 from airflow_video_providers.core.vendors.history import Shown
+from airflow_video_providers.integration.ledger_cli import main
 from tests.support.submitting import Desk
 
 pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
@@ -74,6 +76,16 @@ def test_where_the_history_does_not_answer_now_the_outcome_is_unknown_and_a_retr
     assert desk.accepted == 1
 
 
+def test_a_clear_that_finds_the_job_takes_it_and_buys_no_second_one_although_it_has_ended(desk, away):
+    task = desk.submit(MODELS["fal"], {"prompt": "[[fault:drop_after_accept]] a fox"}, unchecked=True)
+    desk.run(task, try_number=1)
+    away()
+    desk.simulator.advance(600)
+    cleared = desk.run(task, try_number=2, cleared=1)
+    assert cleared.state == "success", cleared.error
+    assert desk.accepted == 1
+
+
 def test_equal_submits_of_two_tasks_stay_unknown(desk, away):
     request = {"prompt": "[[fault:drop_after_accept]] a fox"}
     first = desk.submit(MODELS["fal"], request, unchecked=True, task_id="first")
@@ -109,6 +121,18 @@ def test_twenty_lost_answers_are_twenty_jobs_and_nobody_is_asked(desk):
     assert (told["accepted"], told["charges"], told["duplicates"]) == (20, 20, [])
     found = {value["request_id"] for (_, key, _), value in desk.airflow.xcoms.items() if key == "return_value"}
     assert found == {job["request_id"] for job in told["jobs"]}
+
+
+def test_a_person_can_ask_and_the_clear_that_follows_takes_the_job(desk, away, monkeypatch, capsys):
+    monkeypatch.setenv("AIRFLOW_CONN_FAL_DEFAULT", json.dumps(desk.airflow.connections["fal_default"]))
+    task = desk.submit(MODELS["fal"], {"prompt": "[[fault:drop_after_accept]] a fox"}, unchecked=True)
+    desk.run(task, try_number=1)
+    away()
+    assert main(["find", "dag", "run-1", "submit"]) == 0
+    assert "has bought job" in capsys.readouterr().out
+    desk.simulator.advance(600)
+    assert desk.run(task, try_number=2, cleared=1).state == "success"
+    assert desk.accepted == 1
 
 
 # The rule itself.

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_video_providers.core.jobs import VideoJob
-from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Key, digest
+from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Key, Run, digest
 from airflow_video_providers.core.purchase.stores.base import readable
 
 if TYPE_CHECKING:
@@ -40,11 +40,16 @@ def find_job(
     attempt: Attempt,
     ledger: Ledger,
     history: Callable[[str, datetime, datetime], Sequence[Shown]],
+    *,
+    max_tries: int | None = None,
+    run: Run | None = None,
 ) -> Attempt | None:
     """The attempt with the job that it bought, written into the ledger; None where it is not certain.
 
     :param attempt: An open attempt of a ledger that every task sees.
     :param history: What the vendor shows of a model in a window, all pages of it. Asks the vendor.
+    :param max_tries: ``ti.max_tries`` of the task that asks, with its ``run``: what is found is no Clear's, which would buy
+        again. None, from outside of a task: the next try takes the job as it is, whoever cleared the task to get there.
     :raises VendorError: the vendor could not be asked; the outcome is as unknown as before.
     :raises LedgerError: the ledger could not be read or written.
     """
@@ -71,7 +76,7 @@ def find_job(
         estimated_cost_usd=attempt.estimated_cost_usd,
         cost_basis=attempt.cost_basis,
     )
-    answered = current.bought(job)
+    answered = current.bought(job).replace(max_tries=max_tries).within(run)
     ledger.replace(answered)
     return answered
 
