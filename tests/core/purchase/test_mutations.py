@@ -120,6 +120,13 @@ TESTS = {
 }
 
 
+@pytest.mark.parametrize("broken", MUTATIONS)
+def test_a_rule_is_broken_in_code_that_is_there(broken):
+    file, changes = MUTATIONS[broken]
+    text = (Path(airflow_video_providers.__file__).parent / file).read_text()
+    assert [old for old, _ in changes if text.count(old) != 1] == [], f"this mutation no longer fits {file}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("broken", MUTATIONS)
 def test_a_broken_rule_turns_the_tests_red(broken, tmp_path):
