@@ -64,7 +64,7 @@ class AsyncVideoClient(LoopSession):
         then, as a warning that names the ``request_id``.
 
         :param extra_fields: Fields that the catalogue does not know; sent beside the request's own, as they are.
-        :param callback: Where the vendor is to call (:func:`~airflow_video_providers.core.callbacks.webhook.checked`).
+        :param callback: Where the vendor is to call (``checked`` of ``core.callbacks.webhook``).
         :raises InvalidRequestError: another vendor serves the model. Nothing was sent.
         :raises SubmissionOutcomeUnknownError: it may have been accepted and charged; it must not be repeated.
         :raises VendorError: the vendor refused, or was not reached; nothing was charged.

@@ -59,7 +59,7 @@ class VideoClient(WorkerSession):
         """Buy one video. Only what certainly did not reach the vendor is sent again.
 
         :param extra_fields: Fields that the catalogue does not know; sent beside the request's own, as they are.
-        :param callback: Where the vendor is to call (:func:`~airflow_video_providers.core.callbacks.webhook.checked`).
+        :param callback: Where the vendor is to call (``checked`` of ``core.callbacks.webhook``).
         :raises InvalidRequestError: another vendor serves the model. Nothing was sent.
         :raises SubmissionOutcomeUnknownError: it may have been accepted and charged; it must not be repeated.
         :raises VendorError: the vendor refused, or was not reached (:meth:`Vendor.submit`); nothing was charged.
@@ -69,7 +69,7 @@ class VideoClient(WorkerSession):
         return job.replace(**kept_of(request, extra_fields))
 
     def buy(self, request: VideoModel, wire: Wire, callback: Callback | None = None) -> VideoJob:
-        """:meth:`submit`, with what :func:`~airflow_video_providers.core.vendors.wire.compose` made of the request before."""
+        """:meth:`submit`, with what ``compose`` made of the request before."""
         self._serves(request.id)
         flow = self.vendor.submit(request, wire, *([] if callback is None else [callback]))
         return self._send_paid(request, flow, timeouts.SUBMIT)
@@ -95,7 +95,7 @@ class VideoClient(WorkerSession):
         return self._send_read(self.vendor.identify(job), job)
 
     def cancel(self, job: VideoJob) -> VideoJob:
-        """Cancel a job that has not ended; how it stands then. Raises as :meth:`Vendor.cancel` does."""
+        """Cancel a job that has not ended; how it stands then. Raises as the vendor's own does."""
         self._serves(job.model)
         return self._send_read(self.vendor.cancel(job), job)
 
@@ -175,7 +175,7 @@ class VideoClient(WorkerSession):
             return Landing(output_path=output_path, **{"refresh": self.status, **options}).run(job)
 
     def upload(self, name: str, media_type: str, data: bytes) -> str:
-        """Give an input image to a vendor that takes such (:meth:`Vendor.upload`); returns its address for the request.
+        """Give an input image to a vendor that takes such (its ``upload``); returns its address for the request.
 
         :raises InvalidRequestError: the vendor has no upload.
         :raises VendorError: it was not taken. Nothing was bought.

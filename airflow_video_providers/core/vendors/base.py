@@ -65,7 +65,7 @@ class Identified(NamedTuple):
 class Vendor(OptionalVerbs):
     """Base of the vendors: subclass it in a file of its own and add a line to the catalogue.
 
-    What it says about itself is described in :class:`~airflow_video_providers.core.vendors.description.Description`.
+    What it says about itself is described in ``core.vendors.description``.
     """
 
     # What a vendor's file says.
@@ -99,7 +99,7 @@ class Vendor(OptionalVerbs):
     def submit(self, request: VideoModel, wire: Wire, callback: Callback | None = None) -> Flow[VideoJob]:
         """Buy one video: the paid call. Only what certainly did not reach the vendor is repeated.
 
-        :param wire: What is sent, made by :meth:`wire` before: its digest may be recorded already.
+        :param wire: What is sent, made by ``wire`` before: its digest may be recorded already.
         :param callback: Where the vendor is to call when something is new.
         :raises SubmissionOutcomeUnknownError: the call may have been accepted; it must not be repeated.
         :raises VendorError: the vendor refused, or was not reached in several tries with two minutes of pauses
