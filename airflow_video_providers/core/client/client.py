@@ -100,7 +100,7 @@ class VideoClient(WorkerSession):
         return self._send_read(self.vendor.cancel(job), job)
 
     def describe_model(self, model: str) -> Described:
-        """What the vendor says of a model that the catalogue does not list; raises as its ``describe_model`` does."""
+        """What the vendor says of a model that the catalogue does not list; raises as the vendor's own does."""
         self._serves(model)
         return self._send_read(self.vendor.describe_model(model), None)
 
