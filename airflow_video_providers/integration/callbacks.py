@@ -18,13 +18,13 @@ from airflow_video_providers.core.callbacks.token import LONGEST, Claim, address
 from airflow_video_providers.core.callbacks.webhook import LONGEST_ADDRESS, Callback, checked
 from airflow_video_providers.core.errors import InvalidRequestError, LedgerError
 from airflow_video_providers.core.polling.mailbox import Mailbox
+from airflow_video_providers.core.vendors.base import Vendor
 from airflow_video_providers.integration.ledger_config import SECTION, ledger_path, open_directory, option
 
 if TYPE_CHECKING:
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.purchase.records import Attempt
     from airflow_video_providers.core.settings import Settings
-    from airflow_video_providers.core.vendors.base import Vendor
 
 #: A shorter secret can be guessed from one address that somebody has read.
 SHORTEST_SECRET = 16
@@ -82,7 +82,8 @@ def receiver_for(vendor: type[Vendor], settings: Settings, resolve_within: float
         return None
     mode = "terminal"
     checked(vendor, url, mode, allowed_hosts=settings.allow_private_hosts, field="callback_url")
-    return Receiver(url, known[0], resolve_within)
+    checkable = vendor.is_of_model is not Vendor.is_of_model  # else no id that a call names is ever believed
+    return Receiver(url, known[0], resolve_within if checkable else 0.0)
 
 
 def drop_mail(job: VideoJob, log: Any) -> None:

@@ -35,7 +35,18 @@ _ALL = "AI video"
 #: Pages about all vendors, as paths inside of the source distribution.
 _GUIDES = [
     f"/docs/how-to/{name}.md"
-    for name in ("submit", "wait", "download", "generate", "images", "batch", "any-model", "hooks", "test-a-pipeline")
+    for name in (
+        "submit",
+        "wait",
+        "download",
+        "generate",
+        "images",
+        "batch",
+        "any-model",
+        "hooks",
+        "callbacks",
+        "test-a-pipeline",
+    )
 ]
 
 

@@ -128,7 +128,8 @@ class ReceiverApp:
         if len(ids) != 1:
             return None
         status = find_status(said, vendor.words)
-        return News(next(iter(ids)), status is not None and status[0].terminal)
+        ended = vendor.webhook_modes == ("terminal",) or (status is not None and status[0].terminal)
+        return News(next(iter(ids)), ended)
 
     def _keep(self, claim: Claim, news: News) -> bool:
         mailbox = self._mailboxes.get(claim.conn_id)

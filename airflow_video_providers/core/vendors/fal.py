@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.vendors.answers import Answer
     from airflow_video_providers.core.vendors.models import VideoModel
 
@@ -48,11 +49,18 @@ class Fal(Vendor):
     history_kept = timedelta(days=29)
     retention = timedelta(days=30)  # of the request and its answer; the files live as the account has set it
     poll_seconds = (3.0, 30.0)
+    webhook_modes = ("terminal",)
     open_ids = "an endpoint such as fal-ai/kling-video/v2.1/standard/text-to-video"
 
     def wire(self, request: VideoModel, extra_fields: Mapping[str, Any]) -> Wire:
         # Without this header fal runs a job again, up to ten times, when a runner breaks: one submit, one run.
         return Wire({**request.body(), **extra_fields}, {"x-fal-no-retry": "1"})
+
+    def submit_call(self, request: VideoModel, wire: Wire, callback: Callback | None = None) -> httpx.Request:
+        call = super().submit_call(request, wire)
+        if callback is not None:
+            call.url = call.url.copy_merge_params({"fal_webhook": callback.url})
+        return call
 
     def status_call(self, job: VideoJob) -> httpx.Request:
         return self.call("GET", f"{self._request(job)}/status?logs=0")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.vendors.answers import Answer
     from airflow_video_providers.core.vendors.models import VideoModel
 
@@ -47,6 +48,7 @@ class Replicate(Vendor):
     history_kept = timedelta(hours=1)  # the input is deleted then, and nothing is left to compare
     retention = timedelta(hours=1)
     poll_seconds = (2.0, 30.0)
+    webhook_modes = ("terminal",)
     open_ids = "an owner/name, an owner/name:version, or deployments/owner/name"
     _open_id = re.compile(rf"(?:deployments/)?{_PART}/{_PART}|{_PART}/{_PART}:[0-9a-f]{{64}}")
 
@@ -65,6 +67,10 @@ class Replicate(Vendor):
         version = request.id.partition(":")[2].partition(":")[2]
         named = {"version": version} if version else {}
         return Wire({**named, "input": {**request.body(), **extra_fields}})
+
+    def submit_call(self, request: VideoModel, wire: Wire, callback: Callback | None = None) -> httpx.Request:
+        asked = {} if callback is None else {"webhook": callback.url, "webhook_events_filter": ["completed"]}
+        return super().submit_call(request, Wire({**wire.body, **asked}, wire.headers))
 
     def status_call(self, job: VideoJob) -> httpx.Request:
         return self.call("GET", f"/v1/predictions/{self.in_path(job.request_id)}")

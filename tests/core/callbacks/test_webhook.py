@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from types import SimpleNamespace
+
 import pytest
 
 from airflow_video_providers.core.callbacks.webhook import LONGEST_ADDRESS, Callback, checked
 from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.vendors import catalogue
-from tests.support.vendors import MODELS, answer, request, scripted
+from airflow_video_providers.core.vendors.wire import Wire
+from tests.support.vendors import answer, request, scripted
 
 RECEIVER = "https://receiver.example/video?team=7"
 PIXAZO = catalogue.vendors()["pixazo"]
@@ -71,6 +75,21 @@ def test_pixazo_is_asked_in_two_headers_and_the_body_stays_as_it_was(model):
     assert asked.sent[0].content == plain.sent[0].content
 
 
-@pytest.mark.parametrize("vendor", MODELS)
-def test_which_vendors_have_webhooks_is_declared_on_their_class(vendor):
-    assert catalogue.vendors()[vendor].webhook_modes == (("terminal", "sync") if vendor == "pixazo" else ())
+def test_which_vendors_have_webhooks_is_declared_on_their_class():
+    declared = {name: kind.webhook_modes for name, kind in catalogue.vendors().items()}
+    terminal = ("terminal",)
+    assert declared == {
+        "pixazo": ("terminal", "sync"), "fal": terminal, "replicate": terminal, "appypie": (), "segmind": (),
+    }  # fmt: skip
+
+
+def test_fal_is_asked_in_the_query_and_replicate_in_the_body():
+    wire = Wire({"prompt": "a fox"})
+    fal, replicate = catalogue.vendors()["fal"](), catalogue.vendors()["replicate"]()
+    model = SimpleNamespace(id="x:y", path="/a/b")
+    call = fal.submit_call(model, wire, Callback("https://r.example/x?token=a.b", "terminal"))
+    assert call.url.params["fal_webhook"] == "https://r.example/x?token=a.b"
+    assert json.loads(call.content) == wire.body
+    call = replicate.submit_call(model, wire, Callback(RECEIVER))
+    assert json.loads(call.content) == {"prompt": "a fox", "webhook": RECEIVER, "webhook_events_filter": ["completed"]}
+    assert json.loads(replicate.submit_call(model, wire).content) == wire.body
