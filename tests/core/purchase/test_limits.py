@@ -252,6 +252,7 @@ def test_a_holder_that_stores_its_intent_at_that_very_moment_keeps_its_reservati
     def reads(which):
         value = read(which)
         if which == key("a"):
+            directory.read = read
             directory.create(which, an_attempt("a").to_dict())
         return value
 
