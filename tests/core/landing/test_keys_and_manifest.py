@@ -24,6 +24,7 @@ JOB = VideoJob(
     submitted_at=datetime(2026, 5, 1, 23, 30, tzinfo=UTC),
     request_sha256="ab" * 32,
     estimated_cost_usd=Decimal("0.30"),
+    cost_usd=Decimal("0.28"),
     outputs=(VideoOutput(url="https://cdn.example.com/a/b.mp4?sig=secret"),),
 )
 
@@ -120,6 +121,7 @@ def test_the_manifest_fits_its_schema_and_is_plain_json() -> None:
     assert json.loads(manifests.encode(found)) == found
     assert found["task"] == {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
     assert found["estimated_cost_usd"] == "0.30"
+    assert found["cost_usd"] == "0.28"
     assert found["seconds"] == {"total": 1.235}
     with pytest.raises(jsonschema.ValidationError):
         checker.validate({**found, "outputs": []})
