@@ -47,6 +47,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--rpm", type=int, help="requests per minute and key; more get 429 (any number)")
     add("--key", action="append", dest="keys", help="accept this API key only; may be repeated (any not like 'bad...')")
     add("--allow-http-webhooks", action="store_true", help="take http:// webhook URLs, too")
+    add(
+        "--webhook-route", action="append", dest="webhook_routes", metavar="HOST=ADDRESS:PORT",
+        help="send callbacks to this https host over http to that address instead; may be repeated",
+    )  # fmt: skip
     add("--known-as", action="append", dest="hosts", metavar="NAME", help="one more host name that it answers to")
     add("--state", type=Path, metavar="FILE", help="keep what was sold in this file, and go on from it (forget)")
     add("--seed", type=int, help="decides queue and run times (0)")

@@ -44,7 +44,8 @@ to steer it (with Content-Type: application/json):
                POST /_sim/images fetches every job's images as a vendor would, and says what it saw;
                POST /_sim/advance {"seconds": 3600}; POST /_sim/faults {"name": ..., "count": 1, "probability": 1,
                "vendor": null, "on": null}; DELETE /_sim/faults; POST /_sim/options {...}; POST /_sim/reset
-               /media/_stream/<bytes>.mp4 is a valid file of any size
+               /media/_stream/<bytes>.mp4 is a valid file of any size; --webhook-route HOST=ADDRESS:PORT sends callbacks to
+               a public https host to a receiver on this machine instead
 
 faults: in the header X-Sim-Fault, or before a prompt as [[fault:name]], with :argument, @stage and *count after the
 name; a count without a number is for ever. What refuses a submit counts until the prompt is accepted.

@@ -103,6 +103,12 @@ KINDS: dict[str, Kind] = {
     "webhook_duplicate": Kind("each callback is delivered twice", ("webhook",), lasting=True),
     "webhook_out_of_order": Kind("the terminal callback comes first, PROCESSING after it", ("webhook",), lasting=True),
     "webhook_delayed": Kind("callbacks come late, argument: seconds (10)", ("webhook",), lasting=True),
+    "webhook_early": Kind(
+        "the job ends at once and its callback comes before the submit's answer", ("webhook",), lasting=True
+    ),
+    "webhook_storm": Kind(
+        "each callback comes many times at once, argument: how often (50)", ("webhook",), lasting=True
+    ),
     "webhook_lost": Kind("no callback is sent", ("webhook",), lasting=True),
 }
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing
 from dataclasses import dataclass
 from typing import Any, Literal
 
 Range = tuple[float, float]
+_ROUTE = re.compile(r"[a-z0-9.-]+=[a-z0-9.-]+:[0-9]{1,5}")
 
 #: Profile -> queue time, run time of PixVerse and the rest, run time of Mochi; seconds.
 PROFILES: dict[str, tuple[Range, Range, Range]] = {
@@ -32,6 +34,8 @@ class Options:
     :param rpm: Requests per minute and key that are answered; 0: any number.
     :param keys: API keys that are accepted. Empty: any but an empty one or one that starts with ``bad``.
     :param allow_http_webhooks: Accept ``http://`` webhook URLs, which Pixazo refuses.
+    :param webhook_routes: Where callbacks to a host really go, as ``HOST=ADDRESS:PORT``: over plain http to a receiver
+        of a test, whose public https address nobody serves.
     :param hosts: Further host names that it answers to, such as a container's; beside loopback, the vendors' own and
         the address that it listens on.
     :param seed: Decides queue and run times.
@@ -54,6 +58,7 @@ class Options:
     rpm: int = 0
     keys: tuple[str, ...] = ()
     allow_http_webhooks: bool = False
+    webhook_routes: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     seed: int = 0
     unknown_fields: Literal["refuse", "ignore"] = "refuse"
@@ -68,6 +73,9 @@ class Options:
             allowed = typing.get_args(hint)
             if typing.get_origin(hint) is Literal and getattr(self, name) not in allowed:
                 raise ValueError(f"{name} is one of {', '.join(map(str, allowed))}, not {getattr(self, name)!r}.")
+        for written in self.webhook_routes:
+            if not _ROUTE.fullmatch(written):
+                raise ValueError(f"{written!r} is not of the form HOST=ADDRESS:PORT.")
         if self.outputs < 1:
             raise ValueError("outputs is at least 1.")
 
@@ -79,10 +87,14 @@ class Options:
         known = {field.name for field in dataclasses.fields(self)}
         if unknown := changes.keys() - known:
             raise ValueError(f"No such setting: {', '.join(sorted(unknown))}. There are {', '.join(sorted(known))}.")
-        for name in ("queue_seconds", "run_seconds", "keys", "hosts"):
+        for name in ("queue_seconds", "run_seconds", "keys", "hosts", "webhook_routes"):
             if isinstance(changes.get(name), list):
                 changes[name] = tuple(changes[name])
         return dataclasses.replace(self, **changes)
+
+    def webhook_route(self, host: str) -> str | None:
+        """The address and port that callbacks to a host are sent to instead; None: to the host itself."""
+        return dict(written.split("=", 1) for written in self.webhook_routes).get(host)
 
     def latency(self, *, mochi: bool) -> tuple[Range, Range]:
         """Queue and run time of a job, each lowest and highest in seconds."""

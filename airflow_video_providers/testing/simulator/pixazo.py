@@ -77,17 +77,22 @@ class Pixazo(Gateway):
     def charged_outcomes(self) -> tuple[str, ...]:
         return ("COMPLETED", "FAILED") if self.world.options.charge_failed else ("COMPLETED",)
 
-    def _submit(self, model: Model, call: Call, faults: list[Fault]) -> Answer:
+    async def _submit(self, model: Model, call: Call, faults: list[Fault]) -> Answer:
         if not call.is_json:
             return self.error(400, "Content-Type must be application/json")
         if complaint := self.webhooks.complaint(call.headers):
             return self.error(400, complaint)
-        job = self.accept(call, model, faults, lambda now: f"{model.id}_{uuid7(now)}")
+        url = call.headers.get("x-webhook-url")
+        early = url is not None and self.webhooks.early(call.armed)
+        at_once = (0.0, 0.0) if early else None
+        job = self.accept(call, model, faults, lambda now: f"{model.id}_{uuid7(now)}", at_once)
         if isinstance(job, Answer):
             return job
-        if url := call.headers.get("x-webhook-url"):
+        if url:
             mode = call.headers.get("x-webhook-mode", "terminal")
             self.webhooks.expect(job, url, mode, partial(self.callback_body, job, call.root))
+            if early:
+                await self.webhooks.answered(job)
         return Answer(
             self.world.options.pixazo_submit_status,
             {

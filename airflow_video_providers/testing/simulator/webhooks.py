@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from .faults import Fault
     from .jobs import Job
     from .world import World
 
@@ -73,6 +75,20 @@ class Webhooks:
     def _cycle(self) -> float:
         return 15.0 if self.world.options.profile == "real" else 1.0
 
+    def early(self, faults: Sequence[Fault]) -> bool:
+        """Does a submit with these faults end at once, and call back before its own answer?"""
+        return any(fault.kind == "webhook_early" for fault in [*faults, *self.world.book.entries])
+
+    async def answered(self, job: Job) -> None:
+        """Call back about a job that has ended, and wait until the receiver has answered, or was given time to."""
+        mine = [waiting for waiting in self._waiting if waiting.job is job]
+        self._waiting = [waiting for waiting in self._waiting if waiting.job is not job]
+        before = set(self._tasks)
+        for waiting in mine:
+            self._tick(waiting, self.world.clock.now())
+        if sent := self._tasks - before:
+            await asyncio.wait(sent, timeout=HANDLER_SECONDS)
+
     def reset(self) -> None:
         """Forget every job and stop what is on its way."""
         self._waiting.clear()
@@ -104,19 +120,26 @@ class Webhooks:
             return state in TERMINAL
         late = kinds["webhook_delayed"].seconds(10) if "webhook_delayed" in kinds else 0.0
         times = 2 if "webhook_duplicate" in kinds else 1
+        storm = int(kinds["webhook_storm"].seconds(50)) if "webhook_storm" in kinds else 1
         if state not in TERMINAL or now < waiting.job.finished + late:
             if waiting.mode == "sync" and state not in TERMINAL and now >= waiting.next_cycle:
                 waiting.next_cycle = now + self._cycle
-                self._send(waiting, [state] * times)
+                self._send(waiting, [state] * times, storm)
             return False
         states = [state] * times
-        self._send(waiting, [*states, "PROCESSING"] if "webhook_out_of_order" in kinds else states)
+        self._send(waiting, [*states, "PROCESSING"] if "webhook_out_of_order" in kinds else states, storm)
         return True
 
-    def _send(self, waiting: Subscription, states: list[str]) -> None:
-        task = asyncio.create_task(self._deliver(waiting, states))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+    def _routed(self, url: str) -> str:
+        parts = urlsplit(url)
+        route = self.world.options.webhook_route(parts.hostname or "")
+        return parts._replace(scheme="http", netloc=route).geturl() if route else url
+
+    def _send(self, waiting: Subscription, states: list[str], at_once: int = 1) -> None:
+        for _ in range(at_once):
+            task = asyncio.create_task(self._deliver(waiting, states))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _deliver(self, waiting: Subscription, states: list[str]) -> None:
         for state in states:
@@ -130,7 +153,7 @@ class Webhooks:
                 return
             await self.world.clock.sleep_until(self.world.clock.now() + delay)
             try:
-                outcome: int | str = (await self._client.post(waiting.url, json=body)).status_code
+                outcome: int | str = (await self._client.post(self._routed(waiting.url), json=body)).status_code
             except httpx.HTTPError as error:
                 outcome = type(error).__name__
             self.world.deliveries.append(

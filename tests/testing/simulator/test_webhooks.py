@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 
 from airflow_video_providers.testing.simulator import Options
@@ -30,12 +32,14 @@ class Listener:
 
     def __init__(self) -> None:
         self.received: list[tuple[dict[str, str], dict[str, Any]]] = []
+        self.paths: list[str] = []
         self.statuses: list[int] = []
         listener = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                listener.paths.append(self.path)
                 listener.received.append(({name.lower(): value for name, value in self.headers.items()}, body))
                 self.send_response(listener.statuses.pop(0) if listener.statuses else 200)
                 self.end_headers()
@@ -116,7 +120,7 @@ def test_a_cycle_is_one_second_and_in_the_real_profile_fifteen(profile: str, cyc
     sent: list[float] = []
 
     class Silent(Webhooks):
-        def _send(self, waiting: Subscription, states: list[str]) -> None:
+        def _send(self, waiting: Subscription, states: list[str], at_once: int = 1) -> None:
             sent.extend(now for _ in states)
 
     webhooks = Silent(World(Options().replace(profile=profile)))
@@ -183,6 +187,57 @@ def test_a_late_callback_comes_late_and_a_lost_one_never(
     assert eventually(lambda: len(listener.received) == 2)
     assert {body["request_id"] for _, body in listener.received} == {late, on_time}
     assert lost not in str(listener.received)
+
+
+def test_an_early_callback_is_there_before_the_answer_to_the_submit(desk: Desk, listener: Listener) -> None:
+    request_id = buy(desk, listener, "[[fault:webhook_early]] a fox")
+    assert [(body["request_id"], body["status"]) for _, body in listener.received] == [(request_id, "COMPLETED")]
+    desk.simulator.advance(600)
+    assert len(desk.simulator.deliveries()) == len(listener.received) == 1
+    assert desk.simulator.ledger()["charges"] == 1
+
+
+def test_an_early_callback_comes_for_a_submit_whose_answer_is_lost(desk: Desk, listener: Listener) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        buy(desk, listener, "[[fault:webhook_early]][[fault:drop_after_accept]] a fox")
+    assert listener.words == ["COMPLETED"]
+
+
+def test_a_receiver_that_is_not_there_does_not_hold_the_submit(desk: Desk) -> None:
+    desk.simulator.configure(allow_http_webhooks=True)
+    prompt = "[[fault:webhook_early]] a fox"
+    began = time.monotonic()
+    desk.buy("pixazo", prompt, headers={"X-Webhook-URL": "https://nobody.invalid/callback"})
+    assert time.monotonic() - began < 10
+
+
+def test_a_storm_is_the_same_callback_many_times_at_once(
+    desk: Desk, listener: Listener, eventually: Eventually
+) -> None:
+    request_id = buy(desk, listener, "[[fault:webhook_storm:20]] a fox")
+    desk.finish()
+    assert eventually(lambda: len(listener.received) == 20)
+    assert {(body["request_id"], body["status"]) for _, body in listener.received} == {(request_id, "COMPLETED")}
+
+
+def test_callbacks_to_an_https_address_go_where_its_route_leads(
+    desk: Desk, listener: Listener, eventually: Eventually
+) -> None:
+    desk.simulator.configure(webhook_routes=[f"videos.example=127.0.0.1:{listener.server.server_port}"])
+    desk.simulator.configure(allow_http_webhooks=False)
+    url = "https://videos.example/callback?token=abc"
+    desk.buy("pixazo", headers={"X-Webhook-URL": url})
+    desk.finish()
+    assert eventually(lambda: desk.simulator.deliveries())
+    (delivery,) = desk.simulator.deliveries()
+    assert (delivery["url"], delivery["outcome"]) == (url, 200)
+    assert listener.paths == ["/callback?token=abc"]
+
+
+@pytest.mark.parametrize("wrong", ["videos.example", "videos.example=127.0.0.1", "https://videos.example=127.0.0.1:1"])
+def test_a_route_of_another_form_is_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match="HOST=ADDRESS:PORT"):
+        Options().replace(webhook_routes=[wrong])
 
 
 def test_a_fault_by_the_admin_route_holds_for_every_callback(
