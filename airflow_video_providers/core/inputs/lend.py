@@ -46,22 +46,31 @@ def lend(
     """
     if client.vendor.uploads:
         url = client.upload(f"{image.sha256[:32]}.{image.media_type.partition('/')[2]}", image.media_type, image.data)
-        log.info("The image %s was given to %s.", image.shown, client.vendor.title)
+        log.info("The %s %s was given to %s.", image.noun, image.shown, client.vendor.title)
         return url
     if image.filesystem is None:
         why = f"lies on a worker, and {client.vendor.title} has no upload: it can fetch it from nowhere"
         raise refusal(
-            image.name, image.address, why, "Put it into a bucket (s3://, gs://, abfs://), or give a public address."
+            image.name,
+            image.address,
+            why,
+            "Put it into a bucket (s3://, gs://, abfs://), or give a public address.",
+            noun=image.noun,
         )
     url = _signed(image, loan)
     if (wrong := unreachable(url, allowed_hosts)) is not None:
         raise refusal(
             image.name, image.address, f"has an address that {wrong}",
             "Use a storage that the vendor reaches, or name its host in allow_private_hosts of the vendor's connection.",
+            noun=image.noun,
         )  # fmt: skip
     hours = loan.total_seconds() / 3600
     log.info(
-        "The image %s is lent to %s: its signed address holds for %.0f h.", image.shown, client.vendor.title, hours
+        "The %s %s is lent to %s: its signed address holds for %.0f h.",
+        image.noun,
+        image.shown,
+        client.vendor.title,
+        hours,
     )
     if _TEMPORARY in _query(url):
         log.warning(
@@ -87,6 +96,7 @@ def _may_not_sign(image: StoredImage, why: str) -> InvalidRequestError:
         image.name, image.address, f"cannot be lent to the vendor: its connection may not sign addresses ({why})",
         "Give the connection credentials that hold a key: S3 an access key, Google a service account's key or the right to "
         "sign as one, Azure the account's key. Or give a public address.",
+        noun=image.noun,
     )  # fmt: skip
 
 

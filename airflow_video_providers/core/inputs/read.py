@@ -1,8 +1,13 @@
-"""An image in storage, read before anything is bought: is it there, of which type, how large, which digest?"""
+"""An image in storage, read before anything is bought: is it there, of which type, how large, which digest?
+
+A model that the catalogue does not list may take a sound or a video too: then any file is read, of which nobody says the
+type.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import mimetypes
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +22,8 @@ if TYPE_CHECKING:
 
 #: No vendor's document names a size; a larger file is a slip, and is held in memory.
 MOST_IMAGE = 32 * 1024 * 1024
+#: The same of a file that may be a sound or a video.
+MOST_FILE = 128 * 1024 * 1024
 _MONEY = "Nothing was bought."
 
 
@@ -41,29 +48,43 @@ class StoredImage:
     filesystem: Any = field(default=None, repr=False, compare=False)
 
     @property
+    def noun(self) -> str:
+        """What to call it in a text that people read."""
+        return "image" if self.media_type.startswith("image/") else "file"
+
+    @property
     def shown(self) -> str:
         """The address for a text that people read."""
         return without_secret(self.address)
 
 
-def read_image(name: str, address: str, media_types: Sequence[str], *, most: int = MOST_IMAGE) -> StoredImage:
+def read_image(name: str, address: str, media_types: Sequence[str] | None, *, most: int | None = None) -> StoredImage:
     """Read an image from storage, and refuse what no vendor would take.
 
     :param name: The request's field.
     :param address: ``s3://conn@bucket/key``, ``gs://``, ``abfs://``, ``file://`` or a local path.
-    :param media_types: What the documents name for this model; empty: they name none, and any image is taken.
+    :param media_types: What the documents name for this model; empty: they name none, and any image is taken;
+        None: nobody says what the field takes, and any file that holds something is taken.
+    :param most: Bytes; by default :data:`MOST_IMAGE`, or :data:`MOST_FILE` where any file is taken.
     :raises InvalidRequestError: it is missing, empty, too large or of another type, or its storage refuses. Nothing was
         bought.
     :raises LandingError: the storage cannot be asked right now. Nothing was bought; a retry may help.
     """
-    where = read_output_path(address)
+    where, noun = read_output_path(address), "file" if media_types is None else "image"
+    most = most or (MOST_FILE if media_types is None else MOST_IMAGE)
     filesystem, data = (
-        (None, _local(name, address, where, most)) if not where.scheme else _remote(name, address, where, most)
+        (None, _local(name, address, where, most, noun))
+        if not where.scheme
+        else _remote(name, address, where, most, noun)
     )
     if len(data) > most:
-        raise refusal(name, address, f"has more than {most / 1024**2:.0f} MiB", "Give a smaller image.")
+        raise refusal(name, address, f"has more than {most / 1024**2:.0f} MiB", f"Give a smaller {noun}.", noun=noun)
     kind = type_of(data)
-    if kind is None or (media_types and kind not in media_types):
+    if media_types is None:
+        if not data:
+            raise refusal(name, address, "is empty", "Write it, or name another file.", noun=noun)
+        kind = kind or mimetypes.guess_type(where.root or where.prefix)[0] or "application/octet-stream"
+    elif kind is None or (media_types and kind not in media_types):
         allowed = ", ".join(media_types) or "JPEG, PNG, WebP, GIF or AVIF"
         found = "is empty" if not data else f"is {kind or 'no image that is known here'}"
         raise refusal(
@@ -87,16 +108,18 @@ def type_of(data: bytes) -> str | None:
     return None
 
 
-def refusal(name: str, address: str, why: str, remedy: str, allowed: str | None = None) -> InvalidRequestError:
-    """The error for an image that cannot be bought with."""
+def refusal(
+    name: str, address: str, why: str, remedy: str, allowed: str | None = None, *, noun: str = "image"
+) -> InvalidRequestError:
+    """The error for an image, or another file, that cannot be bought with."""
     shown = without_secret(address)
     return InvalidRequestError(
-        f"The image {shown!r} in {name!r} {why}.", money=_MONEY, remedy=remedy, field=name, value=shown,
-        allowed=allowed or "an image that can be read",
+        f"The {noun} {shown!r} in {name!r} {why}.", money=_MONEY, remedy=remedy, field=name, value=shown,
+        allowed=allowed or f"{'an' if noun == 'image' else 'a'} {noun} that can be read",
     )  # fmt: skip
 
 
-def _local(name: str, address: str, where: OutputPath, most: int) -> bytes:
+def _local(name: str, address: str, where: OutputPath, most: int, noun: str = "image") -> bytes:
     try:
         with open(where.prefix, "rb") as file:
             return file.read(most + 1)
@@ -106,27 +129,31 @@ def _local(name: str, address: str, where: OutputPath, most: int) -> bytes:
             if isinstance(failed, FileNotFoundError)
             else f"cannot be read ({failed.strerror})"
         )
-        raise refusal(name, address, why, "Correct the path, or put the image where every worker reads it.") from failed
+        raise refusal(
+            name, address, why, f"Correct the path, or put the {noun} where every worker reads it.", noun=noun
+        ) from failed
 
 
-def _remote(name: str, address: str, where: OutputPath, most: int) -> tuple[Any, bytes]:
+def _remote(name: str, address: str, where: OutputPath, most: int, noun: str = "image") -> tuple[Any, bytes]:
     try:
         filesystem = open_filesystem(where)
         try:
             with filesystem.open(where.root, "rb") as file:
                 return filesystem, bytes(file.read(most + 1))
         except (FileNotFoundError, IsADirectoryError) as missing:
-            raise refusal(name, address, "is not there", "Correct the address, or write the image first.") from missing
+            raise refusal(
+                name, address, "is not there", f"Correct the address, or write the {noun} first.", noun=noun
+            ) from missing
         except LandingError:
             raise
         except Exception as failed:
             if is_forbidden(failed):
                 why = "may not be read with that connection"
-                raise refusal(name, address, why, "Let the connection's account read it.") from failed
-            raise refused(f"The image {without_secret(address)!r} cannot be read", failed) from failed
+                raise refusal(name, address, why, "Let the connection's account read it.", noun=noun) from failed
+            raise refused(f"The {noun} {without_secret(address)!r} cannot be read", failed) from failed
     except LandingError as failed:
         if failed.retryable:
             raise failed.replace(charged="no", money=_MONEY, remedy="Run the task again.") from failed.__cause__
         raise refusal(
-            name, address, f"cannot be read: {failed.what.rstrip('.')}", "Correct its connection."
+            name, address, f"cannot be read: {failed.what.rstrip('.')}", "Correct its connection.", noun=noun
         ) from failed

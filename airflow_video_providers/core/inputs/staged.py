@@ -44,7 +44,7 @@ class Staged:
         urls = {
             image.name: lend(image, client, loan=loan, allowed_hosts=allowed_hosts, log=log) for image in self.images
         }
-        return self.request.model_copy(update=urls) if urls else self.request
+        return self.request.with_images(urls)
 
     def kept(self, kept: Mapping[str, Any]) -> dict[str, Any]:
         """What is kept of the request, with the images' own digests, and their addresses' beside them."""
@@ -65,10 +65,10 @@ def stage(request: VideoModel, *, allowed_hosts: Collection[str]) -> Staged:
     images = []
     for name, address in request.images().items():
         if is_stored(address):
-            images.append(read_image(name, address, request.describe(name)["image_types"]))
+            images.append(read_image(name, address, request.file_types(name)))
         elif (wrong := unreachable(address, allowed_hosts)) is not None:
             raise InvalidRequestError(
-                f"The image in {name!r} {wrong}.",
+                f"The {'file' if request.file_types(name) is None else 'image'} in {name!r} {wrong}.",
                 money="Nothing was bought.",
                 remedy="Give a public address, or s3://, gs:// or abfs://. For a vendor inside your own network name the host "
                 "in allow_private_hosts of its connection.",
@@ -78,4 +78,4 @@ def stage(request: VideoModel, *, allowed_hosts: Collection[str]) -> Staged:
                 allowed="an address that the vendor reaches",
             )
     recorded = {image.name: f"sha256:{image.sha256}" for image in images}
-    return Staged(request.model_copy(update=recorded) if recorded else request, tuple(images))
+    return Staged(request.with_images(recorded), tuple(images))

@@ -168,7 +168,7 @@ def make_order(
         allow_unknown_price=allow_unknown_price,
     )
     staged = stage(request, allowed_hosts=connection.allow_private_hosts)
-    wire, kept = compose(vendor, staged.request, extra_fields), staged.kept(kept_of(request, extra_fields))
+    wire, kept = compose(vendor, staged.request, extra_fields), staged.kept(kept_of(staged.request, extra_fields))
     return Order(
         staged.request,
         wire,

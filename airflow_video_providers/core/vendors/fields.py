@@ -86,7 +86,7 @@ def is_stored(address: str) -> bool:
     return _STORED.fullmatch(address) is not None
 
 
-def _as_address(value: object) -> object:
+def as_address(value: object) -> object:
     """A path object as the text that stands for it, with its connection; anything else as it is."""
     if hasattr(value, "protocol") and hasattr(value, "path"):  # ObjectStoragePath, in some releases a PathLike too
         return value.path if value.protocol in ("", "file", "local") else str(value)
@@ -113,7 +113,7 @@ HttpUrl = Annotated[
 #: An image: an address that the vendor fetches itself, or an object in a bucket or a local file, lent to it at the submit.
 ImageAddress = Annotated[
     str,
-    BeforeValidator(_as_address),
+    BeforeValidator(as_address),
     AfterValidator(_image_address),
     WithJsonSchema(
         {"type": "string", "format": "uri", "pattern": r"^(https?|s3a?|s3n|gs|gcs|abfss?|adl|file)://\S|^/."}

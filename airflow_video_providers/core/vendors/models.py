@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from decimal import Decimal
 from types import MappingProxyType
@@ -241,6 +241,16 @@ class VideoModel(BaseModel):
         """The addresses of this request's images, by field."""
         found = {name: getattr(self, name) for name in type(self).model_fields if "image_types" in self.describe(name)}
         return {name: value for name, value in found.items() if isinstance(value, str)}
+
+    def with_images(self, addresses: Mapping[str, str]) -> Self:
+        """The request with other addresses for some of :meth:`images`, which are not checked again."""
+        return self.model_copy(update=dict(addresses)) if addresses else self
+
+    @classmethod
+    def file_types(cls, name: str) -> Sequence[str] | None:
+        """The media types that the documents name for one of :meth:`images`; empty: any image, None: any file."""
+        types: Sequence[str] = cls.describe(name)["image_types"]
+        return types
 
     def expected(self) -> dict[str, Any]:
         """What this request itself asks for and a file can be held against; nothing that it leaves to the vendor.

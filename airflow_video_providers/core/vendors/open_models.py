@@ -16,8 +16,12 @@ from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.vendors.field_errors import shown
 from airflow_video_providers.core.vendors.fields import bounded, comes_later
 from airflow_video_providers.core.vendors.models import LONE_SURROGATE, VideoModel, source
+from airflow_video_providers.core.vendors.open_addresses import addresses, no_address, plain, replaced, wrong_address
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
     from airflow_video_providers.core.vendors.base import Vendor
     from airflow_video_providers.core.vendors.schema_files import SchemaFile
 
@@ -53,13 +57,20 @@ class OpenModel(VideoModel):
                 allowed="a schema file, or unchecked=True",
             )
         later = source.get() != "rendered"
-        for name, value in kept.items():
+        for name, value in kept.items():  # first: what is nested too deep, or holds itself, is walked by nothing else
             if problem := _problem(value, later=later):
                 raise InvalidRequestError(
                     f"The field {shown(name)} {problem}.", model=known.id, field=str(name), value=value
                 )
+        kept = {name: plain(value) for name, value in kept.items()}
         if known.pinned is not None:
             known.pinned.check(kept, model=known.id, later=later)
+            if (wrong := no_address(kept, known.json_schema())) and not (later and comes_later(wrong[1])):
+                raise InvalidRequestError(
+                    f"The field {shown(wrong[0])} is {shown(wrong[1])}, and its schema asks for an address.",
+                    model=known.id, field=wrong[0], value=wrong[1],
+                    allowed="an http or https address, s3://, gs://, abfs:// or an absolute local path",
+                )  # fmt: skip
         BaseModel.__init__(self, **kept)
 
     @classmethod
@@ -76,6 +87,17 @@ class OpenModel(VideoModel):
     def body(self) -> dict[str, Any]:
         """The fields as the author set them."""
         return dict(self.__pydantic_extra__ or {})
+
+    def images(self) -> dict[str, str]:
+        """Every text that is an address of a storage, a file or a host, by its place: ``elements.0.image_url``."""
+        return addresses(self.body(), self.json_schema())
+
+    def with_images(self, addresses: Mapping[str, str]) -> Self:
+        return self.model_copy(update=replaced(self.body(), addresses)) if addresses else self
+
+    @classmethod
+    def file_types(cls, name: str) -> None:  # noqa: ARG003 - of any field: nobody says whether it takes an image
+        return None
 
     def serialize(self) -> dict[str, Any]:
         """The same: what Airflow renders and shows."""
@@ -105,12 +127,16 @@ class OpenModel(VideoModel):
 
 def _problem(value: Any, *, later: bool, depth: int = 0) -> str | None:
     """Why this cannot go over the wire as JSON; None where it can, or where only the running task knows."""
+    if not isinstance(value, dict | list | tuple):
+        value = plain(value)
     if later and comes_later(value):
         return None
     if depth > DEEPEST:
         return f"is nested deeper than {DEEPEST} levels"
     if isinstance(value, str):
-        return "holds half a character, which no request can carry" if LONE_SURROGATE.search(value) else None
+        if LONE_SURROGATE.search(value):
+            return "holds half a character, which no request can carry"
+        return wrong_address(value)
     if value is None or isinstance(value, bool | int):
         return None
     if isinstance(value, float):

@@ -71,7 +71,7 @@ def refuse_stored(request: VideoModel) -> None:
     for name, address in request.images().items():
         if is_stored(address):
             raise InvalidRequestError(
-                f"{name!r} names an image in storage, which no vendor can fetch as it is written.",
+                f"{name!r} names a file in storage, which no vendor can fetch as it is written.",
                 remedy="Buy with a hook or an operator, which lend it to the vendor, or give a public address.",
                 model=request.id,
                 field=name,
