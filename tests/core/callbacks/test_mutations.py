@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-import airflow_video_providers
+from tests.support.mutation import BODY, Change, mutated, run_tests_on_a_copy
 
 POLLER, TRUST, MAILBOX, TOKEN, IDENTIFY = (
     "core/polling/poller.py",
@@ -26,74 +20,77 @@ LOST, CALLS, MAIL, TOKENS = (
     "core/callbacks/test_token.py",
 )
 
+#: What is broken: the module, what is changed in which of its functions, and the tests that have to notice.
 MUTATIONS = {
     "the call's own state is believed": (
         POLLER,
-        [('scheduled.call = "read"\n', 'scheduled.call = "read"\n                return scheduled.state.job\n')],
+        [Change("Poller._wait", 'scheduled.call = "read"', 'scheduled.call = "read"\nreturn scheduled.state.job')],
         CALLS,
     ),
     "a token is good for another attempt": (
         MAILBOX,
-        [("if mail.attempt != mark or mail.job in named", "if mail.job in named"), (' and record.get("attempt") == list(attempt)', "")],
+        [
+            Change("Mailbox.ids_for", "mail.attempt != mark", "False"),
+            Change("Mailbox.ids_for", 'record.get("attempt") == list(attempt)', "True"),
+        ],
         MAIL,
     ),
-    "a signature is not compared": (TOKEN, [("if not any(genuine):", "if False:")], TOKENS),
-    "a token has no end": (TOKEN, [(" and now < claim.expires", "")], TOKENS),
-    "a second id is taken silently": (IDENTIFY, [("if len(named := sorted(set(ids))) > 1:", "if len(named := sorted(set(ids))) > 9:")], LOST),
-    "a job of another model is believed": (IDENTIFY, [("elif not found.same_model:", "elif False:")], LOST),
-    "an older job is believed": (IDENTIFY, [("found.created_at < attempt.created_at - ALLOWANCE", "False")], LOST),
-    "another attempt's job is believed": (IDENTIFY, [("(holder := self._holder(attempt, request_id)) is not None", "(holder := None) is not None")], LOST),
-    "calls are relied on before one was seen": (TRUST, [("self._arrived >= 2**self._losses", "True")], CALLS),
-    "a missing call costs no trust": (TRUST, [("        self.lost(f", "        str(f")], CALLS),
-    "mail has no bound": (MAILBOX, [(">= MOST_IDS:", ">= 10**9:")], MAIL),
-}  # fmt: skip
+    "a signature is not compared": (TOKEN, [Change("read", "not any(genuine)", "False")], TOKENS),
+    "a token has no end": (TOKEN, [Change("read", "now < claim.expires", "True")], TOKENS),
+    "a second id is taken silently": (
+        IDENTIFY,
+        [Change("Identification.answer", "len(named := sorted(set(ids))) > 1", "len(named := sorted(set(ids))) > 9")],
+        LOST,
+    ),
+    "a job of another model is believed": (
+        IDENTIFY,
+        [Change("Identification._believed", "not found.same_model", "False")],
+        LOST,
+    ),
+    "an older job is believed": (
+        IDENTIFY,
+        [Change("Identification._believed", "found.created_at < attempt.created_at - ALLOWANCE", "False")],
+        LOST,
+    ),
+    "another attempt's job is believed": (IDENTIFY, [Change("Identification._holder", BODY, "return None")], LOST),
+    "calls are relied on before one was seen": (TRUST, [Change("Trust.earned", BODY, "return True")], CALLS),
+    "a missing call costs no trust": (
+        TRUST,
+        [
+            Change(
+                "Trust.missed", 'self.lost(f"job {job.request_id} has ended, and no call about it has arrived")', "None"
+            )
+        ],
+        CALLS,
+    ),
+    "mail has no bound": (
+        MAILBOX,
+        [Change("Mailbox.put", "len({known.job for known in there}) >= MOST_IDS", "False")],
+        MAIL,
+    ),
+}
+
+
+@pytest.mark.parametrize("broken", MUTATIONS)
+def test_a_rule_is_broken_in_code_that_is_there(broken):
+    module, changes, _ = MUTATIONS[broken]
+    assert mutated(module, changes) != mutated(module, [])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("broken", MUTATIONS)
 def test_a_broken_rule_turns_the_tests_red(broken, tmp_path):
-    file, changes, tests = MUTATIONS[broken]
-    done = run_on_a_copy(tmp_path, file, changes, [tests])
+    module, changes, tests = MUTATIONS[broken]
+    done = run(tmp_path, module, changes, [tests])
     assert done.returncode == 1, done.stdout[-2000:] + done.stderr[-2000:]
 
 
 @pytest.mark.slow
 def test_the_copy_itself_is_green(tmp_path):
-    done = run_on_a_copy(tmp_path, TOKEN, [], [LOST, CALLS, MAIL, TOKENS])
+    done = run(tmp_path, TOKEN, [], [LOST, CALLS, MAIL, TOKENS])
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
 
 
-def run_on_a_copy(tmp_path, file, changes, tests):
-    package, here = Path(airflow_video_providers.__file__).parent, Path(__file__).parents[2]
-    ignore = shutil.ignore_patterns("__pycache__", Path(__file__).name)
-    shutil.copytree(package, tmp_path / package.name, ignore=ignore)
-    for folder in ("support", "operators", "core/polling", "core/callbacks"):
-        shutil.copytree(here / folder, tmp_path / "tests" / folder, ignore=ignore)
-    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = slow: -\n")
-    path = tmp_path / package.name / file
-    text = path.read_text()
-    for old, new in changes:
-        assert text.count(old) == 1, f"this mutation no longer fits {file}: {old}"
-        text = text.replace(old, new)
-    path.write_text(text)
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-qx",
-        "-m",
-        "not slow",
-        "-p",
-        "no:cacheprovider",
-        "--import-mode",
-        "importlib",
-    ]
-    environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(
-        [*command, *(f"tests/{name}" for name in tests)],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def run(tmp_path, module, changes, tests):
+    folders = ["operators", "core/polling", "core/callbacks"]
+    return run_tests_on_a_copy(tmp_path, module, changes, folders=folders, tests=tests)

@@ -100,6 +100,25 @@ def test_after_the_hold_the_first_tries_again_and_the_others_wait_for_what_comes
     assert submit(2).request_id == "job-2", "it has bought: everybody may"
 
 
+def test_of_two_that_find_a_hold_over_at_once_one_tries_again(submit, vendor, clock, mocker):
+    held(submit, 0, EMPTY)
+    clock.to(NOW + HOLD)
+    read, faster = LocalDirectory.read, []
+
+    def overtaken(store, key):
+        """The other comes back, and buys, after this one has read the log and before it writes to it."""
+        entry = read(store, key)
+        if key[0] == "holds" and not faster:
+            faster.append(2)
+            faster.append(submit(2).request_id)
+        return entry
+
+    mocker.patch.object(LocalDirectory, "read", overtaken)
+    assert held(submit, 1).held_until == NOW + HOLD + PROBE
+    assert faster == [2, "job-1"]
+    assert vendor.charges == ["job-1"]
+
+
 def test_an_account_that_is_still_empty_is_on_hold_again(submit, clock):
     held(submit, 0, EMPTY)
     clock.to(NOW + HOLD)
