@@ -154,7 +154,7 @@ MUTATIONS = {
 #: Which tests have to notice.
 NOTICED_BY = {
     PATIENCE: "receipts", RECEIPTS: "receipts", RECORDS: "submit_once runs", DECISION: "submit_once runs",
-    LEDGER: "submit_once damage", KEEPING: "submit_once receipts", PURCHASE: "submit_once receipts settlements",
+    LEDGER: "submit_once damage receipts", KEEPING: "submit_once receipts", PURCHASE: "submit_once receipts settlements",
     STORES: "stores", LOCAL: "stores damage", RESERVATIONS: "damage limits budget", HOLD: "hold",
     SETTLEMENTS: "settlements", BULK: "cli", VIEW: "cli", CONFIG: "config",
 }  # fmt: skip
