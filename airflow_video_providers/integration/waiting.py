@@ -95,6 +95,7 @@ class WorkerWait:
     :param span: From when to when to wait.
     :param hook: Asks the vendor; its connection is looked up here, once.
     :param rescheduled: An earlier process of the task has logged the job's state.
+    :param warned: How often they have warned that the vendor forgets it.
     :param pace: Seconds between two polls; None leaves it to what was learned of the model.
     :param log: Where a change of state is logged.
     :param sleep: How to pause.
@@ -109,6 +110,7 @@ class WorkerWait:
         hook: VideoHook,
         log: Any,
         rescheduled: bool = False,
+        warned: int = 0,
         pace: float | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -118,7 +120,7 @@ class WorkerWait:
         self._pace = pace
         self._log = log
         self._wait = Wait(
-            PollState(job, started=span.began, deadline=span.end),
+            PollState(job, started=span.began, deadline=span.end, warned=warned),
             hook.vendor_class,
             poll=hook.status,
             sleep=sleep,

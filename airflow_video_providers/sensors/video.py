@@ -23,6 +23,7 @@ from airflow_video_providers.integration.retries import (
     with_retry_policy,
     without_frames,
 )
+from airflow_video_providers.integration.warned import remember_warned, warned_before
 from airflow_video_providers.links.video import ModelDocumentationLink
 from airflow_video_providers.operators.rendered import ReadsTemplates, settle
 
@@ -136,8 +137,11 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
     def poke(self, context: Context) -> PokeReturnValue:
         """One poll of the job."""
         self._waiting = self._waiting or self._begin(context)
+        warned = self._waiting.state.warned
         job = self._waiting.poll()
         if job is None and self.reschedule:
+            if (now := self._waiting.state.warned) > warned:
+                remember_warned(self._waiting.job, now, context, self.log)
             self._waiting.hook.close()  # the next poll comes from another process
         return PokeReturnValue(is_done=job is not None, xcom_value=job and self._finish(job))
 
@@ -200,11 +204,13 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
         hook = VideoHook.of_task(self, job.model, job.conn_id)
         if self.job is None:
             job = job.replace(status_route=settings_for(hook, job, self.log, self._sleep).status_route)
+        rescheduled = self._first_poke(context) is not None
         waiting = WorkerWait(
             job,
             self._span(context),
             hook=hook,
-            rescheduled=self._first_poke(context) is not None,
+            rescheduled=rescheduled,
+            warned=warned_before(job, context, self.log) if rescheduled else 0,
             pace=self.poke_interval if self.own_pace else None,
             log=self.log,
             sleep=self._sleep,

@@ -4,6 +4,7 @@ about buying, which a sensor never does."""
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 
 import pytest
 import structlog
@@ -15,11 +16,13 @@ from airflow_video_providers.core.polling import timing
 from airflow_video_providers.core.polling.decision import PollState, after, timed_out
 from airflow_video_providers.core.vendors.pixazo import Pixazo
 from airflow_video_providers.core.vendors.segmind import Segmind
+from airflow_video_providers.integration import warned
 from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 from airflow_video_providers.testing.simulator import running
 from tests.support.airflow import MemoryAirflow
 
+HAS_STATE_STORE = find_spec("airflow.models.task_state_store") is not None
 START = datetime(2026, 5, 22, 13, 0, tzinfo=UTC)
 JOB = VideoJob(
     model="segmind:mochi-1", request_id="r-1", status=JobStatus.RUNNING, submitted_at=START,
@@ -117,3 +120,61 @@ def test_a_sensors_error_says_that_the_error_was_not_charged_and_names_the_two_t
     assert "Nothing was charged." in text
     assert "Clear the tasks 'buy_it' and 'wait' to buy it again" in text
     assert simulator.ledger()["accepted"] == 1
+
+
+class OtherProcess:
+    """A rescheduled wait, each poke of it in a process of its own."""
+
+    def __init__(self, airflow):
+        self.airflow, self.said = airflow, []
+        self.submit, self.wait = chain("segmind:mochi-1", "a fox", deferrable=False, mode="reschedule")
+        assert airflow.run(self.submit).state == "success"
+
+    def poke_at(self, age):
+        """What the poke warns of, where the job is so old."""
+        old = datetime.now(UTC) - age
+        self.airflow.xcoms["buy_it", "return_value", -1] |= {
+            "submitted_at": old.isoformat(), "expires_at": (old + HOURS).isoformat(),
+        }  # fmt: skip
+        self.wait._waiting = None
+        with structlog.testing.capture_logs() as lines:
+            outcome = self.airflow.run_to_end(self.wait)
+        assert outcome.state == "up_for_reschedule", outcome.error
+        self.airflow.first_reschedule = self.airflow.first_reschedule or datetime.now(UTC).isoformat()
+        return [text for line in lines if (text := str(line)) and "The vendor" in text and "'warning'" in text]
+
+
+@pytest.fixture
+def slow_airflow(airflow):
+    with running(queue_seconds=(0, 0), run_seconds=(600, 600)) as handle:
+        airflow.connections["segmind_default"] = handle.connection("segmind")
+        yield airflow
+
+
+AGES = [timedelta(minutes=minutes) for minutes in (10, 46, 47, 50, 61, 62, 70)]
+
+
+@pytest.mark.skipif(not HAS_STATE_STORE, reason="nothing of a task survives a reschedule before 3.3")
+def test_a_rescheduled_wait_warns_once_at_three_quarters_and_once_when_the_time_is_over(slow_airflow):
+    pokes = OtherProcess(slow_airflow)
+    said = [pokes.poke_at(age) for age in AGES]
+    assert [len(lines) for lines in said] == [0, 1, 0, 0, 1, 0, 0]
+    assert "forgets job" in said[1][0]
+    assert "UTC only. The wait goes on" in said[4][0]
+
+
+def test_a_store_that_does_not_answer_makes_a_warning_too_many_and_ends_no_wait(slow_airflow, monkeypatch):
+    def away(*_, **__):
+        raise RuntimeError("away")
+
+    pokes = OtherProcess(slow_airflow)
+    monkeypatch.setattr(MemoryAirflow, "_state", away)
+    assert [len(pokes.poke_at(age)) for age in AGES[1:3]] == [1, 1]
+
+
+def test_what_is_kept_of_another_job_silences_nothing(slow_airflow):
+    pokes = OtherProcess(slow_airflow)
+    assert len(pokes.poke_at(AGES[1])) == 1
+    if warned.NAME in slow_airflow.store:
+        slow_airflow.store[warned.NAME] = {"request_id": "another", "warned": 2}
+    assert len(pokes.poke_at(AGES[2])) == 1
