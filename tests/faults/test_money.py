@@ -35,6 +35,13 @@ def test_a_purchase_that_costs_more_than_it_may_is_reported(purchase):
     assert len(wrong({CASES[0]: [purchase]})) == 1
 
 
+def test_with_callbacks_an_unknown_outcome_is_reported():
+    (called, *_) = (case for case in CASES if case.callbacks)
+    unknown = Purchase(1, 1, 1, 1, "failed: SubmissionOutcomeUnknownError")
+    assert len(wrong({called: [unknown]})) == 1
+    assert wrong({called: [Purchase(1, 1, 1, 1, "success")]}) == []
+
+
 @pytest.mark.parametrize(
     "purchase",
     [

@@ -21,6 +21,7 @@ class Case:
     :param environment: What stands in the worker's environment in the first try.
     :param rewrite: What the wire makes of the answers: see :mod:`tests.faults.money.rewrites`.
     :param directory: Is the ledger a directory instead of Airflow's state store?
+    :param callbacks: Does Pixazo call back? Then nothing may be left for a person: every purchase lands.
     :param tasks: The tasks that run, in order.
     :param victim: The task that the fault is meant for.
     """
@@ -37,6 +38,7 @@ class Case:
     environment: tuple[tuple[str, str], ...] = ()
     rewrite: str | None = None
     directory: bool = False
+    callbacks: bool = False
     tasks: tuple[str, ...] = ("submit",)
     victim: str = "submit"
 
@@ -53,6 +55,7 @@ _KILLS = (
 
 _NOTHING = "instead of accepting"
 _BOUGHT = "after accepting"
+_CALLED = "after accepting, with callbacks"
 
 CASES: tuple[Case, ...] = (
     Case("none", "-", tasks=_ALL),
@@ -131,5 +134,24 @@ CASES: tuple[Case, ...] = (
         )
         for phase, kill, tasks in _KILLS
         for directory in (False, True)
+    ),
+    *(
+        Case(what, _CALLED, simulator, times=None, directory=True, callbacks=True, tasks=_ALL)
+        for what, simulator in (
+            ("503", "http_503_after_accept"),
+            ("connection dropped", "drop_after_accept"),
+            ("connection dropped in the answer", "drop_mid_body"),
+            ("no answer until the time-out", "hang_after_accept"),
+            ("200 with HTML", "html_200"),
+            ("2xx without an id", "no_id"),
+        )
+    ),
+    Case(
+        "kill -9",
+        "after the POST, before the store, with callbacks",
+        kill="answered",
+        directory=True,
+        callbacks=True,
+        tasks=_ALL,
     ),
 )

@@ -16,21 +16,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
+from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.records import Identity
+from airflow_video_providers.core.purchase.stores.local_directory import LocalDirectory
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.testing.simulator import running
 from airflow_video_providers.testing.simulator.handle import KEYS
 from tests.faults.money.execution_api import LoopbackAirflow
 from tests.faults.money.rewrites import bomb, with_stray
 from tests.faults.money.wire import Wire
+from tests.support.receiver import SECRET, LoopbackReceiver, configuration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from airflow_video_providers.core.purchase.records import Attempt
     from tests.faults.money.cases import Case
 
 RETRIES = 3
 #: Purchases take turns between the vendors; one model each, because the paid call is the same for all of a vendor's.
 MODELS = ("pixazo:mochi-v1", "appypie:mochi-1", "segmind:mochi-1")
+#: ... and where the vendor calls back: its ids are of two forms.
+CALLING = ("pixazo:mochi-v1", "pixazo:pixverse-v6-text-to-video")
 #: Seconds; a try takes less than two on an idle machine.
 _LONGEST_TRY = 120.0
 _DAGS = Path(__file__).parent / "dags"
@@ -56,7 +63,10 @@ class Lane:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="money-")))
-            self._simulator = stack.enter_context(running(queue_seconds=(0, 0), run_seconds=(0, 0)))
+            self._receiver = stack.enter_context(LoopbackReceiver())
+            self._simulator = stack.enter_context(
+                running(queue_seconds=(0, 0), run_seconds=(0, 0), webhook_routes=(self._receiver.route,))
+            )
             self._airflow = LoopbackAirflow()
             stack.callback(self._airflow.close)
             self._wire = Wire(urlsplit(self._simulator.url).port or 0, self._airflow.strike)
@@ -97,7 +107,9 @@ class Lane:
         home = self._folder / str(number)
         for folder in ("ledger", "videos", "log"):
             (home / folder).mkdir(parents=True)
-        model = MODELS[number % len(MODELS)]
+        models = CALLING if case.callbacks else MODELS
+        model = models[number % len(models)]
+        self._receiver.keep_in(home / "ledger")
         self._simulator.reset()
         self._airflow.new_run(f"purchase-{number}", model=model, output_path=(home / "videos").as_uri())
         self._wire.posts = 0
@@ -165,8 +177,8 @@ class Lane:
     def _trouble(self, case: Case, home: Path, state: str) -> str:
         """What must hold in every row besides the counts."""
         logs = "".join(path.read_text() for path in (home / "log").iterdir())
-        if any(key in logs for key in KEYS.values()):
-            return "an API key is in a task log"
+        if any(secret in logs for secret in (*KEYS.values(), SECRET)):
+            return "a secret is in a task log"
         if self._simulator.violations():
             return "an API key reached an address where none belongs"
         if case.kill and "SIGKILL" not in logs:
@@ -175,7 +187,14 @@ class Lane:
             return "it did not land"
         if state == "success" and not self._receipts(home):
             return "no receipt is stored"
+        if case.callbacks and (open_ := self._open(home)):
+            return f"an unknown outcome is left: {open_}"
         return ""
+
+    def _open(self, home: Path) -> list[Attempt]:
+        """Attempts whose outcome nobody knows."""
+        attempts = Ledger(LocalDirectory(home / "ledger")).attempts(Identity("money", self._airflow.run_id, "submit"))
+        return [attempt for attempt in attempts if attempt.open]
 
     def _receipts(self, home: Path) -> list[str]:
         """Ids of jobs that the ledger holds."""
@@ -189,7 +208,8 @@ class Lane:
 def _variables(case: Case, task: str, number: int) -> dict[str, str | None]:
     """What the DAG's file puts into the environment of the first try's process: Airflow's own must go on."""
     first = task == case.victim and number == 1
-    return {"MONEY_ENVIRONMENT": json.dumps(dict(case.environment)) if first else None}
+    called = {name: value if case.callbacks else None for name, value in configuration().items()}
+    return {"MONEY_ENVIRONMENT": json.dumps(dict(case.environment)) if first else None, **called}
 
 
 def _rewrite(case: Case) -> Callable[[bool, bytes], bytes]:

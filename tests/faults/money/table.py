@@ -45,7 +45,7 @@ def wrong(results: Mapping[Case, Sequence[Purchase]]) -> list[str]:
         f"{case.fault} ({case.phase}): {purchase}"
         for case, purchases in results.items()
         for purchase in purchases
-        if purchase.trouble or not _in_order(purchase)
+        if purchase.trouble or not _in_order(purchase) or (case.callbacks and purchase.state != "success")
     ]
 
 
