@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 #: A shorter secret can be guessed from one address that somebody has read.
 SHORTEST_SECRET = 16
+#: Where the receiver is mounted in the API server, if the configuration says so.
+MOUNTED_AT = "/video-callbacks"
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,15 @@ def receiver_for(vendor: type[Vendor], settings: Settings, resolve_within: float
     mode = "terminal"
     checked(vendor, url, mode, allowed_hosts=settings.allow_private_hosts, field="callback_url")
     checkable = vendor.is_of_model is not Vendor.is_of_model  # else no id that a call names is ever believed
-    return Receiver(url, known[0], resolve_within if checkable else 0.0)
+    return Receiver(_served(url), known[0], resolve_within if checkable else 0.0)
+
+
+def _served(url: str) -> str:
+    """The address as whoever serves it knows it: the API server redirects a mount's path without the last slash, and no
+    vendor says that its calls follow.
+    """
+    mounted = option("callback_receiver") == "api-server" and url.endswith(MOUNTED_AT)
+    return f"{url}/" if mounted else url
 
 
 def drop_mail(job: VideoJob, log: Any) -> None:

@@ -22,6 +22,7 @@ from airflow_video_providers.core.purchase.records import AttemptState, Identity
 from airflow_video_providers.core.purchase.stores.local_directory import LocalDirectory
 from airflow_video_providers.integration import callbacks
 from airflow_video_providers.operators.video import GenerateVideoOperator
+from airflow_video_providers.plugin.entry import RECEIVER
 from tests.support.submitting import ONE_OF_EACH, V6, Desk
 
 pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
@@ -86,6 +87,16 @@ def test_a_submit_says_where_to_call_and_the_address_names_the_attempt(desk):
     assert (claim.identity, claim.number, claim.vendor) == (Identity("dag", "run-1", "submit"), 1, "pixazo")
     assert claim.conn_id == "pixazo_default"
     assert desk.airflow.xcom("submit")["callback_until"] is not None
+
+
+@pytest.mark.parametrize(
+    ("receiver", "path"), [("", "/video-callbacks"), ("api-server", "/video-callbacks/")], ids=["process", "api-server"]
+)
+def test_the_address_is_one_that_its_server_does_not_redirect(desk, monkeypatch, receiver, path):
+    monkeypatch.setenv("AIRFLOW__VIDEO_PROVIDERS__CALLBACK_RECEIVER", receiver)
+    assert desk.run(desk.submit()).error is None
+    assert urlsplit(desk.address()).path == path
+    assert callbacks.MOUNTED_AT == RECEIVER
 
 
 @pytest.mark.parametrize("fault", LOST)
