@@ -1,7 +1,8 @@
 """A CSV of prompts to clips: one row, one clip.
 
 The file is read when the run starts, from wherever ``ObjectStoragePath`` reads. It has a column ``prompt`` and may have
-``name``, ``duration`` and ``seed``. ``keep_prompt`` writes each prompt into its manifest.
+``name``, ``duration`` and ``seed``. ``keep_prompt`` writes each prompt into its manifest. The pool is that of
+``example_video_one_task``, and has to be made first.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def example_video_csv():
         model="{{ params.model }}",
         output_path="{{ params.output_path }}",
         keep_prompt=True,
-        max_active_tis_per_dagrun=8,
+        pool="video",
     ).expand_kwargs(rows())
 
     @task(trigger_rule="all_done")

@@ -3,8 +3,11 @@
 Run it as often as you like: a row whose clip lies under its name is not bought again. A row that fails stops no
 other row, and the report names it.
 
-``max_active_tis_per_dagrun`` limits how many clips are in the making at the same time; from Airflow 3.2 on, a task
-that waits in the triggerer counts too. (Before that, use a pool that was created with ``--include-deferred``.)
+The pool bounds how many clips are in the making at the same time, over all DAGs of the account. Make it first, once,
+and so that a task that waits in the triggerer holds its slot; no task is scheduled in a pool that does not exist::
+
+    airflow pools set video 8 "videos in the making" --include-deferred
+
 ``max_run_cost_usd`` would limit what one run may spend; see docs/money.md.
 """
 
@@ -50,7 +53,7 @@ def example_video_one_task():
         task_id="generate",
         model="{{ params.model }}",
         output_path="{{ params.output_path }}",
-        max_active_tis_per_dagrun=8,
+        pool="video",
     ).expand_kwargs(missing())
 
     @task(trigger_rule="all_done")

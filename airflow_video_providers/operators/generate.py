@@ -32,7 +32,7 @@ class GenerateVideoOperator(BuysAndLands):
             task_id="video",
             model="pixazo:pixverse-v6-text-to-video",
             output_path="s3://aws_default@bucket/videos",
-            max_active_tis_per_dagrun=16,
+            pool="video",
         ).expand(request=[{"prompt": "a fox"}, {"prompt": "an owl"}])
 
     A retry returns to the job that an earlier try bought, as that of ``SubmitVideoOperator`` does, waits for it, and

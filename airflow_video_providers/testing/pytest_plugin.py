@@ -21,7 +21,7 @@ def video_simulator_server() -> Iterator[SimulatorHandle]:
 
 @pytest.fixture
 def video_simulator(video_simulator_server: SimulatorHandle) -> SimulatorHandle:
-    """The simulator, emptied before each test: the three vendors without money.
+    """The simulator, emptied before each test: the vendors without money.
 
     Point Airflow at it with ``monkeypatch.setenv`` for each item of ``video_simulator.environment()``.
     """

@@ -3,8 +3,8 @@
     python -m tests.benchmarks.bench_console
 
 The whole app of an API server over a throw-away home, asked in this process. Its peer is Airflow's own list of task
-instances, for as many rows as the page shows. CPU time, the median of seven requests taken in turns; the request that
-builds the index is told by itself.
+instances, whose one answer holds 100 of them at most: both numbers of rows are printed. CPU time, the median of five
+requests taken in turns; the request that builds the index is told by itself.
 """
 
 from __future__ import annotations
@@ -173,13 +173,16 @@ def ask() -> None:
     first, page = cost("/video/videos")
     shown = page.text.count('<li>\n  <div class="who">') + page.text.count('<th scope="row"><a')
     peer = f"/api/v2/dags/~/dagRuns/~/taskInstances?limit={min(100, shown)}"
-    cost(peer)
+    listed = len(cost(peer)[1].json()["task_instances"])
     ours, theirs = [], []
     for _ in range(ROUNDS):
         time.sleep(2.1)  # so that each page looks at the ledger anew
         ours.append(cost("/video/videos")[0])
         theirs.append(cost(peer)[0])
-    told = {"first": first, "ours": statistics.median(ours), "theirs": statistics.median(theirs), "rows": shown}
+    told = {
+        "first": first, "ours": statistics.median(ours), "theirs": statistics.median(theirs),
+        "rows": shown, "listed": listed,
+    }  # fmt: skip
     sys.stdout.write(f"\nTOLD {json.dumps(told)}\n")
 
 
@@ -205,9 +208,9 @@ def main() -> None:
             told = _run(env, "ask")
             again = _run(env, "ask")
             print(
-                f"  {kind:12} {told['ours'] * 1000:6.0f} ms  ({told['rows']} rows shown; Airflow's list of as many task "
-                f"instances {told['theirs'] * 1000:.0f} ms; the request that builds the index {told['first']:.2f} s, after a "
-                f"restart of the server {again['first']:.2f} s)"
+                f"  {kind:12} {told['ours'] * 1000:6.0f} ms  ({told['rows']} rows shown; Airflow's list of "
+                f"{told['listed']} task instances {told['theirs'] * 1000:.0f} ms; the request that builds the index "
+                f"{told['first']:.2f} s, after a restart of the server {again['first']:.2f} s)"
             )
 
 

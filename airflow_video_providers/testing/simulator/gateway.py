@@ -1,4 +1,4 @@
-"""What the three vendors have in common: keys, rates, accepting a job, and how faults spoil an answer."""
+"""What the vendors have in common: keys, rates, accepting a job, and how faults spoil an answer."""
 
 from __future__ import annotations
 
