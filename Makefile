@@ -100,4 +100,4 @@ test: lint sdks  ## Everything on the newest Airflow; three processes, because s
 	HYPOTHESIS_PROFILE=ci $(BIN)/pytest -q -n 3 tests
 
 clean:
-	rm -rf $(VENV) $(CHAOS) .demo build dist
+	rm -rf $(VENV) $(CHAOS) .venv-sdks .venv-sdks-newest .demo build dist
