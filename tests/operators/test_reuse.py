@@ -111,6 +111,25 @@ def test_a_video_that_was_deleted_since_is_bought_again(airflow, server, tmp_pat
     assert accepted(server) == 2
 
 
+@pytest.mark.parametrize("still_a_video", [True, False])
+def test_a_video_that_was_changed_behind_its_size_is_refused_with_what_it_means_for_the_money(
+    airflow, server, tmp_path, still_a_video
+):
+    first = landed(airflow, generate(tmp_path / "a"))
+    (clip,) = (tmp_path / "a").rglob("*.mp4")
+    data = clip.read_bytes()
+    clip.write_bytes(data[:-1] + bytes([data[-1] ^ 1]) if still_a_video else bytes(len(data)))
+    outcome = airflow.run_to_end(generate(tmp_path / "b", "other", reuse="same_request"), retries=2)
+    assert outcome.state == "failed"  # a retry finds the same file
+    text = str(outcome.error)
+    assert "holds another file than its manifest says" in text
+    assert f"Nothing was bought here: job {first['request_id']} was paid for when it landed there" in text
+    assert "without reuse, which buys anew" in text
+    assert (outcome.error.charged, outcome.error.request_id) == ("no", first["request_id"])
+    assert accepted(server) == 1
+    assert list((tmp_path / "b").rglob("*.mp4")) == []
+
+
 def test_what_the_task_itself_has_bought_comes_first(airflow, server, tmp_path):
     with DAG("dag", schedule=None):
         submit = SubmitVideoOperator(task_id="submit", model=V6, request=REQUEST, reuse="same_request")

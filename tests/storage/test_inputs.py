@@ -336,3 +336,32 @@ def test_what_an_address_says_of_its_end_is_read_for_each_storage() -> None:
     ):  # fmt: skip
         assert seconds_left(f"https://b.example/k?{query}", now) == 3600
     assert seconds_left("https://b.example/k", now) is None
+
+
+@pytest.mark.parametrize("credential", ["nobody", "a token"])
+def test_azure_without_the_accounts_key_may_not_sign_and_costs_nothing(
+    airflow: MemoryAirflow, simulator: SimulatorHandle, emulators: dict[str, Backend], prefix: str, credential: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    backend = emulators["abfs"]
+    backend.store(f"{prefix}/fox.png", PNG)
+    container = backend.client  # type: ignore[attr-defined]
+    account = f"BlobEndpoint={backend.endpoint};"  # type: ignore[attr-defined]
+    container.set_container_access_policy(signed_identifiers={}, public_access="container")
+    if credential == "a token":  # what a service principal's or a managed identity's connection makes: it has no key
+        adlfs = pytest.importorskip("adlfs")
+        monkeypatch.setattr(
+            adlfs.AzureBlobFileSystem, "sign",
+            lambda _, path, expiration: adlfs.AzureBlobFileSystem(account_name="lab", credential=object()).url(path, expiration),
+        )  # fmt: skip
+    connection = {"conn_type": "wasb", "extra": {"connection_string": account}}
+    monkeypatch.setenv("AIRFLOW_CONN_AZ_KEYLESS", json.dumps(connection))
+    airflow.connections["az_keyless"] = connection
+    try:
+        outcome, _ = run(airflow, submit(f"abfs://az_keyless@lab/{prefix}/fox.png"), retries=2)
+    finally:
+        container.set_container_access_policy(signed_identifiers={})
+    assert outcome.state == "failed"
+    assert "its connection may not sign addresses" in str(outcome.error)
+    assert "Azure the account's key" in str(outcome.error)
+    assert (outcome.error.charged, spent(simulator), airflow.store) == ("no", 0, {})

@@ -11,6 +11,7 @@ from airflow_video_providers.core.errors import (
     VideoProviderError,
 )
 from airflow_video_providers.core.landing import decode as medias
+from airflow_video_providers.core.landing.reused import changed
 from airflow_video_providers.core.landing.threads import in_threads
 from airflow_video_providers.core.storage.base import conflict
 
@@ -102,12 +103,12 @@ class OutputsDownload:
             self._log.info("Output %d is read from %s; the vendor is not asked.", index, plan.quarantine.uri)
             return fetched
         if plan.reused is not None:
-            fetched = self._fetcher.copy(plan.reused.read(index), spool)
+            try:
+                fetched = self._fetcher.copy(plan.reused.read(index), spool)
+            except OutputRejectedError as rejected:  # it was a video when it landed
+                raise changed(plan.job, plan.reused) from rejected
             if fetched.sha256 != plan.reused.outputs[index]["sha256"]:
-                raise conflict(
-                    f"{plan.reused.store.uri} holds another file than its manifest says",
-                    "Find out who replaced it, or run the submit without reuse, which buys.",
-                )
+                raise changed(plan.job, plan.reused)
             self._log.info("Output %d is copied from %s; nothing was bought.", index, plan.reused.store.uri)
             return fetched
         if plan.file is not None:

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.landing import manifest as manifests
+from airflow_video_providers.core.storage.base import conflict
 from airflow_video_providers.core.storage.open import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from airflow_video_providers.core.errors import VideoProviderError
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.storage.base import Store
 
@@ -55,3 +57,18 @@ def find_reused(job: VideoJob) -> Reused | None:
         return None
     whole = bool(outputs) and all(store.size(one["key"]) == one["bytes"] for one in outputs)
     return Reused(store, outputs) if ours and whole else None
+
+
+def changed(job: VideoJob, reused: Reused) -> VideoProviderError:
+    """The error for a file that is as long as its manifest says and holds something else."""
+    return conflict(
+        f"{reused.store.uri} holds another file than its manifest says",
+        "Restore the file, or clear the submit too and run it without reuse, which buys anew.",
+    ).replace(
+        charged="no",
+        money=f"Nothing was bought here: job {job.request_id} was paid for when it landed there, and that file is not it "
+        "any more.",
+        vendor=job.model.partition(":")[0],
+        model=job.model,
+        request_id=job.request_id,
+    )
