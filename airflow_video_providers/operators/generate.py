@@ -172,7 +172,7 @@ class GenerateVideoOperator(BuysAndLands):
         raise failure
 
     def on_kill(self) -> None:
-        """Nothing is cancelled: no vendor can."""
+        """Nothing is cancelled at the vendor: what was bought may be finished, and a retry returns to it."""
         self.log.warning(
             "Killed. A video that was bought is still being made and may be charged; nothing is cancelled. "
             "Run this task again: it returns to the job it bought and buys nothing twice."

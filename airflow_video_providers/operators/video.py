@@ -46,7 +46,7 @@ class SubmitVideoOperator(BuysVideo):
     :param conn_id: The Airflow connection with the API key. Default: ``<vendor>_default``. Templated.
     :param extra_fields: Fields of the vendor that the catalogue does not know, sent as they are. Templated.
     :param webhook_url: Your own receiver: an https address that the vendor calls when the job has ended, where the vendor
-        has webhooks (Pixazo). It is no part of the request: a changed address is no changed purchase. Templated.
+        has webhooks (Pixazo, fal, Replicate). It is no part of the request: a changed address is no changed purchase. Templated.
     :param deferrable: Wait in the triggerer, where a submit without an answer waits for the vendor's call. Default True.
     :param resolve_within: Seconds after a submit for which a lost answer waits for the vendor to call and to name the job,
         where ``[video_providers] callback_url`` asks for calls; only then does ``on_unknown_outcome`` decide. Default: 15

@@ -169,7 +169,7 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
         raise failure
 
     def on_kill(self) -> None:
-        """Nothing is cancelled: no vendor can."""
+        """Nothing is cancelled at the vendor: a retry returns to the job."""
         self.log.warning(
             "Killed while waiting. The job still runs at the vendor and may be charged; nothing is cancelled. "
             "Run this task again to go on waiting for the same job."

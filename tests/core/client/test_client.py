@@ -85,8 +85,10 @@ async def test_nor_is_it_in_an_event_loop(monkeypatch):
     assert script.sent == []
 
 
-async def test_there_is_one_place_where_the_key_meets_a_request(monkeypatch, tmp_path):
-    monkeypatch.setattr(Session, "_sign", lambda _self, call, _timeout: call)
+@pytest.mark.parametrize("signed", [True, False])
+async def test_the_key_is_on_every_request_and_one_place_puts_it_there(monkeypatch, tmp_path, signed):
+    if not signed:
+        monkeypatch.setattr(Session, "_sign", lambda _self, call, _timeout: call)
     script = scripted(
         answer(200, {"request_id": "r-1", "status": "QUEUED", "video": A}, content_type="application/json")
     )
@@ -97,7 +99,7 @@ async def test_there_is_one_place_where_the_key_meets_a_request(monkeypatch, tmp
     client.generate_to_file(request("segmind:mochi-1"), tmp_path / "a.mp4")
     await looked(script, "segmind")
     assert len(script.sent) == 6, "the check asks twice"
-    assert not any(KEY in repr(call.headers.raw) for call in script.sent)
+    assert {KEY in repr(call.headers.raw) for call in script.sent} == {signed}
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
