@@ -19,7 +19,9 @@ from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.records import AttemptState, Identity
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
 from airflow_video_providers.core.purchase.submit_once import Outside, submit_once
+from airflow_video_providers.integration.state_store import TaskStateStore
 from tests.support.ledger import MODEL, NOW, an_order
+from tests.support.versions import needs_state_store
 
 EMPTY = InsufficientCreditsError("402: no credits.", http_status=402)
 
@@ -287,3 +289,12 @@ def test_300_submits_on_an_account_that_empties_after_100_come_back_after_a_top_
     assert refused[-1] <= 10, refused
     assert refused[3:] == [refused[3]] * len(refused[3:]), "no refusal after the top-up"
     assert 1 <= refused[-1] - refused[1] <= 2, "one of each hold tried again"
+
+
+@needs_state_store
+def test_a_refusal_that_begins_no_hold_is_not_its_own_cause(accessor, vendor, make_task):
+    refusal = InsufficientCreditsError("402: no credits.", http_status=402)
+    with pytest.raises(InsufficientCreditsError) as raised:
+        make_task(Ledger(TaskStateStore(accessor)), vendor).run(refusal)
+    assert raised.value is refusal
+    assert refusal.__cause__ is None
