@@ -198,6 +198,7 @@ def test_an_empty_account_that_shows_while_getting_ready_is_put_on_hold_and_leav
     assert held(submit, 1).held_until == NOW + HOLD
 
 
+@needs_state_store
 def test_without_a_shared_ledger_each_gets_its_own_refusal(vendor, accessor, make_task):
     from airflow_video_providers.integration.state_store import TaskStateStore
 

@@ -22,6 +22,7 @@ from airflow_video_providers.core.purchase.stores.object_directory import LocalD
 from airflow_video_providers.integration.state_store import TaskStateStore
 from tests.support.ledger import NOW as NOW_OF_TASKS
 from tests.support.ledger import an_order
+from tests.support.versions import needs_state_store
 
 MODEL = "pixazo:mochi-v1"
 NOW = datetime(2026, 5, 6, 7, tzinfo=UTC)
@@ -390,6 +391,7 @@ def test_a_reservation_that_could_not_be_given_back_is_given_back_by_the_next_tr
     shared_task.run(order=within("0.4"))
 
 
+@needs_state_store
 def test_a_budget_without_a_shared_ledger_is_refused(vendor, accessor, make_task):
     for ledger in (None, Ledger(TaskStateStore(accessor))):
         with pytest.raises(InvalidRequestError, match="ledger_path"):
