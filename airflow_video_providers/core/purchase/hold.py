@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_video_providers.core.errors import InsufficientCreditsError, LedgerError
 from airflow_video_providers.core.purchase.stores.base import DamagedRecordError, readable
@@ -75,13 +75,14 @@ class AccountHold:
                 return
         raise self._away(now, until, attempts)
 
-    def begin(self, empty: InsufficientCreditsError, now: datetime, attempts: Sequence[Attempt]) -> Exception:
+    def begin(self, empty: InsufficientCreditsError, now: datetime, attempts: Sequence[Attempt]) -> NoReturn:
         """The account is empty: put it on hold.
 
-        :returns: What to raise: the vendor's refusal, with when to come back.
+        :raises InsufficientCreditsError: the vendor's refusal as it is where no hold can be written, else with when to
+            come back.
         """
         if not self._store.shared:
-            return empty
+            raise empty
         until = now + HOLD
         try:
             with readable("read"):
@@ -91,12 +92,13 @@ class AccountHold:
                 until = known
             elif not self._append(number + 1, "hold", until):
                 until = now + PROBE  # another process writes at this moment: see what it was, soon
-            away = self._away(now, until, attempts)
+            away: InsufficientCreditsError | None = self._away(now, until, attempts)
         except LedgerError as failure:
             self._log.warning("%s The account is not put on hold.", failure.what)
-            return empty
-        away.__cause__ = empty
-        return away.replace(http_status=empty.http_status)
+            away = None
+        if away is None:
+            raise empty
+        raise away.replace(http_status=empty.http_status) from empty
 
     def end(self) -> None:
         """This try has bought: where it was the one that tried again, the others may, too."""

@@ -89,7 +89,7 @@ def submit_once(
     try:
         outside.ready()
     except InsufficientCreditsError as empty:
-        raise hold.begin(empty, outside.clock(), attempts)  # noqa: B904 - it has its cause, or is the refusal itself
+        hold.begin(empty, outside.clock(), attempts)
     hold.check(outside.clock(), attempts)  # to be ready may have taken a while
     order, attempt = order.addressed(_intent(order, attempts, decision, this, outside))
     order.limits.grant(
@@ -105,7 +105,7 @@ def submit_once(
     try:
         job = _send(order, attempt, ledger, send, outside)
     except InsufficientCreditsError as empty:
-        raise hold.begin(empty, outside.clock(), attempts)  # noqa: B904 - it has its cause, or is the refusal itself
+        hold.begin(empty, outside.clock(), attempts)
     hold.end()
     return job
 

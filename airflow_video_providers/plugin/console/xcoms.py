@@ -56,10 +56,10 @@ class Task:
         return self.operator in OURS or bool(self.manifest or self.job or self.request_id)
 
 
-def tasks_of_run(dag_id: str, run_id: str) -> list[Task]:
-    """The task instances of a run that have to do with videos."""
+def _columns() -> tuple[Any, ...]:
+    """What is read of a task instance, in both ways of finding one."""
     ti = TaskInstance
-    columns = (
+    return (
         ti.task_id,
         ti.map_index,
         ti.state,
@@ -69,10 +69,15 @@ def tasks_of_run(dag_id: str, run_id: str) -> list[Task]:
         ti.end_date,
         ti.updated_at,
     )
+
+
+def tasks_of_run(dag_id: str, run_id: str) -> list[Task]:
+    """The task instances of a run that have to do with videos."""
+    ti = TaskInstance
     where = (ti.dag_id == dag_id, ti.run_id == run_id)
     with create_session() as session:
         rows = session.execute(
-            select(*columns)
+            select(*_columns())
             .where(*where)
             .order_by(ti.operator.in_(OURS).desc(), ti.task_id, ti.map_index)
             .limit(MOST_TASKS)
@@ -92,19 +97,9 @@ def count_of_run(dag_id: str, run_id: str) -> int:
 def task_of(who: Identity) -> Task | None:
     """One task instance; None where there is none."""
     ti = TaskInstance
-    columns = (
-        ti.task_id,
-        ti.map_index,
-        ti.state,
-        ti.operator,
-        ti.try_number,
-        ti.start_date,
-        ti.end_date,
-        ti.updated_at,
-    )
     where = (ti.dag_id == who.dag_id, ti.run_id == who.run_id, ti.task_id == who.task_id, ti.map_index == who.map_index)
     with create_session() as session:
-        row = session.execute(select(*columns).where(*where)).first()
+        row = session.execute(select(*_columns()).where(*where)).first()
         if row is None:
             return None
         found = _task(who, row, _pushed(session, who.dag_id, who.run_id, who))
