@@ -82,7 +82,7 @@ def test_what_is_not_in_the_way_is_not_looked_at(desk, monkeypatch, variables):
 
 @pytest.mark.parametrize("variables", [{"http_proxy": "127.0.0.1:1"}, {"ALL_PROXY": "http://me:s3cret@127.0.0.1:1"}])
 def test_a_proxy_that_is_not_there_costs_nothing_and_is_named(desk, monkeypatch, variables):
-    monkeypatch.setattr("airflow_video_providers.core.client.client.time.sleep", lambda _: None)
+    monkeypatch.setattr("airflow_video_providers.core.client.worker_session.time.sleep", lambda _: None)
     monkeypatch.setattr("airflow_video_providers.core.vendors.base.SUBMIT_PATIENCE", timedelta(0))
     task = desk.submit()
     for name, value in variables.items():

@@ -19,7 +19,7 @@ def run(environment: dict[str, str], job: dict[str, Any], where: str, moment: st
     tempfile.tempdir = environment["TMPDIR"]
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.landing import commit, partial_download
-    from airflow_video_providers.core.landing import land as landing
+    from airflow_video_providers.landing import land
 
     def die(*_: object, **__: object) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -44,4 +44,4 @@ def run(environment: dict[str, str], job: dict[str, Any], where: str, moment: st
         commit.place = soon
     elif moment == "manifest":
         commit.put = die
-    landing.land(VideoJob.from_dict(job), where, allow_private_hosts=["127.0.0.1"])
+    land(VideoJob.from_dict(job), where, allow_private_hosts=["127.0.0.1"])

@@ -139,6 +139,7 @@ class MemoryAirflow:
             id=uuid.uuid4(), task_id=task.task_id, dag_id=task.dag_id, run_id=self.run_id, try_number=try_number,
             map_index=map_index, dag_version_id=uuid.uuid4(),
         )  # fmt: skip
+        asyncio.set_event_loop(None)  # a task's process begins without one; adlfs leaves the loop of its thread behind
         result = run_task_in_process(ti=instance, task=task, client=self._client())
         self._resume = None
         return Outcome(str(getattr(result.state, "value", result.state)), result.msg, result.error)

@@ -88,8 +88,8 @@ class Group:
             ],
         )
 
-    def main(self, module: str, arguments: Sequence[str] | None = None) -> int:
-        """Run a command as ``python -m <module> <command> ...`` does."""
+    def parser(self, module: str) -> argparse.ArgumentParser:
+        """What reads the arguments of ``python -m <module> <command> ...``."""
         parser = argparse.ArgumentParser(f"python -m {module}", description=self.help)
         groups = parser.add_subparsers(required=True, metavar="COMMAND")
         for command in self.commands:
@@ -97,7 +97,11 @@ class Group:
             group.set_defaults(command=command)
             for flags, options in command.arguments:
                 group.add_argument(*flags, **options)
-        args = parser.parse_args(arguments)
+        return parser
+
+    def main(self, module: str, arguments: Sequence[str] | None = None) -> int:
+        """Run a command as ``python -m <module> <command> ...`` does."""
+        args = self.parser(module).parse_args(arguments)
         try:
             return int(args.command.run(args))
         except SystemExit as refused:

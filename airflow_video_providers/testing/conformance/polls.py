@@ -193,7 +193,7 @@ def a_cancel_asks_first_and_leaves_alone_what_has_ended(subject: Subject) -> Non
     live = subject.bought(subject.url)
     seen = subject.cancel(subject.url, live)
     expect(isinstance(seen, VideoJob), f"A cancel of a live job came to {kind(seen)}.")
-    if isinstance(seen, VideoJob) and seen.status is JobStatus.CANCELLED:
+    if isinstance(seen, VideoJob) and seen.status.terminal:
         charged = _bill(subject, seen)
         expect(seen.charged == charged, f"The cancelled job says charged={seen.charged!r}, the vendor {charged!r}.")
 

@@ -19,9 +19,9 @@ def console(tmp_path_factory):
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """The browser, and what checks a page for what shuts people out."""
+    """The browser, and what checks a page for what shuts people out; while it is open, its event loop runs in this thread."""
     try:
         program, axe = installed()
     except Unavailable as missing:
