@@ -56,22 +56,20 @@ class TaskLedger:
         """
         from airflow_video_providers.core.clock import utcnow
         from airflow_video_providers.core.polling.decision import believed
-        from airflow_video_providers.core.purchase.order import Order
         from airflow_video_providers.core.purchase.submit_once import Outside, submit_once
 
         self._refuse_second()
         hook.settings  # noqa: B018 # whatever is wrong with it must show before an intent is stored
 
-        order, lent = self._order(hook, make), list[Order]()
+        order = self._order(hook, make)
 
-        def ready() -> None:
+        def ready(order: Order) -> Order:
             hook.refuse_if_off()
             hook.get_conn().open()
-            if isinstance(order, Order):  # signing comes before the intent: what cannot be lent costs nothing
-                lent.append(hook.lent(order))
+            return hook.lent(order)  # signing comes before the intent: what cannot be lent costs nothing
 
         def send(order: Order) -> VideoJob:
-            job = hook.send(lent[-1])
+            job = hook.send(order)
             hook.counted(order.noted_in(job))
             return job
 

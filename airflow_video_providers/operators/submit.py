@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -107,23 +106,21 @@ def buy(
         hook.close()
         task.known_job = landed
         return landed
-    lent: list[Order] = []
     sent = False
 
-    def ready() -> None:
+    def ready(order: Order) -> Order:
         hook.refuse_if_off()
         hook.get_conn().open()
         if check is not None:
             check()
-        if isinstance(order, Order):  # signing comes before the intent: what cannot be lent costs nothing
-            loan = loan_for(getattr(task, "timeout", None))
-            lent.append(order.lent(hook.get_conn(), hook.settings, loan=loan, log=_log(task)))
+        # signing comes before the intent: what cannot be lent costs nothing
+        loan = loan_for(getattr(task, "timeout", None))
+        return order.lent(hook.get_conn(), hook.settings, loan=loan, log=_log(task))
 
-    def send(addressed: Order) -> VideoJob:
+    def send(order: Order) -> VideoJob:
         nonlocal sent
         sent = True
-        sending = replace(lent[-1], callback=addressed.callback)
-        return hook.send(sending, into=into, max_bytes=getattr(task, "max_bytes", None))
+        return hook.send(order, into=into, max_bytes=getattr(task, "max_bytes", None))
 
     outside = Outside(
         log=_log(task),

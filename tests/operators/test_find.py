@@ -12,12 +12,16 @@ import pytest
 
 from airflow_video_providers.core.client.client import VideoClient
 from airflow_video_providers.core.errors import VendorUnavailableError
+from airflow_video_providers.core.inputs import read
 from airflow_video_providers.core.purchase.find import find_job
+from airflow_video_providers.core.purchase.intent import Intent
 from airflow_video_providers.core.purchase.ledger import Ledger
-from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Intent
+from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Identity
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
 from airflow_video_providers.core.vendors.history import Shown
+from airflow_video_providers.core.vendors.wire import sent_digest
 from airflow_video_providers.integration.ledger_cli import main
+from airflow_video_providers.integration.ledger_config import open_ledger
 from tests.support.submitting import Desk
 
 pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
@@ -123,6 +127,59 @@ def test_twenty_lost_answers_are_twenty_jobs_and_nobody_is_asked(desk):
     assert found == {job["request_id"] for job in told["jobs"]}
 
 
+class Lender:
+    """A bucket of one picture that signs a fresh address each time."""
+
+    def __init__(self) -> None:
+        self.signed = 0
+
+    def sign(self, path: str, **_) -> str:
+        self.signed += 1
+        return f"https://lab.s3.amazonaws.com/{path}?X-Amz-Signature=fresh{self.signed}"
+
+
+@pytest.mark.parametrize("vendor", ["fal", "replicate"])
+def test_a_job_with_a_lent_picture_is_found_by_what_was_sent_and_not_by_what_is_rendered_anew(
+    vendor, desk, away, monkeypatch
+):
+    bucket = Lender()
+    monkeypatch.setattr(read, "_remote", lambda *_: (bucket, b"\x89PNG\r\n\x1a\n" + bytes(64)))
+    task = desk.submit(
+        MODELS[vendor],
+        {"prompt": "[[fault:drop_after_accept]] a fox", "image_url": "s3://lab/fox.png", "cfg": 5.0},
+        unchecked=True,
+    )
+    first = desk.run(task, try_number=1)
+    assert (type(first.error).__name__, first.error.retryable) == ("SubmissionOutcomeUnknownError", True)
+    away()
+    again = desk.run(task, try_number=2)
+    assert again.state == "success", again.error
+    assert desk.accepted == 1
+    assert desk.run(task, try_number=3).state == "success"
+    assert "The request changed" not in desk.log
+
+
+def test_two_digests_are_recorded_before_the_call_and_the_callbacks_address_is_in_neither(desk, away, monkeypatch):
+    monkeypatch.setattr(read, "_remote", lambda *_: (bucket, b"\x89PNG\r\n\x1a\n" + bytes(64)))
+    recorded = []
+    for number, model in enumerate(MODELS.values()):
+        bucket = Lender()
+        for webhook in ("https://me.example/a", "https://me.example/b"):
+            bucket.signed = 0
+            task = desk.submit(
+                model,
+                {"prompt": "[[fault:drop_after_accept]] a fox", "image": "s3://lab/fox.png"},
+                unchecked=True,
+                task_id=f"s{number}{webhook[-1]}",
+                webhook_url=webhook,
+            )
+            desk.run(task)
+            (attempt,) = open_ledger({}).attempts(Identity("dag", "run-1", task.task_id))
+            recorded.append((attempt.request_sha256, attempt.sent_sha256))
+            assert attempt.request_sha256 != attempt.sent_sha256
+    assert recorded[::2] == recorded[1::2]
+
+
 def test_a_person_can_ask_and_the_clear_that_follows_takes_the_job(desk, away, monkeypatch, capsys):
     monkeypatch.setenv("AIRFLOW_CONN_FAL_DEFAULT", json.dumps(desk.airflow.connections["fal_default"]))
     task = desk.submit(MODELS["fal"], {"prompt": "[[fault:drop_after_accept]] a fox"}, unchecked=True)
@@ -161,6 +218,40 @@ def found(ledger, *history, one=None):
         ledger.create(asked)
     answer = find_job(asked, ledger, lambda *_: list(history))
     return answer and answer.request_id
+
+
+def sent(task="t", *, url="signed-1", **more):
+    """An attempt as this version writes it: the picture's digest in the one, its address in the other."""
+    body = {"prompt": "a fox", "image": url}
+    return attempt(task, {"prompt": "a fox", "image": "sha256:ab"}, **more).replace(sent_sha256=sent_digest(body)), body
+
+
+def test_what_is_compared_is_the_body_as_it_was_sent(ledger):
+    asked, body = sent()
+    assert (
+        found(ledger, shown("other", {"prompt": "a fox", "image": "sha256:ab"}), shown("j-1", body), one=asked) == "j-1"
+    )
+
+
+def test_a_number_that_the_vendor_shows_as_whole_is_the_same_number(ledger):
+    asked = attempt(body={"cfg": 5.0}).replace(sent_sha256=sent_digest({"cfg": 5.0, "list": [1.0]}))
+    assert found(ledger, shown(body={"list": [1], "cfg": 5}), one=asked) == "j-1"
+
+
+def test_an_open_twin_whose_body_had_another_address_makes_nothing_doubtful(ledger):
+    ledger.create(sent("twin", url="signed-2")[0])
+    asked, body = sent()
+    assert found(ledger, shown("j-1", body), shown("j-2", {**body, "image": "signed-2"}), one=asked) == "j-1"
+
+
+@pytest.mark.parametrize("old", [0, 1])
+def test_an_open_twin_of_an_older_version_is_compared_by_its_one_digest(ledger, old):
+    asked, body = sent()
+    twin = sent("twin", url="signed-2")[0]
+    if old:
+        twin = twin.replace(sent_sha256=None)
+    ledger.create(twin)
+    assert (found(ledger, shown("j-1", body), one=asked) is None) == bool(old)
 
 
 def test_exactly_one_match_answers_and_is_written(ledger):

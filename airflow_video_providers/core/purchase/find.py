@@ -1,7 +1,7 @@
 """Which job answers a submit whose answer was lost, by what the vendor's own history shows.
 
-The vendor shows what it was sent. That is compared with the digest that the attempt recorded before it sent, never with a
-request rendered anew. Exactly one match over all pages of a window around the attempt, known to no other record, with no
+The vendor shows what it was sent. That is compared with the digest of the body that the attempt recorded before it sent,
+never with a request rendered anew. Exactly one match over all pages of a window around the attempt, known to no other record, with no
 other open attempt of the same digest in that window: anything else leaves the outcome unknown. No match never means that
 nothing was bought: histories lag.
 """
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Key, Run, digest
 from airflow_video_providers.core.purchase.stores.base import readable
+from airflow_video_providers.core.vendors.wire import sent_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,11 +55,11 @@ def find_job(
     :raises LedgerError: the ledger could not be read or written.
     """
     known = ledger.overview()
-    if attempt.request_sha256 is None or known.flaws or _rivals(attempt, known.attempts):
+    if not (attempt.sent_sha256 or attempt.request_sha256) or known.flaws or _rivals(attempt, known.attempts):
         return None
     since, until = window_of(attempt)
     shown = [one for one in history(attempt.model, since, until) if since <= one.created_at <= until]
-    matching = {one.request_id: one for one in shown if digest(one.body) == attempt.request_sha256}
+    matching = {one.request_id: one for one in shown if _is_body_of(attempt, one.body)}
     if len(matching) != 1:
         return None
     ((request_id, found),) = matching.items()
@@ -81,14 +82,33 @@ def find_job(
     return answered
 
 
+def _is_body_of(attempt: Attempt, body: object) -> bool:
+    if attempt.sent_sha256 is not None:
+        return sent_digest(body) == attempt.sent_sha256
+    return digest(body) == attempt.request_sha256  # an older version recorded one digest, of what it sent
+
+
+def _sent_the_same(attempt: Attempt, other: Attempt) -> bool:
+    if attempt.model != other.model:
+        return False
+    if None not in (attempt.sent_sha256, other.sent_sha256):
+        return attempt.sent_sha256 == other.sent_sha256
+    return attempt.request_sha256 == other.request_sha256
+
+
 def _rivals(attempt: Attempt, others: Sequence[Attempt]) -> bool:
     """Is another submit open that sent the same at about the same time? Then a match may be its job."""
     since, until = window_of(attempt)
 
     def rival(other: Attempt) -> bool:
         begun, ended = window_of(other)
-        same = (other.model, other.request_sha256) == (attempt.model, attempt.request_sha256)
-        return other.open and other.key != attempt.key and same and begun <= until and since <= ended
+        return (
+            other.open
+            and other.key != attempt.key
+            and _sent_the_same(attempt, other)
+            and begun <= until
+            and since <= ended
+        )
 
     return any(map(rival, others))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from airflow_video_providers.core.errors import LedgerError
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.purchase.patience import pauses
-from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Intent
+from airflow_video_providers.core.purchase.records import Attempt, AttemptState
 from airflow_video_providers.core.purchase.resolve import attach
 from airflow_video_providers.core.purchase.wording import outcome_unknown
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from logging import Logger
 
     from airflow_video_providers.core.purchase.decision import Try
+    from airflow_video_providers.core.purchase.intent import Intent
     from airflow_video_providers.core.purchase.ledger import Ledger
 
 #: Seconds for which a process that lost the race for an intent waits for the winner's request_id.
@@ -28,7 +29,7 @@ def keep(job: VideoJob, kept: Attempt, intent: Intent, ledger: Ledger, this: Try
     if (this.max_tries is not None and kept.max_tries != this.max_tries) or kept.begun_again(this.run):
         # This Clear is answered now: a later retry of it must not poll, and buy, again.
         ledger.replace(kept.replace(max_tries=this.max_tries).within(this.run))
-    if changed := kept.drift(intent):
+    if changed := intent.drift(kept):
         log.warning(
             "The request changed since job %s was bought (%s). The job is kept; nothing is sent.",
             job.request_id, ", ".join(changed),

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_video_providers.core.inputs.staged import Staged, stage
+from airflow_video_providers.core.purchase.intent import Intent
 from airflow_video_providers.core.purchase.limits import Limits
 from airflow_video_providers.core.purchase.owner_fields import with_fields
 from airflow_video_providers.core.purchase.pricing import Estimate, estimate
-from airflow_video_providers.core.purchase.records import Intent
 from airflow_video_providers.core.vendors.extra_fields import refuse_known
 from airflow_video_providers.core.vendors.parameters import kept_of
 from airflow_video_providers.core.vendors.wire import compose
@@ -49,7 +49,9 @@ class Order:
     """One video to buy.
 
     :param request: The typed request: its model says where it is bought.
-    :param wire: What is sent, whole. What the ledger records is the digest of its body.
+    :param wire: What is sent, whole. The ledger records the digest of its body, for what a lost answer is found by.
+    :param recorded: What is recorded of the request, for drift and reuse, where that is not ``wire``: the same, with the
+        digests of its stored images in place of the addresses at which they are lent.
     :param conn_id: The connection that pays.
     :param cost: What it is thought to cost.
     :param limits: What may be spent.
@@ -73,6 +75,7 @@ class Order:
     kept: Mapping[str, Any] = field(default_factory=dict)
     staged: Staged | None = None
     extra_fields: Mapping[str, Any] = field(default_factory=dict)
+    recorded: Wire | None = None
 
     def lent(self, client: VideoClient, connection: Settings, *, loan: timedelta, log: Logger) -> Order:
         """The order as it is sent: with addresses of its stored images that the vendor can fetch.
@@ -84,14 +87,16 @@ class Order:
         if self.staged is None or not self.staged.images:
             return self
         request = self.staged.lent(client, loan=loan, allowed_hosts=connection.allow_private_hosts, log=log)
-        return replace(self, request=request, wire=compose(client.vendor, request, self.extra_fields), staged=None)
+        wire = compose(client.vendor, request, self.extra_fields)
+        return replace(self, request=request, wire=wire, recorded=self.wire, staged=None)
 
     @property
     def intent(self) -> Intent:
         """What is recorded of it before the paid call."""
         return Intent.of(
             model=self.request.id,
-            request=self.wire.body,
+            request=(self.recorded or self.wire).body,
+            sent_sha256=self.wire.sha256(),
             conn_id=self.conn_id,
             estimated_cost_usd=self.cost.usd,
             cost_basis=self.cost.basis,

@@ -74,45 +74,6 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class Intent:
-    """What is about to be bought. Digests only: a prompt is never kept.
-
-    :param request_sha256: Digest of the rendered request.
-    :param field_digests: A short digest per field of the request, so that a warning can name what changed.
-    :param estimated_cost_usd: Estimated price in US dollars; None where no price is known.
-    :param cost_basis: Where the estimate comes from.
-    """
-
-    model: str
-    conn_id: str | None
-    request_sha256: str
-    field_digests: dict[str, str]
-    estimated_cost_usd: Decimal | None = None
-    cost_basis: str | None = None
-
-    @classmethod
-    def of(
-        cls,
-        *,
-        model: str,
-        request: dict[str, Any],
-        conn_id: str | None = None,
-        estimated_cost_usd: Decimal | None = None,
-        cost_basis: str | None = None,
-    ) -> Self:
-        """The intent to send ``request``, rendered as it will be sent."""
-        fields = {name: digest(value)[:16] for name, value in request.items()}
-        return cls(model, conn_id, digest(request), fields, estimated_cost_usd, cost_basis)
-
-    @property
-    def price(self) -> str:
-        """The estimate for people."""
-        if self.estimated_cost_usd is None:
-            return "an unknown price"
-        return f"about ${self.estimated_cost_usd} ({self.cost_basis or 'no basis given'})"
-
-
-@dataclass(frozen=True)
 class Run:
     """The DAG run that buys, distinguished from an earlier one of the same id that was deleted.
 
@@ -179,6 +140,7 @@ class Attempt(BaseModel):
     model: str
     conn_id: str | None = None
     request_sha256: str | None = None
+    sent_sha256: str | None = None
     field_digests: dict[str, str] = {}
     estimated_cost_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)
     cost_basis: str | None = None
@@ -254,14 +216,6 @@ class Attempt(BaseModel):
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types only, without the fields that hold nothing."""
         return self.model_dump(mode="json", exclude_none=True, by_alias=True)
-
-    def drift(self, intent: Intent) -> list[str]:
-        """Names of what differs between this attempt and what a try would send now."""
-        names = [name for name in ("model", "conn_id") if getattr(self, name) != getattr(intent, name)]
-        if self.request_sha256 in (None, intent.request_sha256):
-            return names
-        before, now = self.field_digests, intent.field_digests
-        return names + sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
 
 
 def _differ(before: datetime | None, now: datetime | None) -> bool:

@@ -87,7 +87,7 @@ def submit_once(
     )  # fmt: skip
     hold.check(outside.clock(), attempts)
     try:
-        outside.ready()
+        order = outside.ready(order)
     except InsufficientCreditsError as empty:
         hold.begin(empty, outside.clock(), attempts)
     hold.check(outside.clock(), attempts)  # to be ready may have taken a while

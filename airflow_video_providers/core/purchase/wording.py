@@ -9,7 +9,8 @@ from airflow_video_providers.core.errors import SubmissionOutcomeUnknownError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from airflow_video_providers.core.purchase.records import Attempt, Identity, Intent
+    from airflow_video_providers.core.purchase.intent import Intent
+    from airflow_video_providers.core.purchase.records import Attempt, Identity
 
 COMMAND = "python -m airflow_video_providers.ledger"
 

@@ -15,7 +15,7 @@ class Shown(NamedTuple):
     """One job in a vendor's history.
 
     :param created_at: When the vendor was asked for it (UTC).
-    :param body: The body of its submit, in the form in which it was sent.
+    :param body: The body of its submit, in the form in which it was sent, but without a callback's address.
     """
 
     request_id: str

@@ -28,7 +28,20 @@ class Wire(NamedTuple):
 
     def sha256(self) -> str:
         """Digest of the body as it is sent, whatever the order of its fields: what a lost answer is found by."""
-        return body_digest(self.body)
+        return sent_digest(self.body)
+
+
+def sent_digest(body: Any) -> str:
+    """Digest of a submit's body, also of one that a vendor shows again: 5.0 may have become 5 on the way."""
+    return body_digest(_whole_numbers(body))
+
+
+def _whole_numbers(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _whole_numbers(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_whole_numbers(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def body_digest(body: Any) -> str:

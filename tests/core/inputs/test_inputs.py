@@ -173,6 +173,8 @@ def test_the_order_that_is_sent_has_the_lent_address_and_records_the_same_as_bef
     sent = order.lent(client(), Settings("c", "key"), loan=timedelta(hours=6), log=LOG)
     assert sent.wire.body == {"prompt": "x", "image_url": SIGNED}
     assert order.wire.body["image_url"].startswith("sha256:")
+    assert sent.intent.request_sha256 == order.intent.request_sha256
+    assert sent.intent.sent_sha256 == sent.wire.sha256() != order.intent.sent_sha256
     assert "s3cret" not in repr(order)
 
 

@@ -81,7 +81,7 @@ def test_the_others_go_away_unsent(submit, shared, vendor):
     held(submit, 0, EMPTY)
     for index in range(1, 5):
         asked = []
-        error = held(submit, index, ready=lambda asked=asked: asked.append(1))
+        error = held(submit, index, ready=lambda order, asked=asked: asked.append(order))
         assert error.held_until == NOW + HOLD
         assert shared.attempts(submit.tasks[index].identity) == []
         assert asked == [], "nothing is made ready either"
@@ -190,7 +190,7 @@ def test_a_job_that_was_bought_in_between_begins_the_wait_anew(submit, vendor, c
 
 
 def test_an_empty_account_that_shows_while_getting_ready_is_put_on_hold_and_leaves_no_attempt(submit, shared):
-    def poor():
+    def poor(_order):
         raise InsufficientCreditsError("3 credits are left.")
 
     assert held(submit, 0, ready=poor).held_until == NOW + HOLD

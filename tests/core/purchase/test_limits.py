@@ -124,7 +124,7 @@ def test_an_owners_word_that_is_neither_true_nor_false_refuses(odd):
 
 
 def test_a_refusal_stores_no_intent_and_a_bought_job_is_kept_when_buying_was_stopped(task, vendor):
-    def off():
+    def off(_order):
         raise InvalidRequestError("Nothing is bought with this connection.")
 
     with pytest.raises(InvalidRequestError):

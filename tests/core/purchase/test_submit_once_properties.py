@@ -133,10 +133,11 @@ class Gate:
     def __init__(self):
         self.shut = 0
 
-    def __call__(self):
+    def __call__(self, order):
         if self.shut:
             self.shut -= 1
             raise InvalidRequestError("The environment names a proxy that cannot be used.")
+        return order
 
 
 class Log:
