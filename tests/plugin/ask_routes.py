@@ -17,17 +17,21 @@ from pathlib import Path
 from airflow.api_fastapi.app import create_app
 from airflow.models.dag import DagModel  # noqa: TID251 - rows for the app to find
 from airflow.models.dagbundle import DagBundleModel  # noqa: TID251
+from airflow.models.log import Log  # noqa: TID251
 from airflow.utils.session import create_session
 from fastapi.testclient import TestClient
 
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.purchase.ledger import Ledger
-from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Identity
+from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Identity, Intent
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.plugin.console.feeds import DirectoryFeed
 from tests.plugin.one_dag_auth import OWN
 
 FOREIGN = "foreign"
+FAL = "fal:fal-ai/kling-video/v2.1/standard/text-to-video"
 RUN = "manual__2026-05-04T00:00:00+00:00"
 
 
@@ -76,10 +80,53 @@ def main() -> None:
         form = {"token": token, "action": "forget", "who": json.dumps([dag_id, RUN, "lost", -1])}
         told[f"forget_{dag_id}"] = client.post("/video/videos", data=form, headers=headers).text
         told[f"state_{dag_id}"] = ledger.attempts(Identity(dag_id, RUN, "lost"))[0].state
+    told["find"] = _find(client, headers, ledger)
     os.rename(folder, f"{folder}-away")
     time.sleep(DirectoryFeed.fresh_for + 0.1)
     told["away"] = [client.get(f"/video/{asked[name]}", headers=headers).text for name in ("videos", "task", "run")]
     sys.stdout.write(f"\nTOLD {json.dumps(told)}\n")
+
+
+def _find(client: TestClient, headers: dict[str, str], ledger: Ledger) -> dict[str, object]:
+    """Submits whose answers were lost, of which the vendor's history shows all but one; and what the page makes of them."""
+    hook = VideoHook.for_model(FAL)
+    bought = {}
+    for dag_id, task_id in ((OWN, "a"), (OWN, "b"), (OWN, "never_sent"), (FOREIGN, "a")):
+        who, request = Identity(dag_id, RUN, task_id), {"prompt": f"{task_id} of {dag_id}"}
+        intent = Intent.of(model=FAL, request=request, conn_id="fal_default")
+        ledger.create(
+            Attempt(
+                **vars(who), number=1, purchase=1, state=AttemptState.UNKNOWN, claim=task_id, created_at=datetime.now(UTC),
+                **vars(intent),
+            )
+        )  # fmt: skip
+        if task_id != "never_sent":
+            bought[dag_id, task_id] = hook.submit(catalogue.find(FAL, unchecked=True)(**request)).request_id
+    hook.close()
+    time.sleep(DirectoryFeed.fresh_for + 0.1)
+    page = client.get("/video/videos", headers=headers).text
+    named = [
+        json.dumps([dag_id, RUN, task_id, -1])
+        for dag_id, task_id in (*bought, (OWN, "never_sent"), (OWN, "pixazo"), (OWN, "lost"))
+    ]
+    buy(ledger, OWN, "pixazo", landed=False)
+    form = {"token": re.findall(r'name="token" value="([^"]+)"', page)[0], "action": "find", "who": named}
+    answer = client.post("/video/videos", data=form, headers=headers)
+    stored = {
+        f"{dag_id}.{task_id}": [
+            one.request_id == bought.get((dag_id, task_id))
+            for one in ledger.attempts(Identity(dag_id, RUN, task_id))
+            if not one.open
+        ]
+        for dag_id, task_id in (*bought, (OWN, "never_sent"), (OWN, "pixazo"))
+    }
+    with create_session() as session:
+        logged = [
+            [one.dag_id, one.task_id, one.owner] for one in session.query(Log).filter(Log.event == "video_find").all()
+        ]
+    return {
+        "page": page, "answer": answer.text, "stored": stored, "logged": sorted(logged), "bought": list(bought.values()),
+    }  # fmt: skip
 
 
 def _login(client: TestClient) -> dict[str, str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
+from airflow_video_providers.testing.simulator import running
 from tests.support.home import environment, new_home, run_python
 
 pytestmark = pytest.mark.slow
@@ -25,9 +27,11 @@ def told(tmp_path_factory):
         "AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH": str(ledger),
         "EDITHS_PASSWORD": "of-a-throw-away-airflow",
         "TMPDIR": str(tmp_path_factory.mktemp("tmp")),
+        "_AIRFLOW_PROCESS_CONTEXT": "server",
     }
-    said = run_python(environment(home, own), "-m", "tests.plugin.ask_routes")
-    return json.loads(said.rpartition("\nTOLD ")[2])
+    with running() as simulator:
+        said = run_python(environment(home, own, simulator.environment()), "-m", "tests.plugin.ask_routes")
+        return json.loads(said.rpartition("\nTOLD ")[2]) | {"accepted": simulator.ledger()["accepted"]}
 
 
 def test_airflow_has_loaded_the_plugin_and_asks_who_is_there(told):
@@ -58,6 +62,33 @@ def test_who_may_not_edit_a_dag_changes_nothing_of_it(told):
     assert "1 forgotten" in told["forget_own"]
     assert "You may not edit the DAG foreign: nothing was changed." in told["forget_foreign"]
     assert (told["state_own"], told["state_foreign"]) == ("forgotten", "intent")
+
+
+def test_find_asks_the_vendor_s_history_for_several_at_once_and_says_of_each_what_came_of_it(told):
+    found = told["find"]
+    assert "Find the chosen in the vendor's history" in found["page"]
+    assert "find own" in found["page"]
+    assert "Find asks fal" in found["page"]
+    for request_id in found["bought"][:2]:
+        assert f"has bought job {request_id}. Clear the task: it takes that job and buys nothing." in found["answer"]
+    assert re.search(r"own.never_sent in \S+: The submit of \S+ \S+ UTC stays unknown", found["answer"])
+    assert "stays unknown: not exactly one job fits it alone." in found["answer"]
+    assert "pixazo shows no history of what it was sent." in found["answer"]
+    assert "No submit of own.lost" in found["answer"]
+    assert found["stored"] == {
+        "own.a": [True],
+        "own.b": [True],
+        "own.never_sent": [],
+        "own.pixazo": [],
+        "foreign.a": [],
+    }
+    assert found["logged"] == [["own", "a", "edith"], ["own", "b", "edith"]]
+    assert told["accepted"] == 3, "nothing is bought"
+
+
+def test_find_answers_nothing_of_a_dag_that_may_not_be_edited(told):
+    assert "You may not edit the DAG foreign: nothing was changed." in told["find"]["answer"]
+    assert told["find"]["bought"][2] not in told["find"]["answer"]
 
 
 def test_a_ledger_that_the_server_cannot_reach_is_said_so_and_the_pages_stand(told):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from airflow_video_providers.core.purchase.ledger import Ledger
+    from airflow_video_providers.core.purchase.ledger import Ledger, Overview
     from airflow_video_providers.core.vendors.history import Shown
 
 #: The kind of record that says which attempt an id was given to: created once, whoever names the id.
@@ -44,6 +44,7 @@ def find_job(
     *,
     max_tries: int | None = None,
     run: Run | None = None,
+    known: Overview | None = None,
 ) -> Attempt | None:
     """The attempt with the job that it bought, written into the ledger; None where it is not certain.
 
@@ -51,10 +52,11 @@ def find_job(
     :param history: What the vendor shows of a model in a window, all pages of it. Asks the vendor.
     :param max_tries: ``ti.max_tries`` of the task that asks, with its ``run``: what is found is no Clear's, which would buy
         again. None, from outside of a task: the next try takes the job as it is, whoever cleared the task to get there.
+    :param known: All that the ledger holds, where the caller has just read it, to ask for several attempts.
     :raises VendorError: the vendor could not be asked; the outcome is as unknown as before.
     :raises LedgerError: the ledger could not be read or written.
     """
-    known = ledger.overview()
+    known = ledger.overview() if known is None else known
     if not (attempt.sent_sha256 or attempt.request_sha256) or known.flaws or _rivals(attempt, known.attempts):
         return None
     since, until = window_of(attempt)

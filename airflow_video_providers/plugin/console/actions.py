@@ -1,10 +1,11 @@
-"""What a person decides on the page: attach and forget, one and many. The rules are those of the ledger's command."""
+"""What a person decides on the page: attach, find and forget, one and many. The rules are those of the ledger's command."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.models.log import Log  # noqa: TID251 - who changed what stands in Airflow's own audit log
@@ -15,24 +16,34 @@ from airflow_video_providers.core.errors import VideoProviderError
 from airflow_video_providers.core.purchase.records import Identity
 from airflow_video_providers.integration.airflow_view import view_of_airflow
 from airflow_video_providers.integration.ledger_bulk import Answer, attach, forget
+from airflow_video_providers.integration.ledger_history import Histories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from airflow_video_providers.core.purchase.ledger import Ledger
+    from airflow_video_providers.integration.airflow_view import AirflowView
 
 #: Task instances that one form may name.
 MOST = 200
+#: Of them, so many are asked for at their vendors: each asks over the network.
+MOST_FOUND = 20
+#: What a form may ask for.
+ACTIONS = ("attach", "find", "forget")
 #: What the name of a field begins with that holds the id of a row's job.
 _ID = "request_id "
 
 
 @dataclass(frozen=True)
 class Done:
-    """What came of one row of a form."""
+    """What came of one row of a form.
+
+    :param request_id: The job that it was given.
+    """
 
     well: bool
     text: str
+    request_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,43 +78,63 @@ def name_of(who: Identity) -> str:
 
 
 def act(action: str, rows: Sequence[Row], ledger: Ledger, user: Any, *, may: Callable[[str], bool]) -> list[Done]:
-    """Attach or forget each row, each for itself: what is refused for one holds up no other.
+    """Attach, find or forget each row, each for itself: what is refused for one holds up no other.
 
     :param may: May the user edit this DAG?
     """
     now = datetime.now(UTC)
     view = view_of_airflow(row.who for row in rows)
     done = []
-    for row in rows:
-        if not may(row.who.dag_id):
-            done.append(Done(False, f"You may not edit the DAG {row.who.dag_id}: nothing was changed."))
-            continue
-        try:
-            if action == "attach":
-                if not plain_id(row.request_id):
-                    done.append(
-                        Done(False, f"{row.who}: write the request_id of its job beside it. Nothing was changed.")
-                    )
-                    continue
-                text = attach(ledger, Answer(row.who, row.request_id), view, now, dry_run=False)
+    with Histories(ledger) as histories:
+        decide: Callable[[Row], Done] = {
+            "attach": lambda row: _attached(row, ledger, view, now),
+            "find": lambda row: _found(row, histories, view, now),
+            "forget": lambda row: _forgotten(row, ledger, view, now),
+        }[action]
+        for number, row in enumerate(rows):
+            if not may(row.who.dag_id):
+                done.append(Done(False, f"You may not edit the DAG {row.who.dag_id}: nothing was changed."))
+            elif action == "find" and number >= MOST_FOUND:
+                done.append(Done(False, f"{row.who}: not asked for; at once {MOST_FOUND} are. Choose it again."))
             else:
-                count = len(forget(ledger, row.who, view, now, dry_run=False))
-                text = f"{row.who}: {count} forgotten. Clear the task: it buys again."
-        except VideoProviderError as error:
-            done.append(Done(False, str(error)))
-            continue
-        _note(action, row, user)
-        done.append(Done(True, text))
+                done.append(_decided(partial(decide, row), action, row, user))
     return done
 
 
-def _note(action: str, row: Row, user: Any) -> None:
+def _decided(decide: Callable[[], Done], action: str, row: Row, user: Any) -> Done:
+    """What came of one row; what was written stands in Airflow's audit log."""
+    try:
+        done = decide()
+    except VideoProviderError as error:
+        return Done(False, f"{row.who}: {error}")
+    if done.well:
+        _note(action, done.request_id, row.who, user)
+    return done
+
+
+def _attached(row: Row, ledger: Ledger, view: AirflowView, now: datetime) -> Done:
+    if not plain_id(row.request_id):
+        return Done(False, f"{row.who}: write the request_id of its job beside it. Nothing was changed.")
+    return Done(True, attach(ledger, Answer(row.who, row.request_id), view, now, dry_run=False), row.request_id)
+
+
+def _found(row: Row, histories: Histories, view: AirflowView, now: datetime) -> Done:
+    asked = histories.answer(row.who, view, now)
+    ids = [one.found.request_id for one in asked if one.found is not None]
+    return Done(bool(ids), f"{row.who}: {' '.join(map(str, asked))}", ids[0] if ids else None)
+
+
+def _forgotten(row: Row, ledger: Ledger, view: AirflowView, now: datetime) -> Done:
+    count = len(forget(ledger, row.who, view, now, dry_run=False))
+    return Done(True, f"{row.who}: {count} forgotten. Clear the task: it buys again.")
+
+
+def _note(action: str, request_id: str | None, who: Identity, user: Any) -> None:
     """Airflow's audit log, which shows it at the task instance."""
-    who = row.who
     with create_session() as session:
         session.add(
             Log(
                 event=f"video_{action}", owner=str(user.get_name()), dag_id=who.dag_id, run_id=who.run_id,
-                task_id=who.task_id, map_index=who.map_index, extra=json.dumps({"request_id": row.request_id or None}),
+                task_id=who.task_id, map_index=who.map_index, extra=json.dumps({"request_id": request_id}),
             )
         )  # fmt: skip

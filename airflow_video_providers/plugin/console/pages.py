@@ -83,7 +83,7 @@ def _videos(user: Any, wanted: Filter, *, offset: int = 0, done: list[actions.Do
 
 @router.post("/videos")
 async def answer(request: Request, user: User) -> Response:
-    """Attach or forget what was chosen."""
+    """Attach, find or forget what was chosen."""
     from starlette.concurrency import run_in_threadpool
 
     form = await request.form(max_fields=2 * actions.MOST + 10, max_files=0)
@@ -97,8 +97,8 @@ def _answer(request: Request, user: Any, form: Any) -> Response:
         rows = actions.rows_of(form, action)
     except (ValueError, TypeError):
         raise HTTPException(400, "The form names no task instance.") from None
-    if action not in ("attach", "forget"):
-        raise HTTPException(400, "The form says neither attach nor forget.")
+    if action not in actions.ACTIONS:
+        raise HTTPException(400, f"The form says none of {', '.join(actions.ACTIONS)}.")
     try:
         ledger, reading = _ledgers.open()
         done = actions.act(action, rows, ledger, user, may=lambda dag_id: rights.may_edit(user, dag_id))

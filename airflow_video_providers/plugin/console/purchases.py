@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from airflow_video_providers.core.purchase.records import Attempt, Identity
 from airflow_video_providers.core.purchase.wording import COMMAND
 from airflow_video_providers.integration import ledger_listing as words
+from airflow_video_providers.integration.ledger_history import has_history
 
 if TYPE_CHECKING:
     import sqlite3
@@ -82,14 +83,20 @@ class Purchase:
         return self.word == words.UNKNOWN
 
     @property
+    def may_find(self) -> bool:
+        """Could the vendor's history say which job it is?"""
+        return self.word == words.UNKNOWN and has_history(self.attempt)
+
+    @property
     def advice(self) -> str:
         """What to do, for people."""
         attempt, vendor = self.attempt, self.attempt.model.partition(":")[0]
         expires = attempt.job.get("expires_at") if attempt.job else None
         match self.word:
             case words.UNKNOWN:
+                ask = f"Find asks {vendor}'s history for its job. Or search" if self.may_find else "Search"
                 return (
-                    f"Nobody knows whether this was bought. Search {vendor}'s console for a job of "
+                    f"Nobody knows whether this was bought. {ask} {vendor}'s console for a job of "
                     f"{attempt.created_at:%Y-%m-%d %H:%M:%S} UTC. If it is there, attach its id and clear the task: it buys "
                     "nothing. If it is not, forget it and clear the task: it buys again."
                 )
@@ -113,7 +120,8 @@ class Purchase:
         who = self.identity.as_arguments()
         if self.word != words.UNKNOWN:
             return ()
-        return (f"{COMMAND} attach {who} <its id>", f"{COMMAND} forget {who}")
+        find = (f"{COMMAND} find {who}",) if self.may_find else ()
+        return (*find, f"{COMMAND} attach {who} <its id>", f"{COMMAND} forget {who}")
 
 
 @dataclass(frozen=True)
