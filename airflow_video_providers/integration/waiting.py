@@ -32,6 +32,9 @@ AIRFLOWS_MARGIN = timedelta(minutes=2)
 #: Pauses of a worker between two look-ups of a connection that a paid job needs: about a minute in all, seconds.
 LOOK_UP_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
 _LOOK_UP_PATIENCE = sum(LOOK_UP_PAUSES)
+#: So much of ``execution_timeout``, and at most so long, a wait ends before Airflow's alarm for it, which would otherwise
+#: ring while the wait's own error is on its way out, and take its place.
+_BEFORE_THE_ALARM = 0.05, timedelta(seconds=1)
 
 
 class Span(NamedTuple):
@@ -48,7 +51,7 @@ def span_of(
     execution_timeout: timedelta | None = None,
     try_began: datetime | None = None,
 ) -> Span:
-    """How long to wait: ``timeout``, or Airflow's ``execution_timeout`` where that is over sooner.
+    """How long to wait: ``timeout``, or until shortly before Airflow's ``execution_timeout`` where that is over sooner.
 
     Airflow itself does not apply ``execution_timeout`` to a deferred task.
 
@@ -62,7 +65,9 @@ def span_of(
     if execution_timeout is None:
         return span
     start = began or try_began or now  # a rescheduled try began with its first process
-    return min(span, Span(start, start + execution_timeout), key=lambda one: one.end)
+    share, most = _BEFORE_THE_ALARM
+    end = start + execution_timeout - min(share * execution_timeout, most)
+    return min(span, Span(start, end), key=lambda one: one.end)
 
 
 def sleep_of(task: Any) -> Callable[[float], None]:

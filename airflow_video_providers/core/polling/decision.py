@@ -204,7 +204,7 @@ def _given_up(job: VideoJob, state: PollState) -> JobError:
 
 def timed_out(state: PollState) -> JobTimeoutError | JobUnknownError:
     """The error for a watch whose deadline has come."""
-    waited = int((state.deadline - state.started).total_seconds())
+    waited = round((state.deadline - state.started).total_seconds())
     used = state.job.retention_used(state.deadline)
     over = (
         ""
