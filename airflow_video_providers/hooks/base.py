@@ -123,6 +123,12 @@ class VideoHook(CallingHook):
         async with self.get_async_client(await self.aget_settings()) as client:
             return await client.status(job)
 
+    async def cancel_async(self, job: VideoJob | Mapping[str, Any]) -> VideoJob:
+        """:meth:`cancel` for an event loop."""
+        job = read_job(job).replace(conn_id=self.conn_id)
+        async with self.get_async_client(await self.aget_settings()) as client:
+            return await client.cancel(job)
+
     async def wait_async(
         self,
         job: VideoJob | Mapping[str, Any],
@@ -172,6 +178,10 @@ class VideoHook(CallingHook):
         stop = Stop()
         work = asyncio.to_thread(worker.land, job, output_path, **{"stop": stop, **options})
         return await uncancelled(work, on_cancel=stop.now)
+
+    def apart(self) -> Self:
+        """The same hook with a client of its own, for another thread. What was read of the connection goes along."""
+        return self._in_thread(self.__dict__.get("settings"))
 
     def _in_thread(self, settings: Settings | None = None) -> Self:
         """The same hook for a thread, with what an event loop has read of its connection."""

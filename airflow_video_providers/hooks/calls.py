@@ -70,6 +70,18 @@ class CallingHook(OrderingHook):
         self.refuse_over_limit(order)
         return self.counted(order.noted_in(self.send(self.lent(order))))
 
+    def cancel(self, job: VideoJob | Mapping[str, Any]) -> VideoJob:
+        """Cancel a job that has not ended, where the vendor has a way to, and say how it stands then.
+
+        Asks first: what has ended is left alone. A job that comes back as running may still be cancelled, and one that is
+        cancelled may be charged: ``charged`` says what the vendor's documents say.
+
+        :param job: The job, or the dict of one that another task pushed.
+        :raises InvalidRequestError: the vendor documents no way to cancel, or the connection is missing or wrong.
+        :raises VendorError: no usable answer; whether the job goes on is not known.
+        """
+        return self.get_conn().cancel(read_job(job).replace(conn_id=self.conn_id))
+
     def wait(
         self,
         job: VideoJob | Mapping[str, Any],

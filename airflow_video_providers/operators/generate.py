@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_video_providers.core.errors import JobErroredError, JobTimeoutError, VideoProviderError
 from airflow_video_providers.integration.retries import behind, failed, made_while_running, without_frames
 from airflow_video_providers.operators.base import BuysAndLands
+from airflow_video_providers.operators.kills import CancelsOnKill
 
 try:
     from airflow.sdk.exceptions import TaskDeferralTimeout
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from airflow_video_providers.integration.waiting import Span, WorkerWait
 
 
-class GenerateVideoOperator(BuysAndLands):
+class GenerateVideoOperator(CancelsOnKill, BuysAndLands):
     """Buy one video, wait for it without a worker, and land it: the three tasks in one.
 
     ::
@@ -47,6 +48,8 @@ class GenerateVideoOperator(BuysAndLands):
     :param poll_interval: Seconds between two polls. Unset (the default), polls fall where completion is likely.
     :param soft_fail: Skip instead of failing, for every error of this package. Default False.
     :param never_fail: The same as ``soft_fail``. Default False.
+    :param cancel_on_kill: Cancel the job at the vendor where somebody ends this task while it waits: marks it, or fails its
+        run. A Clear, a retry and a time-out cancel nothing. Only for vendors that can cancel. Default False.
     :param resubmit_on_error: How often a retry may buy again after the vendor's own system error, and only where
         its documents say that nothing was charged, which is Pixazo's ERROR alone. Default 0: never.
     :param synchronous: Use the route that answers with the video itself, which only Segmind has, and hold the
@@ -65,6 +68,7 @@ class GenerateVideoOperator(BuysAndLands):
         poll_interval: float | None = None,
         soft_fail: bool = False,
         never_fail: bool = False,
+        cancel_on_kill: bool = False,
         resubmit_on_error: int = 0,
         synchronous: bool = False,
         **kwargs: Any,
@@ -75,6 +79,7 @@ class GenerateVideoOperator(BuysAndLands):
         self.poll_interval = poll_interval
         self.soft_fail = soft_fail
         self.never_fail = never_fail
+        self.cancel_on_kill = cancel_on_kill
         self.resubmit_on_error = resubmit_on_error
         if not made_while_running(self):
             from airflow_video_providers.operators import parse_checks
@@ -110,6 +115,7 @@ class GenerateVideoOperator(BuysAndLands):
             context["ti"].xcom_push(key="request_id", value=job.request_id)
             if job.reused_from is not None:
                 return self._land(job, context)
+            self.waits_for(context, job)
             check_delivery(self, job)  # it may be an earlier try's, which no check has held back
             finished = kept_job(job, self, context) if is_next_try(context) or self.request_id else None
             if finished is not None:
@@ -171,13 +177,6 @@ class GenerateVideoOperator(BuysAndLands):
             failure = without_frames(error)
         raise failure
 
-    def on_kill(self) -> None:
-        """Nothing is cancelled at the vendor: what was bought may be finished, and a retry returns to it."""
-        self.log.warning(
-            "Killed. A video that was bought is still being made and may be charged; nothing is cancelled. "
-            "Run this task again: it returns to the job it bought and buys nothing twice."
-        )
-
     def _span(self, context: Context) -> Span:
         from airflow_video_providers.integration.waiting import span_of
 
@@ -188,7 +187,7 @@ class GenerateVideoOperator(BuysAndLands):
         from airflow_video_providers.triggers.video import VideoJobTrigger
 
         self.defer(
-            trigger=VideoJobTrigger(**waiting.trigger_arguments()),
+            trigger=VideoJobTrigger(**waiting.trigger_arguments(), cancel_on_kill=self.cancel_on_kill),
             method_name="execute_complete",
             timeout=waiting.airflows_limit(),
         )

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.purchase.pricing import money
+from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.field_errors import shown
+from airflow_video_providers.core.vendors.models import comes_later
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +72,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "poll_interval": (lambda value: value is None or _is_duration(value), "a number of seconds above 0"),
     "soft_fail": _SWITCH,
     "never_fail": _SWITCH,
+    "cancel_on_kill": _SWITCH,
     "synchronous": _SWITCH,
     "resubmit_on_error": (lambda value: _is_whole(value) and value >= 0, "a whole number from 0"),
 }
@@ -86,7 +89,28 @@ def check_options(task: Any) -> None:
             raise InvalidRequestError(
                 f"{name} is {shown(value)}; it must be {allowed}.", field=name, value=value, allowed=allowed
             )
+    if getattr(task, "cancel_on_kill", False) and hasattr(task, "request"):
+        _check_cancels(task.model)
     for name in ("max_cost_usd", "max_run_cost_usd"):
         value = getattr(task, name, None)
         if value is not None and not (isinstance(value, str) and not value.strip()):
             money(value, name)
+
+
+def _check_cancels(model: Any) -> None:
+    """Before a purchase: a task that promises to cancel needs a vendor that can.
+
+    :raises InvalidRequestError: it cannot. Nothing was sent.
+    """
+    if comes_later(model):
+        return
+    vendor = catalogue.vendor_of(model)
+    if not vendor().cancels:
+        raise InvalidRequestError(
+            f"cancel_on_kill is set, and {vendor.title} documents no way to cancel a job.",
+            remedy="Leave cancel_on_kill out: a job of this vendor goes on when its task is ended.",
+            model=model,
+            field="cancel_on_kill",
+            value=True,
+            allowed="False for this vendor",
+        )

@@ -25,6 +25,7 @@ from airflow_video_providers.integration.retries import (
 )
 from airflow_video_providers.integration.warned import remember_warned, warned_before
 from airflow_video_providers.links.video import ModelDocumentationLink
+from airflow_video_providers.operators.kills import CancelsOnKill
 from airflow_video_providers.operators.rendered import ReadsTemplates, settle
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from airflow_video_providers.integration.waiting import Span, WorkerWait
 
 
-class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
+class VideoJobSensor(CancelsOnKill, ReadsTemplates, ReportsLineage, BaseSensorOperator):
     """Wait until a video is finished.
 
     ::
@@ -67,6 +68,8 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
     :param poke_interval: Seconds between two polls. Unset (the default), polls fall where completion is likely.
     :param soft_fail: Skip instead of failing, for every error that this sensor raises. Default False.
     :param never_fail: The same as ``soft_fail``. Default False.
+    :param cancel_on_kill: Cancel the job at the vendor where somebody ends this task while it waits: marks it, or fails its
+        run. A Clear, a retry and a time-out cancel nothing. Default False.
     :param mode: ``"poke"`` (default) or ``"reschedule"``, where ``deferrable=False``.
     :raises JobFailedError: the vendor says that it failed.
     :raises JobErroredError: the vendor had an error of its own.
@@ -93,6 +96,7 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
         deferrable: bool = True,
         timeout: timedelta | float = 3600,
         poke_interval: timedelta | float | None = None,
+        cancel_on_kill: bool = False,
         **kwargs: Any,
     ) -> None:
         if poke_interval is not None:
@@ -103,6 +107,7 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
         self.request_id = request_id
         self.conn_id = conn_id
         self.deferrable = deferrable
+        self.cancel_on_kill = cancel_on_kill
         self.own_pace = poke_interval is not None
         self.by_id = model is not None or request_id is not None
         self.silent_fail = False  # it would hide a job's end until the time-out; lost answers are carried anyway
@@ -168,13 +173,6 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
                 raise
         raise failure
 
-    def on_kill(self) -> None:
-        """Nothing is cancelled at the vendor: a retry returns to the job."""
-        self.log.warning(
-            "Killed while waiting. The job still runs at the vendor and may be charged; nothing is cancelled. "
-            "Run this task again to go on waiting for the same job."
-        )
-
     _waiting: WorkerWait | None = None
     _sleep: Callable[[float], None] = staticmethod(time.sleep)
 
@@ -215,6 +213,7 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
             log=self.log,
             sleep=self._sleep,
         )
+        self.waits_for(context, waiting.job)
         if waiting.job.receipt_due is not None:
             from airflow_video_providers.operators.bookkeeping import repair_receipt
 
@@ -243,7 +242,7 @@ class VideoJobSensor(ReadsTemplates, ReportsLineage, BaseSensorOperator):
             f"{waiting.state.deadline:%Y-%m-%d %H:%M:%S}",
         )  # fmt: skip
         self.defer(
-            trigger=VideoJobTrigger(**waiting.trigger_arguments()),
+            trigger=VideoJobTrigger(**waiting.trigger_arguments(), cancel_on_kill=self.cancel_on_kill),
             method_name="execute_complete",
             timeout=waiting.airflows_limit(),
         )

@@ -23,9 +23,10 @@ from airflow_video_providers.core.jobs import VideoJob, read_job
 from airflow_video_providers.core.polling.decision import PollState
 from airflow_video_providers.core.polling.mailbox import shared_reader
 from airflow_video_providers.core.polling.shared import shared_poller
+from airflow_video_providers.core.purchase.records import Identity
 from airflow_video_providers.core.vendors.parameters import without_texts
 from airflow_video_providers.hooks.base import VideoHook
-from airflow_video_providers.integration import metrics
+from airflow_video_providers.integration import kills, metrics
 from airflow_video_providers.integration.callbacks import aopen_mailbox
 from airflow_video_providers.integration.waiting import AIRFLOWS_MARGIN
 
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
 
 #: How long a job is waited for where nobody says.
 DEFAULT_TIMEOUT = timedelta(hours=1)
-
-#: States of a task that a person has cleared, or that another triggerer waits for: it comes back to its job by itself.
-_ALIVE = frozenset({"deferred", "scheduled", "queued", "running", "restarting", "up_for_retry", "up_for_reschedule"})
 
 _FAILED = (JobFailedError, JobErroredError, JobCancelledError, OutputMissingError)
 
@@ -58,6 +56,7 @@ class VideoJobTrigger(BaseTrigger):
     :param end_time: When to stop, in seconds since 1970; it survives a restart of the triggerer. Unset: when
         the task's own time-out is near, or an hour after ``started_at``.
     :param started_at: When the wait began, in seconds since 1970; by default now.
+    :param cancel_on_kill: Cancel the job where somebody ends the task meanwhile.
     """
 
     def __init__(
@@ -67,6 +66,7 @@ class VideoJobTrigger(BaseTrigger):
         poll_interval: float | None = None,
         end_time: float | None = None,
         started_at: float | None = None,
+        cancel_on_kill: bool = False,
         **_of_another_version: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Airflow's is untyped
@@ -74,6 +74,7 @@ class VideoJobTrigger(BaseTrigger):
         self.poll_interval = poll_interval
         self.end_time = end_time
         self.started_at = time.time() if started_at is None else started_at
+        self.cancel_on_kill = cancel_on_kill
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Where this class lives, and the arguments that make its like."""
@@ -82,6 +83,7 @@ class VideoJobTrigger(BaseTrigger):
             "poll_interval": self.poll_interval,
             "end_time": self.end_time,
             "started_at": self.started_at,
+            "cancel_on_kill": self.cancel_on_kill,
         }
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -140,13 +142,13 @@ class VideoJobTrigger(BaseTrigger):
         )
 
     async def on_kill(self) -> None:
-        """Say what still runs. No vendor here can cancel a job, and this is also called when nobody killed anything.
+        """Say what still runs, or cancel it, where that is wished and the task is over for Airflow.
 
         Airflow calls it whenever a trigger leaves this triggerer's list: after a user's click, but also when
         another triggerer took the task over while this one was paused.
         """
         state = await self._state_of_task()
-        if state in _ALIVE:
+        if state is not None and state not in kills.ENDED:
             self.log.info(
                 "This wait ends here, and the task is %s: it was cleared, or another triggerer waits. The job is not "
                 "affected.",
@@ -157,33 +159,33 @@ class VideoJobTrigger(BaseTrigger):
             job = read_job(self.job)
         except ValueError:
             return
+        if self.cancel_on_kill and state is not None and not self._is_over():
+            self.log.warning("The task is now %s: its job is cancelled, unless it has ended.", state)
+            await kills.acancel(VideoHook.for_model(job.model, job.conn_id), job, self.log)
+            return
         self.log.warning(
-            "The wait ended from outside%s. The job %s of %s is not stopped by that: no vendor's API here can cancel, "
-            "and it may still be charged. To come back to it, clear this task, or run SubmitVideoOperator with "
-            "request_id=%r; either buys nothing.",
-            f" (the task is now {state})" if state else "",
+            "The wait ended from outside%s. The job %s of %s is not stopped by that, and it may still be charged. To come "
+            "back to it, clear this task, or run SubmitVideoOperator with request_id=%r; either buys nothing.",
+            f" (the task is now {state})" if state else ", and Airflow does not say how the task stands",
             job.request_id,
             job.model,
             job.request_id,
         )
+
+    def _is_over(self) -> bool:
+        """Has the wait's own time ended? Then the task may have ended by itself, with another triggerer, and nobody has killed it."""
+        return self._deadline(datetime.fromtimestamp(self.started_at, UTC)) <= datetime.now(UTC)
 
     async def _state_of_task(self) -> str | None:
         """The state of the task that waits; None where it is unknown."""
         ti = self.task_instance
         if ti is None:
             return None
-        from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
         from asgiref.sync import sync_to_async
 
-        try:
-            states = await sync_to_async(RuntimeTaskInstance.get_task_states)(
-                dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=ti.map_index
-            )
-            (state,) = states[ti.run_id].values()  # the key names the map index in a way of its own
-            return str(state)
-        except Exception:
-            self.log.debug("The task's state could not be read.", exc_info=True)
-            return None
+        who = Identity(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+        state: str | None = await sync_to_async(kills.state_of)(who, self.log)
+        return state
 
 
 def mail_of(conn_id: str) -> MailReader:

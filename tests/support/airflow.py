@@ -49,6 +49,8 @@ class MemoryAirflow:
     store: dict[str, Any] = field(default_factory=dict)
     events: list[Any] = field(default_factory=list)
     first_reschedule: str | None = None
+    #: What Airflow says of the state of every task; None: it does not answer.
+    task_state: str | None = None
     run_id: str = "run-1"
     folder: Path = field(default_factory=Path)
 
@@ -65,6 +67,10 @@ class MemoryAirflow:
         name = path[0]
         if name == "task-instances" and path[-1] == "run":
             return httpx.Response(200, json=self._run_context())
+        if path[:2] == ["task-instances", "states"]:
+            (task_id, run_id) = (request.url.params["task_ids"], request.url.params["run_ids"])
+            known = {"task_states": {run_id: {task_id: self.task_state}}}
+            return httpx.Response(200, json=known) if self.task_state else httpx.Response(404, json={"detail": "away"})
         if name == "connections":
             return self._connection(path[1])
         if name == "xcoms":

@@ -86,6 +86,12 @@ class AsyncVideoClient(LoopSession):
         with self._unreadable(job):
             return await arun(self.vendor.status(job), await self._reader(on_request), self._pause)
 
+    async def cancel(self, job: VideoJob) -> VideoJob:
+        """Cancel a job that has not ended: what :meth:`VideoClient.cancel` does, with the same errors."""
+        self._serves(job.model)
+        with self._unreadable(job):
+            return await arun(self.vendor.cancel(job), await self._reader(None), self._pause)
+
     async def check(self) -> str:
         """Is the connection good? Spends nothing; returns a sentence that says so.
 
