@@ -47,7 +47,8 @@ class CallingHook(OrderingHook):
 
         :param model: A model's id, with ``request`` as a dict, or a typed request.
         :param request: The model's fields, where ``model`` is an id.
-        :param extra_fields: Fields of the vendor that the catalogue does not know; sent as they are.
+        :param extra_fields: Fields of the vendor that the catalogue does not know; sent as they are, but for files in a
+            storage, which are lent as those of the request are.
         :param webhook_url: Your own receiver, an https address that the vendor calls when the job has ended.
         :param webhook_mode: ``"terminal"``, or ``"sync"`` for a call at each status that the vendor sees too.
         :raises InvalidRequestError: the request, the webhook, the connection or a limit does not allow it; nothing was sent.

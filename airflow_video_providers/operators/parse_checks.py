@@ -82,12 +82,24 @@ def check_arguments(task: Any) -> None:
         from airflow_video_providers.core.callbacks.webhook import checked
 
         checked(catalogue.vendor_of(task.model), str(text("webhook_url", webhook)), task.webhook_mode)
+    _check_extra_fields(task)
     path = getattr(task, "output_path", None)
     if hasattr(task, "output_path") and not comes_later(path) and not (path is None and task.path_is_optional):
         from airflow_video_providers.core.storage.open import check_output_path
         from airflow_video_providers.integration import object_storage  # noqa: F401 # asks Airflow about a scheme
 
         check_output_path(path)
+
+
+def _check_extra_fields(task: Any) -> None:
+    """An address in them that nobody can fetch; hosts are checked when the connection is known."""
+    if not isinstance(fields := getattr(task, "extra_fields", None), Mapping):
+        return
+    from airflow_video_providers.core.inputs.checked import stored_among
+    from airflow_video_providers.core.vendors.input_addresses import inputs_in
+
+    known = {place: given for place, given in inputs_in(fields).items() if not comes_later(given.address)}
+    stored_among(known, model=str(task.model), allowed_hosts=None)
 
 
 def check_landing(key_template: Any, verify: Any, media_types: Any, encryption: Any) -> None:

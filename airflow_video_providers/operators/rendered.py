@@ -105,13 +105,14 @@ def plain_json(name: str, value: object) -> dict[str, Any]:
     from collections.abc import Mapping
 
     from airflow_video_providers.core.vendors.field_errors import shown
+    from airflow_video_providers.core.vendors.input_addresses import plain as without_paths
 
     if is_nothing(value):
         return {}
     try:
         if not isinstance(value, Mapping):
             raise TypeError(f"it is {shown(value)}")  # noqa: TRY301 - one refusal for both
-        text = json.dumps(dict(value), allow_nan=False, ensure_ascii=False)
+        text = json.dumps(without_paths(dict(value)), allow_nan=False, ensure_ascii=False)
         text.encode()  # half a character has no bytes
         plain: dict[str, Any] = _without_nothing(json.loads(text))
     except (TypeError, ValueError, RecursionError) as error:

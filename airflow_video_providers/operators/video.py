@@ -44,7 +44,8 @@ class SubmitVideoOperator(BuysVideo):
         is sent. Fields that are not set are not sent.
     :param request_id: Attach to this job of the vendor's and buy nothing. Templated.
     :param conn_id: The Airflow connection with the API key. Default: ``<vendor>_default``. Templated.
-    :param extra_fields: Fields of the vendor that the catalogue does not know, sent as they are. Templated.
+    :param extra_fields: Fields of the vendor that the catalogue does not know, sent as they are, but for files in
+        a storage, which are lent as those of the request are. Templated.
     :param webhook_url: Your own receiver: an https address that the vendor calls when the job has ended, where the vendor
         has webhooks (Pixazo, fal, Replicate). It is no part of the request: a changed address is no changed purchase. Templated.
     :param deferrable: Wait in the triggerer, where a submit without an answer waits for the vendor's call. Default True.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.hosts import is_private
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 MODES: tuple[WebhookMode, ...] = ("terminal", "sync")
 #: Characters; proxies and vendors cut or refuse longer ones.
 LONGEST_ADDRESS = 2000
-_LOCAL = ("localhost", ".localhost", ".local", ".internal", ".localdomain")
 
 
 class Callback(NamedTuple):
@@ -98,21 +97,3 @@ def _wrong(url: str, allowed_hosts: Collection[str] | None) -> str | None:
     if parts.scheme != "https":
         return "is plain http"
     return f"names {host}, which nobody outside can call" if is_private(host) else None
-
-
-def is_private(host: str) -> bool:
-    """Is it a literal address that is not public, also in the odd ways in which resolvers read numbers, or a local name?"""
-    if host in _LOCAL or host.endswith(_LOCAL):
-        return True
-    if ":" not in host and all(part[:1].isdigit() for part in host.split(".")[-1:]):
-        try:  # a last label that begins with a digit is no name: whatever is no plain public address is refused
-            return not ipaddress.IPv4Address(host).is_global
-        except ValueError:
-            return True
-    if ":" not in host:
-        return False
-    try:
-        address = ipaddress.IPv6Address(host.partition("%")[0])
-    except ValueError:
-        return True
-    return not address.is_global or address.ipv4_mapped is not None or address.sixtofour is not None

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.client.driver import arun
 from airflow_video_providers.core.client.loop_session import LoopSession
+from airflow_video_providers.core.inputs.checked import refuse_unlent
 from airflow_video_providers.core.polling.connection_cache import SharedClient
 from airflow_video_providers.core.polling.poller import Poller
 from airflow_video_providers.core.polling.wait import wait_async
 from airflow_video_providers.core.polling.wait_arguments import DEFAULT_TIMEOUT
 from airflow_video_providers.core.uncancelled import uncancelled
 from airflow_video_providers.core.vendors.parameters import kept_of
-from airflow_video_providers.core.vendors.wire import compose, refuse_stored
+from airflow_video_providers.core.vendors.wire import compose
 from airflow_video_providers.core.wording import in_a_call
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class AsyncVideoClient(LoopSession):
         :raises VendorError: the vendor refused, or was not reached; nothing was charged.
         """
         self._serves(request.id)
-        refuse_stored(request)
+        refuse_unlent(request, extra_fields, self.vendor.url)
         wire, kept = compose(self.vendor, request, extra_fields), kept_of(request, extra_fields)
         flow = self.vendor.submit(request, wire, *([] if callback is None else [callback]))
         return (await uncancelled(self._send_paid(request, flow), late=bought_late)).replace(**kept)

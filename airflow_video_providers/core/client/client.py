@@ -20,10 +20,11 @@ from airflow_video_providers.core.client.to_file import MOST_VIDEO, part_of, str
 from airflow_video_providers.core.client.worker_session import WorkerSession
 from airflow_video_providers.core.credits import credits_of
 from airflow_video_providers.core.errors import SubmissionOutcomeUnknownError
+from airflow_video_providers.core.inputs.checked import refuse_unlent
 from airflow_video_providers.core.polling.wait import wait_for
 from airflow_video_providers.core.polling.wait_arguments import DEFAULT_TIMEOUT
 from airflow_video_providers.core.vendors.parameters import kept_of
-from airflow_video_providers.core.vendors.wire import compose, refuse_stored
+from airflow_video_providers.core.vendors.wire import compose
 from airflow_video_providers.core.wording import in_a_call
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class VideoClient(WorkerSession):
         :raises SubmissionOutcomeUnknownError: it may have been accepted and charged; it must not be repeated.
         :raises VendorError: the vendor refused, or was not reached (:meth:`Vendor.submit`); nothing was charged.
         """
-        refuse_stored(request)
+        refuse_unlent(request, extra_fields, self.vendor.url)
         job = self.buy(request, compose(self.vendor, request, extra_fields), callback)
         return job.replace(**kept_of(request, extra_fields))
 
@@ -202,7 +203,7 @@ class VideoClient(WorkerSession):
         :raises InvalidRequestError: the vendor has no such route, or ``path`` cannot be written. Nothing was sent.
         :raises VendorError: the vendor refused, or was not reached; nothing was charged.
         """
-        refuse_stored(request)
+        refuse_unlent(request, extra_fields, self.vendor.url)
         job = self.buy_to_file(request, compose(self.vendor, request, extra_fields), path, max_bytes=max_bytes)
         return job.replace(**kept_of(request, extra_fields))
 

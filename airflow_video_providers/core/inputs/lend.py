@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from airflow_video_providers.core.callbacks.webhook import is_private
+from airflow_video_providers.core.inputs.checked import unreachable
 from airflow_video_providers.core.inputs.read import StoredImage, refusal
 
 if TYPE_CHECKING:
@@ -102,17 +102,3 @@ def _may_not_sign(image: StoredImage, why: str) -> InvalidRequestError:
 
 def _query(url: str) -> dict[str, list[str]]:
     return {name.lower(): values for name, values in parse_qs(urlsplit(url).query).items()}
-
-
-def unreachable(url: str, allowed_hosts: Collection[str]) -> str | None:
-    """Why a vendor cannot reach an address, as far as its text says; None where it may.
-
-    The vendor resolves the name, in a network of its own: only literal addresses and local names are refused.
-    """
-    try:
-        host = (urlsplit(url).hostname or "").rstrip(".").lower()
-    except ValueError:
-        return "cannot be read"
-    if host in allowed_hosts or not is_private(host):
-        return None
-    return f"names {host}, which the vendor cannot reach: the purchase would be lost"

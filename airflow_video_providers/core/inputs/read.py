@@ -70,7 +70,13 @@ def read_image(name: str, address: str, media_types: Sequence[str] | None, *, mo
         bought.
     :raises LandingError: the storage cannot be asked right now. Nothing was bought; a retry may help.
     """
-    where, noun = read_output_path(address), "file" if media_types is None else "image"
+    noun = "file" if media_types is None else "image"
+    try:
+        where = read_output_path(address)
+    except InvalidRequestError as wrong:
+        raise refusal(
+            name, address, "has an address that cannot be used", wrong.remedy or "Correct it.", noun=noun
+        ) from None
     most = most or (MOST_FILE if media_types is None else MOST_IMAGE)
     filesystem, data = (
         (None, _local(name, address, where, most, noun))

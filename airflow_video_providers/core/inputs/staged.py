@@ -6,14 +6,13 @@ request, and another image under the same name is one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from airflow_video_providers.core.errors import InvalidRequestError
-from airflow_video_providers.core.inputs.lend import lend, unreachable
+from airflow_video_providers.core.inputs.checked import inputs_of, stored_among
+from airflow_video_providers.core.inputs.lend import lend
 from airflow_video_providers.core.inputs.read import StoredImage, read_image
-from airflow_video_providers.core.redact import public_url
-from airflow_video_providers.core.vendors.fields import is_stored
+from airflow_video_providers.core.vendors.input_addresses import replaced
 from airflow_video_providers.core.vendors.parameters import ADDRESS_DIGEST, DIGEST, digest_of
 
 if TYPE_CHECKING:
@@ -27,24 +26,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Staged:
-    """A request, and the images that it names in storage.
+    """A request, and the images that it names in storage, wherever in it they stand.
 
     :param request: As it is recorded: with ``sha256:<digest>`` in place of a stored image's address.
     :param images: The images, read.
+    :param extra_fields: The author's further fields, recorded in the same way.
     """
 
     request: VideoModel
     images: tuple[StoredImage, ...] = ()
+    extra_fields: Mapping[str, Any] = field(default_factory=dict)
 
-    def lent(self, client: VideoClient, *, loan: timedelta, allowed_hosts: Collection[str], log: Logger) -> VideoModel:
-        """The request as it is sent: with addresses that the vendor can fetch.
+    def lent(
+        self, client: VideoClient, *, loan: timedelta, allowed_hosts: Collection[str], log: Logger
+    ) -> tuple[VideoModel, dict[str, Any]]:
+        """The request and its further fields as they are sent: with addresses that the vendor can fetch.
 
         :raises InvalidRequestError: an image cannot be lent. Nothing was bought.
         """
         urls = {
             image.name: lend(image, client, loan=loan, allowed_hosts=allowed_hosts, log=log) for image in self.images
         }
-        return self.request.with_images(urls)
+        return self.request.with_inputs(urls), replaced(dict(self.extra_fields), urls)
 
     def kept(self, kept: Mapping[str, Any]) -> dict[str, Any]:
         """What is kept of the request, with the images' own digests, and their addresses' beside them."""
@@ -55,27 +58,18 @@ class Staged:
         return {**kept, "parameters": {**kept["parameters"], **digests, **addresses}}
 
 
-def stage(request: VideoModel, *, allowed_hosts: Collection[str]) -> Staged:
+def stage(
+    request: VideoModel, extra_fields: Mapping[str, Any] | None = None, *, allowed_hosts: Collection[str]
+) -> Staged:
     """Read a request's images from storage.
 
+    :param extra_fields: The author's further fields.
     :param allowed_hosts: Host names that may be private, from the connection.
     :raises InvalidRequestError: an image cannot be bought with. Nothing was bought.
     :raises LandingError: its storage cannot be asked right now. Nothing was bought.
     """
-    images = []
-    for name, address in request.images().items():
-        if is_stored(address):
-            images.append(read_image(name, address, request.file_types(name)))
-        elif (wrong := unreachable(address, allowed_hosts)) is not None:
-            raise InvalidRequestError(
-                f"The {'file' if request.file_types(name) is None else 'image'} in {name!r} {wrong}.",
-                money="Nothing was bought.",
-                remedy="Give a public address, or s3://, gs:// or abfs://. For a vendor inside your own network name the host "
-                "in allow_private_hosts of its connection.",
-                model=request.id,
-                field=name,
-                value=public_url(address),
-                allowed="an address that the vendor reaches",
-            )
+    extra_fields = extra_fields or {}
+    stored = stored_among(inputs_of(request, extra_fields), model=request.id, allowed_hosts=allowed_hosts)
+    images = tuple(read_image(name, given.address, given.media_types) for name, given in stored.items())
     recorded = {image.name: f"sha256:{image.sha256}" for image in images}
-    return Staged(request.with_images(recorded), tuple(images))
+    return Staged(request.with_inputs(recorded), images, replaced(dict(extra_fields), recorded))

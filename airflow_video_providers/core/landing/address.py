@@ -21,32 +21,15 @@ import httpcore
 
 from airflow_video_providers.core.border import printable
 from airflow_video_providers.core.errors import OutputRejectedError
+from airflow_video_providers.core.hosts import IPAddress, is_public
 from airflow_video_providers.core.landing.pacing import Pace, PacedStream
 from airflow_video_providers.core.redact import public_url
 
 if TYPE_CHECKING:
     import ssl
 
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], list[str]]
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
-_GLOBAL_IPV6 = ipaddress.ip_network("2000::/3")
-# What Python counts as global and is none the less not the public internet: older Pythons have gaps in the
-# IANA registries, tunnels carry an IPv4 address of the sender's choice, and one cloud's metadata service
-# lives on a public number.
-_REFUSED = [
-    ipaddress.ip_network(text)
-    for text in (
-        "168.63.129.16/32",  # Azure's host node
-        "192.0.0.0/24",  # protocol assignments; Oracle's metadata service among them
-        "192.88.99.0/24",  # 6to4 relays
-        "2001::/23",  # Teredo, ORCHID, benchmarks
-        "2002::/16",  # 6to4
-        "2001:db8::/32",
-        "3fff::/20",  # documentation
-    )
-]
 _LONGEST_URL = 16_384
 _AROUND = "".join(map(chr, range(33)))
 _BREAKS = re.compile(r"[\t\r\n]")
@@ -114,20 +97,6 @@ def _as_browsers_read(url: str) -> str:
     text = _BREAKS.sub("", url.strip(_AROUND))
     behind = min((at for at in (text.find("?"), text.find("#")) if at >= 0), default=len(text))
     return text[:behind].replace("\\", "/") + text[behind:]
-
-
-def is_public(text: str) -> bool:
-    """Is this a public unicast address, also after unwrapping the IPv4 address that an IPv6 one may carry?"""
-    address: IPAddress = ipaddress.ip_address(text.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        elif address in _NAT64:
-            address = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-        elif address not in _GLOBAL_IPV6:
-            return False
-    refused = any(address in network for network in _REFUSED if network.version == address.version)
-    return address.is_global and not address.is_multicast and not refused
 
 
 def _is_local_service(text: str) -> bool:

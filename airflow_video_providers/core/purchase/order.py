@@ -61,7 +61,6 @@ class Order:
     :param kept: What is kept of the request in the job: :func:`~airflow_video_providers.core.vendors.parameters.kept_of`.
     :param staged: The images that the request names in storage: ``request`` and ``wire`` have their digests in place of
         their addresses, until :meth:`lent`.
-    :param extra_fields: The author's, for composing the wire form anew.
     """
 
     request: VideoModel
@@ -74,7 +73,6 @@ class Order:
     callback_until: datetime | None = None
     kept: Mapping[str, Any] = field(default_factory=dict)
     staged: Staged | None = None
-    extra_fields: Mapping[str, Any] = field(default_factory=dict)
     recorded: Wire | None = None
 
     def lent(self, client: VideoClient, connection: Settings, *, loan: timedelta, log: Logger) -> Order:
@@ -86,8 +84,9 @@ class Order:
         """
         if self.staged is None or not self.staged.images:
             return self
-        request = self.staged.lent(client, loan=loan, allowed_hosts=connection.allow_private_hosts, log=log)
-        wire = compose(client.vendor, request, self.extra_fields)
+        hosts = connection.allow_private_hosts
+        request, extra_fields = self.staged.lent(client, loan=loan, allowed_hosts=hosts, log=log)
+        wire = compose(client.vendor, request, extra_fields)
         return replace(self, request=request, wire=wire, recorded=self.wire, staged=None)
 
     @property
@@ -154,7 +153,7 @@ def make_order(
 ) -> Order:
     """The order for a request: the only place that makes one.
 
-    :param extra_fields: Fields of the vendor that the catalogue does not know; sent as they are.
+    :param extra_fields: Fields of the vendor that the catalogue does not know; sent as they are, but for files in a storage.
     :param connection: Who pays: the account's prices, its owner's limits, and the fields that the owner forces or forbids.
     :param callback: Where the vendor is to call, checked: the author's own receiver.
     :param receiver: Ours, which is not used where ``callback`` is given.
@@ -172,7 +171,8 @@ def make_order(
         max_run_cost_usd=max_run_cost_usd,
         allow_unknown_price=allow_unknown_price,
     )
-    staged = stage(request, allowed_hosts=connection.allow_private_hosts)
+    staged = stage(request, extra_fields, allowed_hosts=connection.allow_private_hosts)
+    extra_fields = staged.extra_fields
     wire, kept = compose(vendor, staged.request, extra_fields), staged.kept(kept_of(staged.request, extra_fields))
     return Order(
         staged.request,
@@ -184,5 +184,4 @@ def make_order(
         receiver,
         kept=kept,
         staged=staged,
-        extra_fields=dict(extra_fields),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from decimal import Decimal
 from types import MappingProxyType
@@ -41,6 +41,7 @@ from airflow_video_providers.core.vendors.fields import (
     required,
     whole_number,
 )
+from airflow_video_providers.core.vendors.input_addresses import Input, inputs_in, replaced
 
 #: A file of models needs this module alone: what declares their fields is importable from here too.
 __all__ = [
@@ -237,20 +238,14 @@ class VideoModel(BaseModel):
         """Length of the video this request asks for, in seconds, where the request or a default says."""
         return bounded(self.effective("duration")) or None  # a vendor may take words there, such as "auto"
 
-    def images(self) -> dict[str, str]:
-        """The addresses of this request's images, by field."""
-        found = {name: getattr(self, name) for name in type(self).model_fields if "image_types" in self.describe(name)}
-        return {name: value for name, value in found.items() if isinstance(value, str)}
+    def inputs(self) -> dict[str, Input]:
+        """The files that this request names, by their place: ``image_url``, ``elements.0.image_url``."""
+        return inputs_in(self, self.json_schema(), declared=True)
 
-    def with_images(self, addresses: Mapping[str, str]) -> Self:
-        """The request with other addresses for some of :meth:`images`, which are not checked again."""
-        return self.model_copy(update=dict(addresses)) if addresses else self
-
-    @classmethod
-    def file_types(cls, name: str) -> Sequence[str] | None:
-        """The media types that the documents name for one of :meth:`images`; empty: any image, None: any file."""
-        types: Sequence[str] = cls.describe(name)["image_types"]
-        return types
+    def with_inputs(self, addresses: Mapping[str, str]) -> Self:
+        """The request with other addresses for some of :meth:`inputs`, which are not checked again."""
+        same: Self = replaced(self, addresses)
+        return same
 
     def expected(self) -> dict[str, Any]:
         """What this request itself asks for and a file can be held against; nothing that it leaves to the vendor.

@@ -15,8 +15,15 @@ from pydantic import BaseModel, ConfigDict
 from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.vendors.field_errors import shown
 from airflow_video_providers.core.vendors.fields import bounded, comes_later
+from airflow_video_providers.core.vendors.input_addresses import (
+    Input,
+    inputs_in,
+    no_address,
+    plain,
+    replaced,
+    wrong_address,
+)
 from airflow_video_providers.core.vendors.models import LONE_SURROGATE, VideoModel, source
-from airflow_video_providers.core.vendors.open_addresses import addresses, no_address, plain, replaced, wrong_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,16 +95,12 @@ class OpenModel(VideoModel):
         """The fields as the author set them."""
         return dict(self.__pydantic_extra__ or {})
 
-    def images(self) -> dict[str, str]:
-        """Every text that is an address of a storage, a file or a host, by its place: ``elements.0.image_url``."""
-        return addresses(self.body(), self.json_schema())
+    def inputs(self) -> dict[str, Input]:
+        """Whatever its schema says of a text: few schemas say which of them are addresses."""
+        return inputs_in(self.body(), self.json_schema())
 
-    def with_images(self, addresses: Mapping[str, str]) -> Self:
+    def with_inputs(self, addresses: Mapping[str, str]) -> Self:
         return self.model_copy(update=replaced(self.body(), addresses)) if addresses else self
-
-    @classmethod
-    def file_types(cls, name: str) -> None:  # noqa: ARG003 - of any field: nobody says whether it takes an image
-        return None
 
     def serialize(self) -> dict[str, Any]:
         """The same: what Airflow renders and shows."""

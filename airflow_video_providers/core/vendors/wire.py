@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from airflow_video_providers.core.errors import InvalidRequestError
-from airflow_video_providers.core.vendors.fields import is_stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,18 +73,3 @@ def compose(vendor: _Composes, request: VideoModel, extra_fields: Mapping[str, A
             model=request.id,
             field="request",
         ) from error
-
-
-def refuse_stored(request: VideoModel) -> None:
-    """The bare client lends no image to a vendor: a hook and the operators do.
-
-    :raises InvalidRequestError: the request names one in storage. Nothing was sent.
-    """
-    for name, address in request.images().items():
-        if is_stored(address):
-            raise InvalidRequestError(
-                f"{name!r} names a file in storage, which no vendor can fetch as it is written.",
-                remedy="Buy with a hook or an operator, which lend it to the vendor, or give a public address.",
-                model=request.id,
-                field=name,
-            )

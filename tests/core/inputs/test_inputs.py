@@ -13,7 +13,8 @@ import pytest
 from airflow_video_providers.core.client.client import VideoClient
 from airflow_video_providers.core.errors import InvalidRequestError, VendorUnavailableError
 from airflow_video_providers.core.inputs import read
-from airflow_video_providers.core.inputs.lend import LONGEST_LOAN, SHORTEST_LOAN, lend, loan_for, unreachable
+from airflow_video_providers.core.inputs.checked import unreachable
+from airflow_video_providers.core.inputs.lend import LONGEST_LOAN, SHORTEST_LOAN, lend, loan_for
 from airflow_video_providers.core.inputs.read import StoredImage, read_image, type_of
 from airflow_video_providers.core.inputs.staged import stage
 from airflow_video_providers.core.purchase.order import make_order

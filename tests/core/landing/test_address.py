@@ -9,11 +9,11 @@ import httpcore
 import pytest
 
 from airflow_video_providers.core.errors import OutputRejectedError
+from airflow_video_providers.core.hosts import is_public
 from airflow_video_providers.core.landing.address import (
     GuardedBackend,
     checked_url,
     host_names,
-    is_public,
     public_url,
     vetted,
 )
