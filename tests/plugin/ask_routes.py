@@ -22,8 +22,9 @@ from airflow.utils.session import create_session
 from fastapi.testclient import TestClient
 
 from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.purchase.intent import Intent
 from airflow_video_providers.core.purchase.ledger import Ledger
-from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Identity, Intent
+from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Identity
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.hooks.base import VideoHook
