@@ -8,7 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from airflow_video_providers.core.error_base import Charged, InvalidRequestError
 from airflow_video_providers.core.redact import public_text
@@ -32,17 +32,34 @@ class JobStatus(StrEnum):
         return self not in (JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.UNKNOWN)
 
 
+class OutputRole(StrEnum):
+    """What one file of a job is to its video."""
+
+    VIDEO = "video"
+    LAST_FRAME = "last_frame"
+    POSTER = "poster"
+    AUDIO = "audio"
+    OTHER = "other"
+
+
+def _role(value: object) -> object:
+    return value if not isinstance(value, str) or value in tuple(OutputRole) else OutputRole.OTHER
+
+
 class VideoOutput(BaseModel):
     """One file that a job produced.
 
     :param url: Where the vendor keeps it. Comes from outside: never followed with credentials.
     :param media_type: What the vendor says it is: a hint, not the truth.
+    :param role: What it is to the video: ``"video"``, ``"last_frame"``, ``"poster"``, ``"audio"`` or ``"other"``. Jobs of an
+        older version know videos only.
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
     url: str
     media_type: str | None = None
+    role: Annotated[OutputRole, BeforeValidator(_role)] = OutputRole.VIDEO
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -83,7 +100,7 @@ class VideoJob(BaseModel):
     :param remaining_credits: What the account has left, in the vendor's unit, where the vendor reports it.
     :param charged: ``"yes"``, ``"no"`` or ``"unknown"``.
     :param error: The vendor's reason for a failure.
-    :param outputs: The files it produced.
+    :param outputs: The files it produced, the videos first.
     :param instead_of_outputs: Of a job that is finished and names no output: the names that its answer holds instead.
     :param reused_from: Of a job that was not bought for this task: where its video landed (``manifest_uri``) and for which
         task (``dag_id``, ``run_id``, ``task_id``, ``map_index``).

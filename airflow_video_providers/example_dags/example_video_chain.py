@@ -30,6 +30,9 @@ def example_video_chain():
     def last_frame(manifest, params=None):
         import av  # a worker's, not the parser's
 
+        for output in manifest["outputs"]:
+            if output["role"] == "last_frame":  # the vendor gave it itself, and it has landed
+                return output["path"]
         clip = ObjectStoragePath(manifest["outputs"][0]["path"])
         with av.open(io.BytesIO(clip.read_bytes())) as film:
             *_, frame = film.decode(video=0)

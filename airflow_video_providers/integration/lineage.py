@@ -78,9 +78,11 @@ def _report_outlets(task: Any, context: Context, manifest: Mapping[str, Any]) ->
     """An asset that the author declares gets one event about the first clip, an alias one event per clip."""
     from airflow.providers.common.compat.sdk import Asset, AssetAlias
 
+    from airflow_video_providers.core.landing.manifest import videos
+
     for outlet in task.outlets or ():
         if isinstance(outlet, AssetAlias):
-            for output in manifest["outputs"]:
+            for output in videos(manifest):
                 context["outlet_events"][outlet].add(Asset(output["uri"]), extra=event_extra(manifest, output))
         else:
             event = context["outlet_events"][outlet]

@@ -6,7 +6,7 @@ that stays the same from release to release:
 ====================  ======================================================================================
 ``forbidden_address``  the address is not https, or leads into a private network
 ``redirects``          too many redirects, or one without a target
-``not_a_video``        the first bytes are not those of a video
+``not_a_video``        the first bytes are not those of a video, or of what else the file should be
 ``media_type``         a video, but not of an accepted type
 ``malformed``          the container contradicts itself
 ``truncated``          the container is longer than what came

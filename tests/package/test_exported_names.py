@@ -19,7 +19,7 @@ EXPORTED = {
     "hooks.segmind": {"SegmindHook"},
     "hooks.fal": {"FalHook"},
     "hooks.replicate": {"ReplicateHook"},
-    "jobs": {"VideoJob", "VideoOutput", "JobStatus", "read_job", "public_text"},
+    "jobs": {"VideoJob", "VideoOutput", "OutputRole", "JobStatus", "read_job", "public_text"},
     "models": {"VideoModel", "Price", "Text", "HttpUrl", "Number", "WholeNumber", "optional", "required"},
     "catalogue": {"find", "models", "vendors", "vendor_of", "ENTRY_POINT_GROUP", "MODELS_GROUP"},
     "conformance": {"CHECKS", "Check", "Subject"},

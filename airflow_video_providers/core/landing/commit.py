@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.errors import LandingError
+from airflow_video_providers.core.jobs import OutputRole
 from airflow_video_providers.core.landing import decode as medias
 from airflow_video_providers.core.landing import manifest as manifests
-from airflow_video_providers.core.landing.media_info import EXTENSIONS
 from airflow_video_providers.core.landing.spool import Spool
 from airflow_video_providers.core.storage.base import Store, VerifiedFile, conflict, sha256_of
 
 if TYPE_CHECKING:
     import logging
 
+    from airflow_video_providers.core.jobs import VideoOutput
     from airflow_video_providers.core.landing.fetch import Fetched
     from airflow_video_providers.core.landing.keys import Keys
 
@@ -33,22 +34,33 @@ class Clip:
 
 
 def make_clip(
-    index: int, keys: Keys, spool: Spool, fetched: Fetched, *, decode: bool, poster: bool, paths: bool = False
+    index: int,
+    keys: Keys,
+    spool: Spool,
+    fetched: Fetched,
+    output: VideoOutput,
+    *,
+    decode: bool,
+    poster: bool,
+    paths: bool = False,
 ) -> Clip:
-    """Describe what came, after every frame was decoded and with a poster where those are wished for.
+    """Describe what came, of a video after every frame was decoded and with a poster where those are wished for.
 
+    :param output: What it has to be.
     :param paths: Keep the path of its address, not only the host.
     :raises OutputRejectedError: if a frame cannot be decoded.
     """
     found, job = fetched.media, keys.job
+    if output.role is not OutputRole.VIDEO:
+        decode = poster = False
     if decode:
         medias.decode(spool.path, found)
     metadata = {"sha256": fetched.sha256, "model": job.model, "request-id": job.request_id}
     verified = VerifiedFile(
         spool.path, fetched.size, fetched.sha256, found.media_type, {k: _ascii(v) for k, v in metadata.items()}
     )
-    key = keys.output(index, EXTENSIONS[found.media_type])
-    entry = manifests.output_entry(index, key, fetched.size, fetched.sha256, found)
+    key = keys.output(index, manifests.extension(output.role, found.media_type), output.role)
+    entry = manifests.output_entry(index, key, fetched.size, fetched.sha256, found, output.role)
     if index < len(job.outputs):
         entry["source"] = manifests.source_entry(job.outputs[index].url, path=paths)
     clip = Clip(verified, entry)
@@ -116,7 +128,10 @@ def recorded(store: Store, keys: Keys) -> tuple[dict[str, Any] | None, str | Non
         return None, f"{where} cannot be read and is written anew."
     files = [*found["outputs"], *(out["poster"] for out in found["outputs"] if "poster" in out)]
     missing = [file["key"] for file in files if not _holds(store, file)]
-    if missing or (keys.job.outputs and len(keys.job.outputs) != len(found["outputs"])):
+    named = keys.job.outputs
+    if not any("role" in output for output in found["outputs"]):  # an older release landed videos only
+        named = tuple(output for output in named if output.role is OutputRole.VIDEO)
+    if missing or (named and len(named) != len(found["outputs"])):
         return None, f"{where} does not fit what is stored ({', '.join(missing)}): landing again."
     return found, None
 

@@ -103,7 +103,7 @@ def _ask(task: str, path: str, media: MediaInfo) -> tuple[dict[str, Any], bytes]
     request = {
         "task": task,
         "path": os.path.abspath(path),
-        "format": _DEMUXERS[media.container],
+        "format": _DEMUXERS[media.container or ""],
         "track": media.picture.track,
         "turn": media.picture.turn,
         "at": None if media.duration_s is None else media.duration_s * _POSTER_AT,

@@ -92,9 +92,9 @@ class OutputsDownload:
     def _bytes(self, index: int) -> Fetched:
         plan, spool = self._plan, self._spools[index]
         if plan.landed is not None:
-            return self._fetcher.copy(plan.store.read(plan.landed["outputs"][index]["key"]), spool)
+            return self._fetcher.copy(plan.store.read(plan.landed["outputs"][index]["key"]), spool, plan.output(index))
         if plan.kept is not None and index in plan.kept.files:
-            fetched = self._fetcher.copy(plan.store.read(plan.quarantine.key(index)), spool)
+            fetched = self._fetcher.copy(plan.store.read(plan.quarantine.key(index)), spool, plan.output(index))
             if fetched.sha256 != plan.kept.files[index].sha256:
                 raise conflict(
                     f"{plan.quarantine.uri} holds another file than its record says",
@@ -104,7 +104,7 @@ class OutputsDownload:
             return fetched
         if plan.reused is not None:
             try:
-                fetched = self._fetcher.copy(plan.reused.read(index), spool)
+                fetched = self._fetcher.copy(plan.reused.read(index), spool, plan.output(index))
             except OutputRejectedError as rejected:  # it was a video when it landed
                 raise changed(plan.job, plan.reused) from rejected
             if fetched.sha256 != plan.reused.outputs[index]["sha256"]:
@@ -129,7 +129,8 @@ class OutputsDownload:
         reasons = {index: (error.reason or "", error.what) for index, error in self._refused.items()}
         try:
             if paths:
-                plan.quarantine.keep(paths, reasons, plan.count, plan.kept)
+                outputs = [plan.output(index) for index in range(plan.count)]
+                plan.quarantine.keep(paths, reasons, outputs, plan.kept)
         except DownloadError as failed:
             # the vendor may still have it when the storage answers again
             return refusal.replace(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_video_providers.core.jobs import OutputRole
 from airflow_video_providers.core.landing.media_info import rejected
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ def differences(expected: Mapping[str, Any] | None, entry: Mapping[str, Any]) ->
     :param entry: The file's part of the manifest.
     """
     found: list[dict[str, Any]] = []
+    if entry.get("role", OutputRole.VIDEO) != OutputRole.VIDEO:
+        return found
     for what, wanted in (expected or {}).items():
         check = _CHECKS.get(what)
         got = None if check is None else check(wanted, entry)

@@ -19,12 +19,15 @@ import httpcore
 
 from airflow_video_providers.core.border import printable
 from airflow_video_providers.core.errors import DownloadError, OutputRejectedError
-from airflow_video_providers.core.landing.address import checked_url, guarded_pool, shown
+from airflow_video_providers.core.jobs import VideoOutput
+from airflow_video_providers.core.landing.address import guarded_pool, shown
+from airflow_video_providers.core.landing.follow import followed
 from airflow_video_providers.core.landing.pacing import Pace
 from airflow_video_providers.core.landing.partial_download import Interrupted, NotThere, PartialDownload
 from airflow_video_providers.core.landing.patience import PATIENCE, Patience, spread
-from airflow_video_providers.core.landing.response_metadata import Decoding, by_name, location, retry_after
+from airflow_video_providers.core.landing.response_metadata import Decoding, by_name, retry_after
 from airflow_video_providers.core.landing.user_agent import USER_AGENT
+from airflow_video_providers.core.landing.verify import inspector_for
 from airflow_video_providers.core.redact import public_text
 
 if TYPE_CHECKING:
@@ -36,8 +39,6 @@ if TYPE_CHECKING:
 
 #: Answers of a server that is busy or broken; all other errors say that the address serves nothing now.
 _TRANSIENT = (408, 416, 421, 429)
-_REDIRECTS = (301, 302, 303, 307, 308)
-_MOST_REDIRECTS = 5
 _LONGEST_PAUSE = 30.0
 _PROGRESS_EVERY = 10.0
 _DOUBTFUL = ("truncated", "malformed", "digest")
@@ -45,6 +46,10 @@ _DOUBTFUL = ("truncated", "malformed", "digest")
 HEAD = 60.0
 #: Seconds of waiting without a byte, or without progress.
 QUIET = 60.0
+
+
+#: What a file is that nothing else is known of.
+A_VIDEO = VideoOutput(url="")
 
 
 @dataclass(frozen=True)
@@ -101,10 +106,10 @@ class Fetcher:
         """Download one file.
 
         :raises OutputExpiredError: if the output is lost.
-        :raises OutputRejectedError: if what came is not a whole video of an accepted type.
+        :raises OutputRejectedError: if what came is not a whole video of an accepted type, or what else its role promises.
         :raises DownloadError: if the network, the file host, the disk or the time does not allow it now.
         """
-        received = PartialDownload(spool, self.media_types, self.max_bytes)
+        received = self._begin(source.output, spool)
         patience = Patience(PATIENCE if self.patience is None else self.patience, self.clock)
         while True:
             try:
@@ -147,12 +152,16 @@ class Fetcher:
             raise rejected
         received.restart()
 
-    def copy(self, pieces: Iterable[bytes], spool: Spool) -> Fetched:
+    def _begin(self, output: VideoOutput, spool: Spool) -> PartialDownload:
+        return PartialDownload(spool, lambda: inspector_for(output, self.media_types), self.max_bytes)
+
+    def copy(self, pieces: Iterable[bytes], spool: Spool, output: VideoOutput = A_VIDEO) -> Fetched:
         """Take a file that is landed already through the same checks, without asking the vendor.
 
-        :raises OutputRejectedError: if it is not a whole video of an accepted type.
+        :param output: What it has to be.
+        :raises OutputRejectedError: if it is not a whole video of an accepted type, or what else its role promises.
         """
-        received = PartialDownload(spool, self.media_types, self.max_bytes)
+        received = self._begin(output, spool)
         for piece in pieces:
             received.add(piece)
             self._check_stop()
@@ -181,37 +190,19 @@ class Fetcher:
     @contextmanager
     def _answer(self, url: str, received: PartialDownload) -> Iterator[httpcore.Response]:
         """Open the stream behind an address and its redirects."""
-        headers: list[tuple[str, str | bytes]] = [
-            ("Accept", "*/*"),
-            ("Accept-Encoding", "identity"),
-            ("User-Agent", self.user_agent),
-        ]
+        headers = [("Accept", "*/*"), ("Accept-Encoding", "identity"), ("User-Agent", self.user_agent)]
         if received.size and received.etag:
             headers += [("Range", f"bytes={received.size}-"), ("If-Range", received.etag)]
-        timeout = {"connect": 15.0, "pool": None, "read": self.read_timeout, "write": 15.0}
-        for _ in range(_MOST_REDIRECTS + 1):
-            target = checked_url(url, self.allowed)
-            self._pace.begin()
-            try:
-                sent: list[tuple[str | bytes, str | bytes]] = [("Host", _host_header(target)), *headers]
-                with self._pool.stream("GET", target, headers=sent, extensions={"timeout": timeout}) as response:
-                    if response.status not in _REDIRECTS:
-                        self._pace.body()
-                        yield response
-                        return
-                    leads_to = location(response.headers)
-            except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as broken:
-                self._check_deadline(received)
-                raise Interrupted(
-                    f"The connection to {shown(url)} broke after {received.size} bytes "
-                    f"({type(broken).__name__}: {printable(public_text(str(broken)))}).",
-                    "network",
-                ) from broken
-            if leads_to is None:
-                raise OutputRejectedError(f"{shown(url)} redirects to nowhere.", reason="redirects")
-            # checked as a whole in the next round, and here against its base: a relative one has no scheme
-            url = _absolute(checked_url(leads_to, self.allowed, base=url))
-        raise OutputRejectedError(f"More than {_MOST_REDIRECTS} redirects.", reason="redirects")
+        try:
+            with followed(self._pool, url, headers, self.allowed, self._pace, self.read_timeout) as response:
+                yield response
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as broken:
+            self._check_deadline(received)
+            raise Interrupted(
+                f"The connection to {shown(url)} broke after {received.size} bytes "
+                f"({type(broken).__name__}: {printable(public_text(str(broken)))}).",
+                "network",
+            ) from broken
 
     def _take(self, response: httpcore.Response, received: PartialDownload) -> None:
         headers, status = by_name(response.headers), response.status
@@ -246,12 +237,3 @@ class Fetcher:
     def _check_deadline(self, received: PartialDownload) -> None:
         if self.clock() > self.deadline:
             raise DownloadError(f"The time for the download is over after {received.size} bytes.", reason="timeout")
-
-
-def _host_header(url: httpcore.URL) -> bytes:
-    host = b"[" + url.host + b"]" if b":" in url.host else url.host
-    return host if url.port is None else host + b":" + str(url.port).encode()
-
-
-def _absolute(url: httpcore.URL) -> str:
-    return f"{url.scheme.decode()}://{_host_header(url).decode()}{url.target.decode()}"

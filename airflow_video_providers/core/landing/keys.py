@@ -10,6 +10,7 @@ from string import Formatter
 from typing import TYPE_CHECKING
 
 from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.jobs import OutputRole
 
 if TYPE_CHECKING:
     from airflow_video_providers.core.jobs import VideoJob
@@ -93,6 +94,7 @@ class Keys:
         """Key of the manifest."""
         return self._key("manifest") + ".json"
 
-    def output(self, index: int, extension: str) -> str:
-        """Key of an output, or with another extension of its poster."""
-        return f"{self._key(str(index))}.{extension}"
+    def output(self, index: int, extension: str, role: OutputRole = OutputRole.VIDEO) -> str:
+        """Key of an output, or with another extension of a video's poster. A file that is no video says what it is."""
+        named = "" if role is OutputRole.VIDEO else f"-{role.replace('_', '-')}"
+        return f"{self._key(f'{index}{named}')}.{extension}"

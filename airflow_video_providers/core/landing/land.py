@@ -175,7 +175,9 @@ class Landing:
 
         def describe(index: int, fetched: Fetched) -> commit.Clip:
             decode, poster, paths = self.verify == "decode", self.poster, self.source_paths
-            clip = commit.make_clip(index, plan.keys, spools[index], fetched, decode=decode, poster=poster, paths=paths)
+            clip = commit.make_clip(
+                index, plan.keys, spools[index], fetched, plan.output(index), decode=decode, poster=poster, paths=paths
+            )
             if "source" not in clip.entry and plan.kept is not None and index in plan.kept.files:
                 clip.entry |= {"source": plan.kept.files[index].source} if plan.kept.files[index].source else {}
             self._hold_against(expectations.differences(plan.job.expected, clip.entry))
@@ -222,7 +224,7 @@ class Landing:
             self.log.warning("The video is not what was asked for: %s. It lands.", expectations.said(differences))
 
     def _satisfies(self, landed: Mapping[str, Any]) -> bool:
-        posters = not self.poster or all("poster" in output for output in landed["outputs"])
+        posters = not self.poster or all("poster" in output for output in manifests.videos(landed))
         return posters and (self.verify == "container" or landed.get("verified") == "decode")
 
 

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_video_providers import __version__
+from airflow_video_providers.core.jobs import OutputRole
 from airflow_video_providers.core.landing.media_info import EXTENSIONS
+from airflow_video_providers.core.landing.other_media import TYPES
 from airflow_video_providers.core.redact import public_url
 from airflow_video_providers.core.storage.base import conflict
 
@@ -176,22 +178,49 @@ def _as_written(found: dict[str, Any], keys: Keys) -> bool:
         return False
     return all(
         (output["index"], output["key"], output.get("poster", {}).get("key", keys.output(index, "jpg")))
-        == (index, keys.output(index, EXTENSIONS.get(output["content_type"], "")), keys.output(index, "jpg"))
-        for index, output in enumerate(found["outputs"])
+        == (index, keys.output(index, extension(role, output["content_type"]), role), keys.output(index, "jpg"))
+        for index, output, role in (
+            (index, output, OutputRole(output.get("role", OutputRole.VIDEO)))
+            for index, output in enumerate(found["outputs"])
+        )
     )
 
 
-def output_entry(index: int, key: str, size: int, sha256: str, media: MediaInfo) -> dict[str, Any]:
+def extension(role: OutputRole, media_type: str) -> str:
+    """What a landed file is called at its end; nothing, where its role does not let it be such."""
+    return (EXTENSIONS if role is OutputRole.VIDEO else TYPES[role]).get(media_type, "")
+
+
+def videos(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A manifest's outputs that are videos, the others being what came beside them. Older manifests know videos only."""
+    return [output for output in manifest["outputs"] if output.get("role", OutputRole.VIDEO) == OutputRole.VIDEO]
+
+
+def output_entry(
+    index: int, key: str, size: int, sha256: str, media: MediaInfo, role: OutputRole = OutputRole.VIDEO
+) -> dict[str, Any]:
     """The part of the record that describes one landed file."""
     described = {name: value for name, value in asdict(media).items() if value is not None}
     content_type = described.pop("media_type")
     del described["picture"]
+    if role is not OutputRole.VIDEO:
+        described = {name: described[name] for name in ("width", "height") if name in described}
+        return {
+            "index": index,
+            "role": str(role),
+            "key": key,
+            "bytes": size,
+            "sha256": sha256,
+            "content_type": content_type,
+            **described,
+        }
     described["codecs"] = list(described["codecs"])
     described["remarks"] = list(described["remarks"])
     if not described["remarks"]:
         del described["remarks"]
     return {
         "index": index,
+        "role": str(role),
         "key": key,
         "bytes": size,
         "sha256": sha256,

@@ -44,7 +44,7 @@ class MediaInfo:
     """What a container says about itself.
 
     :param media_type: What it was found to be, whatever the server called it.
-    :param container: ``"mp4"``, ``"mov"``, ``"webm"`` or ``"mkv"``.
+    :param container: ``"mp4"``, ``"mov"``, ``"webm"`` or ``"mkv"``; None of a file that is no video.
     :param duration_s: Seconds, None where the file does not say.
     :param width: Pixels as a player shows them (a film that is to be turned by 90 degrees counts as turned), and
         ``height`` too; None where the container does not say.
@@ -56,12 +56,12 @@ class MediaInfo:
     """
 
     media_type: str
-    container: str
-    duration_s: float | None
-    width: int | None
-    height: int | None
-    fps: float | None
-    codecs: tuple[str, ...]
+    container: str | None = None
+    duration_s: float | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    codecs: tuple[str, ...] = ()
     content_credentials: bool = False
     remarks: tuple[str, ...] = ()
     picture: Picture = field(default=Picture(), compare=False)

@@ -28,6 +28,8 @@ from airflow_video_providers.core.polling import decision
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from airflow_video_providers.core.jobs import VideoOutput
+
 Refresh = Callable[[VideoJob], VideoJob]
 _GONE = (JobStatus.EXPIRED, JobStatus.FAILED, JobStatus.ERROR, JobStatus.CANCELLED)
 _SAYS_GONE = (JobExpiredError, JobFailedError, JobErroredError, JobCancelledError)
@@ -70,7 +72,7 @@ class OutputUrls:
 
     def output(self, index: int) -> OutputUrl:
         """One output's address."""
-        return OutputUrl(self, index, self._job.outputs[index].url)
+        return OutputUrl(self, index, self._job.outputs[index])
 
     def renewed(self, index: int, asked: int, what: str) -> tuple[str | None, int]:
         """What the vendor says of an output's address now.
@@ -148,11 +150,12 @@ class OutputUrls:
 class OutputUrl:
     """One output's address, as it stands."""
 
-    def __init__(self, sources: OutputUrls, index: int, url: str) -> None:
+    def __init__(self, sources: OutputUrls, index: int, output: VideoOutput) -> None:
         self._sources = sources
         self._index = index
         self._asked = 0
-        self.url = url
+        self.output = output
+        self.url = output.url
 
     def renew(self, what: str) -> bool:
         """Ask the vendor for the address as it is now. True: it is another one than before.

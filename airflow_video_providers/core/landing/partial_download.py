@@ -6,14 +6,14 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from airflow_video_providers.core.errors import DownloadError, OutputRejectedError
-from airflow_video_providers.core.landing.verify import Inspector
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable
 
     from airflow_video_providers.core.landing.media_info import MediaInfo
     from airflow_video_providers.core.landing.response_metadata import Representation
     from airflow_video_providers.core.landing.spool import Spool
+    from airflow_video_providers.core.landing.verify import Inspects
 
 
 class Interrupted(Exception):
@@ -41,13 +41,13 @@ class PartialDownload:
     """The bytes so far.
 
     :param spool: Where they are written.
-    :param media_types: The accepted types.
+    :param inspector: Makes what reads the file, for each beginning.
     :param max_bytes: More than this many are refused, before or while they come.
     """
 
-    def __init__(self, spool: Spool, media_types: Collection[str], max_bytes: int) -> None:
+    def __init__(self, spool: Spool, inspector: Callable[[], Inspects], max_bytes: int) -> None:
         self._spool = spool
-        self._media_types = media_types
+        self._new_inspector = inspector
         self._max_bytes = max_bytes
         self.restart()
 
@@ -59,7 +59,7 @@ class PartialDownload:
         self.etag: str | None = None
         self._hashes = {"sha256": hashlib.sha256()}
         self._digests: dict[str, bytes] = {}
-        self._inspector = Inspector(self._media_types)
+        self._inspector = self._new_inspector()
 
     def expect(self, described: Representation | None) -> None:
         """Take an answer's headers: does it go on where the last one broke off, or begin anew?"""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.errors import InvalidRequestError, OutputMissingError
-from airflow_video_providers.core.jobs import JobStatus
+from airflow_video_providers.core.jobs import JobStatus, OutputRole, VideoOutput
 from airflow_video_providers.core.landing import commit
 from airflow_video_providers.core.landing import manifest as manifests
 from airflow_video_providers.core.landing.keys import Keys
@@ -49,6 +49,17 @@ class Plan:
     def count(self) -> int:
         """How many outputs there are."""
         return len(self.directories)
+
+    def output(self, index: int) -> VideoOutput:
+        """What one of them has to be, from wherever that is known; a video where nobody says."""
+        for known in (self.landed or {}).get("outputs", ()), self.reused.outputs if self.reused else ():
+            if index < len(known):
+                entry = known[index]
+                return VideoOutput(url="", role=entry.get("role", OutputRole.VIDEO), media_type=entry["content_type"])
+        if index < len(self.job.outputs):
+            return self.job.outputs[index]
+        file = self.kept.files.get(index) if self.kept else None
+        return VideoOutput(url="", role=file.role, media_type=file.media_type) if file else VideoOutput(url="")
 
 
 def make_plan(

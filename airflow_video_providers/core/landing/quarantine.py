@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from airflow_video_providers import __version__
 from airflow_video_providers.core.errors import DownloadError
-from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.jobs import JobStatus, OutputRole, VideoJob
 from airflow_video_providers.core.landing import commit
 from airflow_video_providers.core.landing.keys import safe_part
 from airflow_video_providers.core.landing.manifest import source_entry
@@ -28,8 +28,9 @@ from airflow_video_providers.core.storage.open import open_store
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from airflow_video_providers.core.jobs import VideoOutput
     from airflow_video_providers.core.storage.base import Store
 
 FOLDER = "_rejected"
@@ -44,12 +45,15 @@ class KeptFile:
 
     :param reason: Why it was refused; None for a sibling.
     :param source: Where it came from, as manifests say it.
+    :param role: What it is to the video, and ``media_type`` what the vendor says that it is.
     """
 
     size: int
     sha256: str
     reason: str | None = None
     source: dict[str, str] | None = None
+    role: OutputRole = OutputRole.VIDEO
+    media_type: str | None = None
 
 
 @dataclass(frozen=True)
@@ -118,26 +122,31 @@ class Quarantine:
         return Kept(kept.job, kept.count, there, kept.reason, kept.what) if there else None
 
     def keep(
-        self, paths: Mapping[int, str], refused: Mapping[int, tuple[str, str]], count: int, before: Kept | None
+        self,
+        paths: Mapping[int, str],
+        refused: Mapping[int, tuple[str, str]],
+        outputs: Sequence[VideoOutput],
+        before: Kept | None,
     ) -> None:
         """Keep local files, and write the record last.
 
         :param paths: The files by index; they may be moved away.
         :param refused: Of those that were refused, the reason and what was said.
-        :param count: How many outputs the job has.
+        :param outputs: What the job's files are.
         :param before: What is kept already.
         :raises DownloadError: if the storage refuses.
         """
         files = dict(before.files) if before is not None else {}
         for index, path in paths.items():
             verified = VerifiedFile(path, *_measured(path), "application/octet-stream", {})
-            outputs = self._job.outputs
-            source = source_entry(outputs[index].url) if index < len(outputs) else None
+            url = outputs[index].url
+            source = source_entry(url) if url else None
             self._store.spool_directory(self.key(index))
             self._store.put(verified, self.key(index), overwrite=True)
             files[index] = KeptFile(
-                verified.size, verified.sha256, refused[index][0] if index in refused else None, source
-            )
+                verified.size, verified.sha256, refused[index][0] if index in refused else None, source,
+                outputs[index].role, outputs[index].media_type,
+            )  # fmt: skip
         reason, what = next(iter(refused.values()))
         job = self._job.replace(status=JobStatus.SUCCEEDED, outputs=()).to_dict()
         record = {
@@ -148,13 +157,15 @@ class Quarantine:
             "reason": reason,
             "what": what[:1000],
             "rejected_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "count": count,
+            "count": len(outputs),
             "files": [
                 {
                     "index": index,
                     "key": self.key(index),
                     "bytes": file.size,
                     "sha256": file.sha256,
+                    "role": str(file.role),
+                    **({"media_type": file.media_type} if file.media_type else {}),
                     **({"reason": file.reason} if file.reason else {}),
                     **({"source": file.source} if file.source else {}),
                 }
@@ -209,7 +220,14 @@ def _read(data: bytes, job: VideoJob) -> Kept | None:
         known = VideoJob.from_dict(record["job"])
         count = int(record["count"])
         files = {
-            int(one["index"]): KeptFile(int(one["bytes"]), str(one["sha256"]), one.get("reason"), one.get("source"))
+            int(one["index"]): KeptFile(
+                int(one["bytes"]),
+                str(one["sha256"]),
+                one.get("reason"),
+                one.get("source"),
+                OutputRole(one.get("role", OutputRole.VIDEO)),
+                one.get("media_type"),
+            )
             for one in record["files"]
         }
         reason, what = str(record["reason"]), str(record["what"])

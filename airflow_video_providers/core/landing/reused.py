@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_video_providers.core.jobs import OutputRole
 from airflow_video_providers.core.landing import manifest as manifests
 from airflow_video_providers.core.storage.base import conflict
 from airflow_video_providers.core.storage.open import open_store
@@ -49,7 +50,13 @@ def find_reused(job: VideoJob) -> Reused | None:
     try:
         found = json.loads(b"".join(store.read(origin["manifest_key"])))
         outputs: list[dict[str, Any]] = [
-            {"key": str(one["key"]), "bytes": int(one["bytes"]), "sha256": str(one["sha256"])}
+            {
+                "key": str(one["key"]),
+                "bytes": int(one["bytes"]),
+                "sha256": str(one["sha256"]),
+                "role": str(one.get("role", OutputRole.VIDEO)),
+                "content_type": str(one["content_type"]),
+            }
             for one in found["outputs"]
         ]
         ours = (found["model"], found["request_id"]) == (job.model, job.request_id)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from airflow_video_providers.core.errors import InvalidRequestError, OutputRejectedError
+from airflow_video_providers.core.jobs import OutputRole
 from airflow_video_providers.core.landing import mp4, webm
 from airflow_video_providers.core.landing.media_info import EXTENSIONS, MediaInfo, Walk, rejected
+from airflow_video_providers.core.landing.other_media import OtherInspector
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from airflow_video_providers.core.jobs import VideoOutput
 
 _HEAD = 16
 # Media without a check here: paid for and worth keeping, where a page of text is not.
@@ -43,6 +47,26 @@ def checked_media_types(media_types: Collection[str]) -> tuple[str, ...]:
             allowed=known,
         )
     return tuple(media_types)
+
+
+class Inspects(Protocol):
+    """Takes a file as it passes by, and says at its end what it is."""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece."""
+
+    def close(self) -> MediaInfo:
+        """Nothing more comes: was it whole, and what is it?"""
+
+
+def inspector_for(output: VideoOutput, media_types: Collection[str]) -> Inspects:
+    """What reads a file of this role.
+
+    :param media_types: The accepted types of videos.
+    """
+    if output.role is OutputRole.VIDEO:
+        return Inspector(media_types)
+    return OtherInspector(output.role, output.media_type)
 
 
 class Inspector:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime, timedelta
 
-    from airflow_video_providers.core.jobs import JobStatus
+    from airflow_video_providers.core.jobs import JobStatus, OutputRole
     from airflow_video_providers.core.vendors.answers import Answer
 
 #: "terminal": one call at the job's end. "sync": a call at each change that the vendor sees too.
@@ -31,7 +31,10 @@ class Description:
     :cvar id_paths: Where in a body the job's own id stands, in the answer to a submit and in a status; the first that
         holds one counts. Empty: a submit takes what can be nothing else, and a status may be about any job.
     :cvar words: What its own status words mean, where the words of the field do not hold them or mean something else.
-    :cvar output_paths: Where in a body the output addresses stand; the first that holds any counts.
+    :cvar output_paths: Where in a body the videos' addresses stand; the first that holds any counts.
+    :cvar further_outputs: Where the addresses of files that are no video stand, by their role; nothing else is taken for one.
+    :cvar media_type_names: Names under which an output's media type stands beside its ``url``, and ``media_type_paths`` where
+        those of the videos stand in a place of their own: one text for all, or a list with one for each.
     :cvar status_paths: Where the status word stands, ``reason_paths`` why a job failed, ``submitted_paths`` and
         ``completed_paths`` the times (ISO 8601, or seconds since 1970), ``progress_paths`` how much is done (0 to 1), and
         ``cost_paths`` what the job has cost, in US dollars. Dotted; the first that holds something counts.
@@ -68,6 +71,9 @@ class Description:
     id_paths: ClassVar[tuple[str, ...]] = ()
     words: ClassVar[Mapping[str, JobStatus]] = {}
     output_paths: ClassVar[tuple[str, ...]] = ()
+    further_outputs: ClassVar[Mapping[OutputRole, tuple[str, ...]]] = {}
+    media_type_names: ClassVar[tuple[str, ...]] = ()
+    media_type_paths: ClassVar[tuple[str, ...]] = ()
     status_paths: ClassVar[tuple[str, ...]] = STATUS_PATHS
     reason_paths: ClassVar[tuple[str, ...]] = REASON_PATHS
     submitted_paths: ClassVar[tuple[str, ...]] = ("created_at",)

@@ -45,6 +45,7 @@ class Fal(Vendor):
     key_prefix = "Key "
     id_paths = ("request_id",)
     output_paths = ("video", "videos", "output.video")
+    media_type_names = ("content_type",)
     charged = {JobStatus.SUCCEEDED: "yes"}
     history_kept = timedelta(days=29)
     retention = timedelta(days=30)  # of the request and its answer; the files live as the account has set it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from airflow_video_providers.core.border import json_value, plain_id, printable
@@ -113,48 +113,74 @@ def find_status(
     return None
 
 
+class Place(NamedTuple):
+    """Where an output is, and what the answer says beside it that it is."""
+
+    url: str
+    media_type: str | None = None
+
+
 def find_urls(body: Mapping[str, Any] | None, paths: Iterable[str]) -> list[str]:
     """The output addresses at the first dotted path that holds any, in order and without repeats."""
+    return [place.url for place in find_places(body, paths)]
+
+
+def find_places(body: Mapping[str, Any] | None, paths: Iterable[str], beside: Iterable[str] = ()) -> list[Place]:
+    """The outputs at the first dotted path that holds any, in order and without repeats.
+
+    :param beside: Names under which an output's media type stands beside its address.
+    """
+    names = tuple(beside)
     for path in paths:
-        if urls := list(dict.fromkeys(_urls(at(body, path), _DEEPEST))):
-            return urls
+        if found := _once(_places(at(body, path), _DEEPEST, names)):
+            return found
     return []
 
 
-def search_urls(body: Mapping[str, Any] | None) -> list[str]:
-    """The output addresses of a finished job in whatever shape they are known to come."""
-    return list(dict.fromkeys(_searched(body or {}, _DEEPEST, top=True)))
+def search_places(body: Mapping[str, Any] | None, beside: Iterable[str] = ()) -> list[Place]:
+    """The videos of a finished job in whatever shape they are known to come: where they are not where they should be."""
+    return _once(_searched(body or {}, _DEEPEST, tuple(beside), top=True))
 
 
-def _searched(value: Any, depth: int, *, top: bool = False) -> list[str]:
+def _once(places: Iterable[Place]) -> list[Place]:
+    found: dict[str, Place] = {}
+    for place in places:
+        found.setdefault(place.url, place)
+    return list(found.values())
+
+
+def _searched(value: Any, depth: int, beside: tuple[str, ...], *, top: bool = False) -> list[Place]:
     if depth <= 0 or not isinstance(value, Mapping):
-        return _urls(value, depth)
-    names = (*_VIDEO_NAMES, *(() if top else _ADDRESS_NAMES), *_OUTPUT_WRAPPERS)
-    for name in names:
+        return _places(value, depth, beside)
+    for name in (*_VIDEO_NAMES, *(() if top else _ADDRESS_NAMES), *_OUTPUT_WRAPPERS):
         inner = at(value, name)
-        found = (
-            [url for item in inner for url in _searched(item, depth - 1)]
-            if isinstance(inner, list)
-            else _searched(inner, depth - 1)
-        )
+        items = inner if isinstance(inner, list) else [inner]
+        found = [place for item in items for place in _searched(item, depth - 1, beside)]
+        if found and not top and name in _ADDRESS_NAMES:
+            return _typed(found, value, beside)
         if found:
             return found
     return []
 
 
-def _urls(value: Any, depth: int) -> list[str]:
+def _places(value: Any, depth: int, beside: tuple[str, ...]) -> list[Place]:
     if depth <= 0:
         return []
     if isinstance(value, str):
         if value.lstrip()[:1] in ("[", "{"):  # Segmind's "output" may be JSON inside a string
             try:
-                return _urls(json_value(value), depth - 1)
+                return _places(json_value(value), depth - 1, beside)
             except ValueError:
                 return []
-        return [value.strip()] if _is_address(value.strip()) else []
+        return [Place(value.strip())] if _is_address(value.strip()) else []
     if isinstance(value, Mapping):
-        return _urls(value.get("url"), depth - 1)
-    return [url for item in value for url in _urls(item, depth - 1)] if isinstance(value, list) else []
+        return _typed(_places(value.get("url"), depth - 1, beside), value, beside)
+    return [place for item in value for place in _places(item, depth - 1, beside)] if isinstance(value, list) else []
+
+
+def _typed(places: list[Place], value: Mapping[str, Any], beside: tuple[str, ...]) -> list[Place]:
+    kind = next((hint for name in beside if (hint := _hint(value.get(name)))), None)
+    return [place._replace(media_type=place.media_type or kind) for place in places]
 
 
 def _is_address(text: str) -> bool:

@@ -52,6 +52,7 @@ class Pixazo(Vendor):
     key_header = "Ocp-Apim-Subscription-Key"
     id_paths = ("request_id", "requestId")
     output_paths = ("output.media_url", "video_url")
+    media_type_paths = ("output.media_type",)
     # ERROR is documented as not charged; about FAILED the documents say nothing.
     charged = {JobStatus.SUCCEEDED: "yes", JobStatus.ERROR: "no"}
     poll_seconds = (5.0, 15.0)

@@ -11,6 +11,7 @@ from airflow_video_providers.core.vendors.description import Description
 from airflow_video_providers.core.vendors.fields import bounded
 from airflow_video_providers.core.vendors.output_shapes import (
     find_ids,
+    find_places,
     find_status,
     find_urls,
     first_at,
@@ -18,7 +19,7 @@ from airflow_video_providers.core.vendors.output_shapes import (
     id_at,
     names_in,
     reason_at,
-    search_urls,
+    search_places,
 )
 from airflow_video_providers.core.vendors.refusals import status_refused, unavailable
 
@@ -67,14 +68,27 @@ class ReadsAnswers(Description):
         return self.charged.get(status, "unknown") if cost is None else ("yes" if cost else "no")
 
     def outputs_in(self, body: Mapping[str, Any]) -> tuple[tuple[VideoOutput, ...], str | None]:
-        """The outputs that a finished job's answer names, and what it names instead, where it names none."""
-        urls = find_urls(body, self.output_paths) or search_urls(body)
-        if len(urls) > MOST_OUTPUTS:
-            return (), f"{len(urls)} addresses, of which {MOST_OUTPUTS} would be read"
-        output = body.get("output")
-        media_types = hints(output.get("media_type") if isinstance(output, dict) else None, len(urls))
-        outputs = tuple(VideoOutput(url=url, media_type=kind) for url, kind in zip(urls, media_types, strict=True))
-        return outputs, None if outputs else names_in(body)
+        """The outputs that a finished job's answer names, the videos first; what it names instead, where it names no video."""
+        further = {
+            place.url: VideoOutput(url=place.url, media_type=place.media_type, role=role)
+            for role, paths in self.further_outputs.items()
+            for place in find_places(body, paths, self.media_type_names)
+        }
+        videos = find_places(body, self.output_paths, self.media_type_names) or [
+            place for place in search_places(body, self.media_type_names) if place.url not in further
+        ]
+        if not videos:
+            return (), names_in(body)
+        kinds = hints(first_at(body, self.media_type_paths), len(videos))
+        outputs = {
+            place.url: VideoOutput(url=place.url, media_type=place.media_type or kind)
+            for place, kind in zip(videos, kinds, strict=True)
+        }
+        for url, output in further.items():
+            outputs.setdefault(url, output)
+        if len(outputs) > MOST_OUTPUTS:
+            return (), f"{len(outputs)} addresses, of which {MOST_OUTPUTS} would be read"
+        return tuple(outputs.values()), None
 
     def cost_in(self, body: Mapping[str, Any]) -> Decimal | None:
         """What the job has cost in US dollars, where an answer says so; 0 is a cost, too."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -18,11 +19,15 @@ from airflow_video_providers.core.vendors.output_shapes import (
     hints,
     names_in,
     reason_at,
-    search_urls,
+    search_places,
 )
 
 NOW = datetime(2026, 5, 22, 13, 0, tzinfo=UTC)
 A, B, C = "https://media.example/a.mp4", "http://media.example/b.mp4", "https://media.example/c.mp4?sig=1"
+
+
+def search_urls(body: Any) -> list[str]:
+    return [place.url for place in search_places(body)]
 
 
 def said(body, status=200, **headers):
