@@ -13,6 +13,7 @@ from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.purchase import resolve
 from airflow_video_providers.core.purchase.records import Identity
 from airflow_video_providers.integration.airflow_view import YOUNG
+from airflow_video_providers.integration.ledger_mail import not_forgotten
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -140,14 +141,24 @@ def attach(ledger: Ledger, answer: Answer, view: AirflowView, now: datetime, *, 
 def forget(ledger: Ledger, identity: Identity, view: AirflowView, now: datetime, *, dry_run: bool) -> list[Attempt]:
     """Write that nothing came of a task instance's open attempts; returns them.
 
-    :raises InvalidRequestError: one of them is in flight, or none is open.
+    :raises InvalidRequestError: one of them is in flight, or none is open, or a call has named the job of one.
     :raises LedgerError: the ledger could not be read or written.
+    :raises VendorError: a call has named a job, and the vendor could not be asked about it.
     """
     attempts, flaws = ledger.survey(identity)
     refuse_in_flight(attempts, view, now)
+    still_open = [attempt for attempt in attempts if attempt.open]
+    if not dry_run and (bought := not_forgotten(ledger, still_open, now)) is not None:
+        raise InvalidRequestError(
+            f"The submit of {identity} at {bought.created_at:%Y-%m-%d %H:%M:%S} UTC has bought job {bought.request_id}: a call "
+            "of the vendor has named it, and the vendor has it.",
+            money="It is paid for. The ledger holds it now, and nothing is forgotten.",
+            remedy="Clear the task: it takes that job and buys nothing.",
+            model=bought.model,
+        )
     if dry_run:
         stand_in = resolve.stand_ins(flaws, identity, attempts, now)
-        return [attempt for attempt in attempts if attempt.open] + stand_in
+        return still_open + stand_in
     return resolve.forget(ledger, identity, now=now)
 
 

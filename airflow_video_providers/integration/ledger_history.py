@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.purchase.find import find_job
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.integration.ledger_bulk import refuse_in_flight
+from airflow_video_providers.integration.ledger_mail import answered_by_mail
 from airflow_video_providers.integration.state_store_admin import is_state_store
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from airflow_video_providers.core.errors import VideoProviderError
     from airflow_video_providers.core.purchase.ledger import Ledger, Overview
     from airflow_video_providers.core.purchase.records import Attempt, Identity
     from airflow_video_providers.integration.airflow_view import AirflowView
@@ -56,7 +58,7 @@ class Histories:
             hook.close()
 
     def answer(self, identity: Identity, view: AirflowView, now: datetime) -> list[Asked]:
-        """Ask for each open attempt of a task instance, and write down the one job that fits.
+        """Ask for each open attempt of a task instance, and write down the one job that fits, or that a call has named.
 
         :raises InvalidRequestError: nothing is open, one is in flight, its vendor shows no history, or the ledger is
             Airflow's state store. Nothing was changed.
@@ -75,14 +77,16 @@ class Histories:
         waiting = [attempt for attempt in attempts if attempt.open]
         if not waiting:
             raise InvalidRequestError(f"No submit of {identity} is without an answer.", money="Nothing was changed.")
+        called = answered_by_mail(self.ledger, waiting, now, trouble=_raise)
         for attempt in waiting:
-            refuse_without_history(attempt)
+            if attempt.key not in called:
+                refuse_without_history(attempt)
         if self._known is None:
             self._known = self.ledger.overview()
-        return [
-            Asked(one, find_job(one, self.ledger, self._hook(one).get_conn().history, known=self._known))
-            for one in waiting
-        ]
+        return [Asked(one, called.get(one.key) or self._find(one, self._known)) for one in waiting]
+
+    def _find(self, attempt: Attempt, known: Overview) -> Attempt | None:
+        return find_job(attempt, self.ledger, self._hook(attempt).get_conn().history, known=known)
 
     def _hook(self, attempt: Attempt) -> VideoHook:
         vendor = attempt.model.partition(":")[0]
@@ -113,3 +117,7 @@ def refuse_without_history(attempt: Attempt) -> None:
             model=attempt.model,
             field="model",
         )
+
+
+def _raise(_: Attempt, error: VideoProviderError) -> NoReturn:
+    raise error

@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 
 from airflow_video_providers.core.border import json_value
 from airflow_video_providers.core.callbacks import token
-from airflow_video_providers.core.errors import VideoProviderError
+from airflow_video_providers.core.errors import LedgerError, VideoProviderError
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.output_shapes import find_ids, find_status
 from airflow_video_providers.integration import callbacks, metrics
@@ -140,11 +140,18 @@ class ReceiverApp:
         outcome = mailbox.put(claim, news.request_id, terminal=news.terminal)
         if outcome == "full":
             log.warning("A call names one more job for attempt %d of %s; it is not kept.", claim.number, claim.identity)
-        now = time.monotonic()
-        if now - self._swept.get(claim.conn_id, -SWEEP_EVERY) >= SWEEP_EVERY:
-            self._swept[claim.conn_id] = now
-            mailbox.drop_expired(self._clock())
+        self._sweep(claim.conn_id, mailbox)
         return outcome == "kept"
+
+    def _sweep(self, conn_id: str, mailbox: Mailbox) -> None:
+        now = time.monotonic()
+        if now - self._swept.get(conn_id, -SWEEP_EVERY) < SWEEP_EVERY:
+            return
+        self._swept[conn_id] = now
+        try:
+            mailbox.drop_expired(self._clock())
+        except LedgerError as failure:  # the call itself is kept
+            log.warning("Calls that nobody needs any more could not be removed: %s", failure.what)
 
 
 async def _body(headers: Mapping[str, str], receive: Any) -> bytes | None:

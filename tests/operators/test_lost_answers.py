@@ -3,81 +3,37 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import timedelta
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 from airflow.sdk import DAG
 
-from airflow_video_providers.core.callbacks.token import read
 from airflow_video_providers.core.clock import utcnow
 from airflow_video_providers.core.errors import (
     InvalidRequestError,
     SubmissionOutcomeUnknownError,
     VendorUnavailableError,
 )
+from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.purchase import resolve
 from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.receipts import repair
 from airflow_video_providers.core.purchase.records import AttemptState, Identity
-from airflow_video_providers.core.purchase.stores.local_directory import LocalDirectory
 from airflow_video_providers.integration import callbacks
 from airflow_video_providers.operators.video import GenerateVideoOperator
 from airflow_video_providers.plugin.entry import RECEIVER
-from tests.support.submitting import ONE_OF_EACH, V6, Desk
+from tests.support.calls import SECRET, called_desk
+from tests.support.submitting import ONE_OF_EACH, V6
 
 pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
-SECRET = "the-secret-of-this-test-and-no-other"
 LOST = ["drop_after_accept", "html_200", "no_id", "http_500_after_accept"]
-
-
-class Calls(Desk):
-    """A desk whose vendor is asked to call our receiver; the test makes the calls."""
-
-    def __init__(self, simulator, root):
-        super().__init__(simulator)
-        self.root = root
-        simulator.fault("webhook_lost", count=None)  # it is the test that calls
-
-    @property
-    def ledger(self):
-        return Ledger(LocalDirectory(self.root))
-
-    @property
-    def attempts(self):
-        return self.ledger.attempts(Identity("dag", "run-1", "submit"))
-
-    @property
-    def posts(self):
-        return [call for call in self.simulator.requests() if call["method"] == "POST"]
-
-    def address(self, number=-1):
-        return {name.lower(): value for name, value in self.posts[number]["headers"].items()}.get("x-webhook-url")
-
-    def claim(self, number=-1):
-        return read(parse_qs(urlsplit(self.address(number)).query)["token"][0], [SECRET], utcnow())
-
-    def jobs(self):
-        return [job["request_id"] for job in self.simulator.ledger()["jobs"]]
-
-    def call(self, request_id=None, *, terminal=True, number=-1):
-        """The vendor calls about a job: by default the last that was bought, by the address of the last submit."""
-        mailbox = callbacks.open_mailbox("pixazo_default")
-        return mailbox.put(self.claim(number), request_id or self.jobs()[-1], terminal=terminal)
-
-    def age(self, seconds=1000):
-        """The open attempt was made so many seconds ago."""
-        for attempt in self.attempts:
-            self.ledger.replace(attempt.replace(created_at=attempt.created_at - timedelta(seconds=seconds)))
 
 
 @pytest.fixture
 def desk(video_simulator, monkeypatch, tmp_path):
-    for name, value in {
-        "LEDGER_PATH": tmp_path, "CALLBACK_URL": "https://airflow.example/video-callbacks", "CALLBACK_SECRET": SECRET,
-    }.items():  # fmt: skip
-        monkeypatch.setenv(f"AIRFLOW__VIDEO_PROVIDERS__{name}", str(value))
-    monkeypatch.setattr("airflow_video_providers.core.callbacks.identify.PAUSES", ())
-    return Calls(video_simulator, tmp_path)
+    return called_desk(video_simulator, monkeypatch, tmp_path)
 
 
 def test_a_submit_says_where_to_call_and_the_address_names_the_attempt(desk):
@@ -286,7 +242,68 @@ def test_a_job_that_another_attempt_holds_is_not_believed(desk):
     lose_one(desk)
     desk.run(desk.submit(task_id="other"))
     assert unbelieved(desk, desk.jobs()[-1]).state == "deferred"
+    assert "is another attempt's already" in desk.log
+
+
+def test_who_holds_a_job_is_one_look_up_and_not_a_reading_of_the_whole_ledger(desk, monkeypatch):
+    lose_one(desk)
+    desk.run(desk.submit(task_id="other"))
+    monkeypatch.setattr(Ledger, "overview", lambda *_: pytest.fail("the whole ledger is read"))
+    desk.call(desk.jobs()[0], number=0)
+    assert desk.run(desk.submit(), try_number=2, retries=3).error is None
+    assert desk.attempts[0].request_id == desk.jobs()[0]
+
+
+def test_for_an_attempt_of_an_older_version_all_attempts_are_read(desk):
+    """Their ids were written to attempts alone."""
+    lose_one(desk)
+    desk.run(desk.submit(task_id="other"))
+    desk.ledger.replace(desk.attempts[0].replace(v=1))
+    for path in desk.root.glob("named/**/*.json"):
+        path.unlink()
+    assert unbelieved(desk, desk.jobs()[-1]).state == "deferred"
     assert "holds it" in desk.log
+
+
+@pytest.mark.parametrize("by", ["attach", "repair"])
+def test_an_id_that_a_person_or_a_later_task_has_written_is_held_too(desk, by):
+    lose_one(desk)
+    job = VideoJob(model=V6, request_id=desk.jobs()[0], conn_id="pixazo_default")
+    other = Identity("dag", "run-1", "other")
+    if by == "attach":
+        resolve.attach(desk.ledger, other, job, now=utcnow())
+    else:
+        open_one = desk.attempts[0].replace(**vars(other), claim="x")
+        desk.ledger.create(open_one)
+        repair(desk.ledger, job.replace(receipt_due=open_one.key), own=other, log=logging.getLogger("repair"))
+    assert unbelieved(desk, desk.jobs()[0]).state == "deferred"
+
+
+def test_an_answer_whose_id_a_callback_gave_away_is_written_and_the_log_says_so(desk, caplog):
+    """Somebody who has read a token was faster than the vendor's own answer."""
+    lose_one(desk)
+    stolen = desk.attempts[0]
+    other = desk.submit(task_id="other")
+    assert desk.run(other).error is None
+    (job,) = set(desk.jobs()) - {desk.jobs()[0]}
+    for path in desk.root.glob("named/**/*.json"):
+        path.unlink()
+    desk.ledger.take(stolen, job)
+    held = desk.ledger.attempts(Identity("dag", "run-1", "other"))[0]
+    desk.ledger.replace(held)
+    assert desk.ledger.attempts(held.identity)[0].request_id == job
+    assert "another attempt has it already" in caplog.text
+
+
+def test_a_damaged_record_of_who_has_an_id_holds_up_no_receipt(desk):
+    lose_one(desk)
+    (attempt,) = desk.attempts
+    job = VideoJob(model=V6, request_id=desk.jobs()[0], conn_id="pixazo_default")
+    desk.ledger.take(attempt, job.request_id)
+    (path,) = desk.root.glob("named/**/*.json")
+    path.write_text("{")
+    desk.ledger.replace(attempt.bought(job))
+    assert desk.attempts[0].request_id == job.request_id
 
 
 def test_one_job_answers_one_of_two_attempts(desk):
@@ -327,8 +344,6 @@ def test_forget_is_refused_while_it_waits_and_attach_is_not(desk):
     who = Identity("dag", "run-1", "submit")
     with pytest.raises(InvalidRequestError, match="waits for the vendor's call until"):
         resolve.forget(desk.ledger, who, now=utcnow())
-    from airflow_video_providers.core.jobs import VideoJob
-
     resolve.attach(desk.ledger, who, VideoJob(model=V6, request_id=desk.jobs()[0]), now=utcnow())
     assert desk.run(desk.submit(), try_number=2, retries=3).error is None
     assert desk.accepted == 1

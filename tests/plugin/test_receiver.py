@@ -194,6 +194,19 @@ def test_mail_whose_time_is_over_is_cleared_away(place):
     assert [mail.job for mail in place.mail()] == [job_mark("pixazo", "mochi_02")]
 
 
+def test_a_storage_that_lets_nothing_be_removed_costs_no_call(place, monkeypatch, caplog):
+    place.call(expires=NOW + timedelta(seconds=10))
+    place.app = ReceiverApp(lambda: [SECRET], place.open, clock=lambda: NOW + timedelta(seconds=20))
+
+    def refused(*_):
+        raise PermissionError("s3:DeleteObject")
+
+    monkeypatch.setattr(LocalDirectory, "remove", refused)
+    assert place.call({"request_id": "mochi_02", "status": "COMPLETED"}, number=2) == 200
+    assert len(place.mail()) == 2
+    assert "s3:DeleteObject" in caplog.text
+
+
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize(("secret", "status"), [("signs", 200), ("forges", 403)])
 def test_a_vendor_that_signs_is_verified(place, secret, status):

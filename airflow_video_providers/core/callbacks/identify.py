@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow_video_providers.core.errors import SubmissionOutcomeUnknownError, VendorUnavailableError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
-from airflow_video_providers.core.purchase.find import take
+from airflow_video_providers.core.purchase.named import ALL_ARE_NAMED
 from airflow_video_providers.core.purchase.patience import persist
 from airflow_video_providers.core.purchase.records import AttemptState
 from airflow_video_providers.core.purchase.wording import COMMAND
@@ -35,7 +35,9 @@ class Identification:
 
     :param ledger: The ledger, on a store that can be listed.
     :param ask: Asks the vendor which job an id belongs to, with the attempt's own connection.
-    :param max_tries: ``ti.max_tries`` of the task that runs, with its ``run``: what is found here is no Clear's.
+    :param max_tries: ``ti.max_tries`` of the task that runs, with its ``run``: what is found here is no Clear's. None, from
+        outside of a task: the next try takes the job as it is.
+    :param patient: Ask a vendor again that does not answer, or does not know the job yet.
     """
 
     def __init__(
@@ -47,9 +49,11 @@ class Identification:
         sleep: Callable[[float], None],
         max_tries: int | None = None,
         run: Run | None = None,
+        patient: bool = True,
     ) -> None:
         self._ledger = ledger
         self._ask = ask
+        self._pauses = PAUSES if patient else ()
         self._log = log
         self._sleep = sleep
         self._max_tries = max_tries
@@ -66,7 +70,7 @@ class Identification:
             raise _two(attempt, named)
         if not named or (job := self._believed(attempt, named[0])) is None:
             return None
-        if not take(attempt, self._ledger, job.request_id):
+        if not self._ledger.take(attempt, job.request_id):
             self._log.warning("Job %s is another attempt's already: it does not answer this one.", job.request_id)
             return None
         known = next(one for one in self._ledger.attempts(attempt.identity) if one.number == attempt.number)
@@ -111,7 +115,7 @@ class Identification:
         )
 
     def _identified(self, asked: VideoJob) -> Identified:
-        pauses = iter(PAUSES)
+        pauses = iter(self._pauses)
         while True:
             pause = next(pauses, None)
             try:
@@ -125,6 +129,9 @@ class Identification:
             self._sleep(pause)
 
     def _holder(self, attempt: Attempt, request_id: str) -> Attempt | None:
+        """Who holds the job, of all that is written; an attempt that is not old leaves that to one look-up."""
+        if attempt.v >= ALL_ARE_NAMED:
+            return None
         vendor = attempt.model.partition(":")[0]
         for other in self._ledger.overview().attempts:
             same = other.request_id == request_id and other.model.partition(":")[0] == vendor

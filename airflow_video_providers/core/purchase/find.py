@@ -8,13 +8,11 @@ nothing was bought: histories lag.
 
 from __future__ import annotations
 
-import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_video_providers.core.jobs import VideoJob
-from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Key, Run, digest
-from airflow_video_providers.core.purchase.stores.base import readable
+from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Run, digest
 from airflow_video_providers.core.vendors.wire import sent_digest
 
 if TYPE_CHECKING:
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.purchase.ledger import Ledger, Overview
     from airflow_video_providers.core.vendors.history import Shown
 
-#: The kind of record that says which attempt an id was given to: created once, whoever names the id.
-KIND = "named"
 #: How far the vendor's clock may be from ours.
 CLOCKS = timedelta(minutes=2)
 #: From the intent to the last moment at which its paid call may arrive: pauses between tries, and the tries themselves.
@@ -65,7 +61,7 @@ def find_job(
     if len(matching) != 1:
         return None
     ((request_id, found),) = matching.items()
-    if any(_same_job(other, attempt, request_id) for other in known.attempts) or not take(attempt, ledger, request_id):
+    if any(_same_job(other, attempt, request_id) for other in known.attempts) or not ledger.take(attempt, request_id):
         return None
     current = next((one for one in ledger.attempts(attempt.identity) if one.number == attempt.number), attempt)
     if not current.open:  # a person, or a callback, was faster
@@ -118,13 +114,3 @@ def _rivals(attempt: Attempt, others: Sequence[Attempt]) -> bool:
 def _same_job(other: Attempt, attempt: Attempt, request_id: str) -> bool:
     same_vendor = other.model.partition(":")[0] == attempt.model.partition(":")[0]
     return other.key != attempt.key and same_vendor and other.request_id == request_id
-
-
-def take(attempt: Attempt, ledger: Ledger, request_id: str) -> bool:
-    """Write that this attempt has the id, once for all who may be given it at the same moment; False where another has it."""
-    key: Key = (KIND, attempt.model.partition(":")[0], request_id)
-    record = {"v": 1, "claim": uuid.uuid4().hex, "attempt": list(attempt.key), "request_id": request_id}
-    with readable("written"):
-        if ledger.store.create(key, record):
-            return True
-        return (ledger.store.read(key) or {}).get("attempt") == list(attempt.key)

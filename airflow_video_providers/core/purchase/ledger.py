@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from airflow_video_providers.core.errors import LedgerError
+from airflow_video_providers.core.purchase.named import take
 from airflow_video_providers.core.purchase.records import SUBMITS, Attempt, AttemptState, Identity
 from airflow_video_providers.core.purchase.settlements import KIND, Ending, Settlement, Settlements, by_job, ending_of
 from airflow_video_providers.core.purchase.stores.base import DamagedRecordError, readable
@@ -23,6 +25,8 @@ MAX_ATTEMPTS = 1000
 #: How many missing attempts in a row are noticed where a store cannot be listed.
 LONGEST_GAP = 2
 _NUMBER = re.compile(r"[1-9][0-9]{0,3}")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -116,6 +120,7 @@ class Ledger(Settlements):
     def create(self, attempt: Attempt) -> bool:
         """Write an attempt before its paid call; False where another process was faster."""
         with readable("written"):
+            self._name(attempt)
             return self.store.create(attempt.key, attempt.to_dict())
 
     def holds(self, attempt: Attempt) -> bool:
@@ -124,9 +129,32 @@ class Ledger(Settlements):
             return self.store.holds(attempt.key, attempt.claim)
 
     def replace(self, attempt: Attempt) -> None:
-        """Write how far an attempt came."""
+        """Write how far an attempt came. That it has an id is written under vendor and id first."""
         with readable("written"):
-            self.store.replace(attempt.key, attempt.to_dict())
+            try:
+                self._name(attempt)
+            finally:  # a receipt is written whatever is in its way
+                self.store.replace(attempt.key, attempt.to_dict())
+
+    def take(self, attempt: Attempt, request_id: str) -> bool:
+        """Write that this attempt has the id; False where another attempt has it. Only on a shared store."""
+        with readable("written"):
+            return take(attempt, self.store, request_id)
+
+    def _name(self, attempt: Attempt) -> None:
+        if attempt.state is not AttemptState.SUBMITTED or attempt.request_id is None or not self.store.shared:
+            return
+        try:
+            known = take(attempt, self.store, attempt.request_id)
+        except DamagedRecordError as damage:
+            log.warning("Which attempt has job %s cannot be read: %s", attempt.request_id, damage)
+            return
+        if not known:
+            log.error(
+                "Job %s is written to attempt %d of %s, and another attempt has it already. Compare both with the vendor's "
+                "console: one of them has another job.",
+                attempt.request_id, attempt.number, attempt.identity,
+            )  # fmt: skip
 
     def overview(self, *below: str) -> Overview:
         """Everything that the ledger holds. Only on a shared store.

@@ -35,6 +35,7 @@ from airflow_video_providers.core.purchase.decision import Choices, Decision, Tr
 from airflow_video_providers.core.purchase.hold import AccountHold
 from airflow_video_providers.core.purchase.keeping import job_of, keep, take_winners_job
 from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.named import ALL_ARE_NAMED
 from airflow_video_providers.core.purchase.order import NoOrder, Order
 from airflow_video_providers.core.purchase.outside import Outside
 from airflow_video_providers.core.purchase.patience import outlast, persist
@@ -169,6 +170,7 @@ def _intent(order: Order, attempts: Sequence[Attempt], decision: Decision, this:
             attempts[-1].request_id or "nothing that is known", order.intent.price,
         )  # fmt: skip
     return Attempt(
+        v=ALL_ARE_NAMED,
         **vars(this.identity),
         **vars(order.intent),
         number=len(attempts) + 1,

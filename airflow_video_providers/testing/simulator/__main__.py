@@ -51,6 +51,10 @@ def _parser() -> argparse.ArgumentParser:
         "--webhook-route", action="append", dest="webhook_routes", metavar="HOST=ADDRESS:PORT",
         help="send callbacks to this https host over http to that address instead; may be repeated",
     )  # fmt: skip
+    add(
+        "--webhook-attempts", type=float, nargs="+", metavar="SECONDS",
+        help="pause before each attempt at a callback that nobody has taken (0 1 5)",
+    )  # fmt: skip
     add("--known-as", action="append", dest="hosts", metavar="NAME", help="one more host name that it answers to")
     add("--state", type=Path, metavar="FILE", help="keep what was sold in this file, and go on from it (forget)")
     add("--seed", type=int, help="decides queue and run times (0)")

@@ -36,6 +36,7 @@ class Options:
     :param allow_http_webhooks: Accept ``http://`` webhook URLs, which Pixazo refuses.
     :param webhook_routes: Where callbacks to a host really go, as ``HOST=ADDRESS:PORT``: over plain http to a receiver
         of a test, whose public https address nobody serves.
+    :param webhook_attempts: Seconds before each attempt at a callback that nobody has taken: the first, the second ...
     :param hosts: Further host names that it answers to, such as a container's; beside loopback, the vendors' own and
         the address that it listens on.
     :param seed: Decides queue and run times.
@@ -59,6 +60,7 @@ class Options:
     keys: tuple[str, ...] = ()
     allow_http_webhooks: bool = False
     webhook_routes: tuple[str, ...] = ()
+    webhook_attempts: tuple[float, ...] = (0.0, 1.0, 5.0)
     hosts: tuple[str, ...] = ()
     seed: int = 0
     unknown_fields: Literal["refuse", "ignore"] = "refuse"
@@ -76,6 +78,8 @@ class Options:
         for written in self.webhook_routes:
             if not _ROUTE.fullmatch(written):
                 raise ValueError(f"{written!r} is not of the form HOST=ADDRESS:PORT.")
+        if not self.webhook_attempts or min(self.webhook_attempts) < 0:
+            raise ValueError("webhook_attempts is a pause in seconds before each attempt, at least one.")
         if self.outputs < 1:
             raise ValueError("outputs is at least 1.")
 
@@ -87,7 +91,7 @@ class Options:
         known = {field.name for field in dataclasses.fields(self)}
         if unknown := changes.keys() - known:
             raise ValueError(f"No such setting: {', '.join(sorted(unknown))}. There are {', '.join(sorted(known))}.")
-        for name in ("queue_seconds", "run_seconds", "keys", "hosts", "webhook_routes"):
+        for name in ("queue_seconds", "run_seconds", "keys", "hosts", "webhook_routes", "webhook_attempts"):
             if isinstance(changes.get(name), list):
                 changes[name] = tuple(changes[name])
         return dataclasses.replace(self, **changes)

@@ -1,7 +1,8 @@
 """Pixazo's callbacks: unsigned, at least once, terminal or on every poll cycle.
 
-Invented, because the page is silent: the attempts (at once, after 1 s, after 5 s), five callbacks in a row
-that nobody took as the end of deliveries to an address, and the poll cycle (1 s, in the ``real`` profile 15 s).
+Invented, because the page is silent: the attempts (at once, after 1 s, after 5 s, where ``webhook_attempts`` says
+nothing else), five callbacks in a row that nobody took as the end of deliveries to an address, and the poll cycle
+(1 s, in the ``real`` profile 15 s).
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from .world import World
 
 TERMINAL = ("COMPLETED", "FAILED", "ERROR")
-ATTEMPTS = (0.0, 1.0, 5.0)
 GIVE_UP_AFTER = 5
 HANDLER_SECONDS = 5.0
 _TICK = 0.02
@@ -148,7 +148,7 @@ class Webhooks:
     async def _deliver_one(self, waiting: Subscription, state: str) -> None:
         self._client = self._client or httpx.AsyncClient(timeout=HANDLER_SECONDS, trust_env=False)
         body = waiting.body(state)
-        for attempt, delay in enumerate(ATTEMPTS, 1):
+        for attempt, delay in enumerate(self.world.options.webhook_attempts, 1):
             if self._failures.get(waiting.url, 0) >= GIVE_UP_AFTER:
                 return
             await self.world.clock.sleep_until(self.world.clock.now() + delay)

@@ -6,12 +6,14 @@ import pytest
 
 from tests.support.mutation import BODY, Change, mutated, run_tests_on_a_copy
 
-POLLER, TRUST, MAILBOX, TOKEN, IDENTIFY = (
+POLLER, TRUST, MAILBOX, TOKEN, IDENTIFY, NAMED, LEDGER = (
     "core/polling/poller.py",
     "core/polling/trust.py",
     "core/polling/mailbox.py",
     "core/callbacks/token.py",
     "core/callbacks/identify.py",
+    "core/purchase/named.py",
+    "core/purchase/ledger.py",
 )
 LOST, CALLS, MAIL, TOKENS = (
     "operators/test_lost_answers.py",
@@ -52,7 +54,13 @@ MUTATIONS = {
         [Change("Identification._believed", "found.created_at < attempt.created_at - ALLOWANCE", "False")],
         LOST,
     ),
-    "another attempt's job is believed": (IDENTIFY, [Change("Identification._holder", BODY, "return None")], LOST),
+    "another attempt's job is believed": (NAMED, [Change("take", BODY, "return True")], LOST),
+    "a job that an attempt of an older version holds is believed": (
+        IDENTIFY,
+        [Change("Identification._holder", BODY, "return None")],
+        LOST,
+    ),
+    "an id is written to an attempt alone": (LEDGER, [Change("Ledger._name", BODY, "return None")], LOST),
     "calls are relied on before one was seen": (TRUST, [Change("Trust.earned", BODY, "return True")], CALLS),
     "a missing call costs no trust": (
         TRUST,

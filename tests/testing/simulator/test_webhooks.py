@@ -240,6 +240,21 @@ def test_a_route_of_another_form_is_refused(wrong: str) -> None:
         Options().replace(webhook_routes=[wrong])
 
 
+def test_the_attempts_at_a_callback_can_be_set(desk: Desk, listener: Listener, eventually: Eventually) -> None:
+    listener.statuses = [500, 500, 500, 500]
+    desk.simulator.configure(webhook_attempts=[0, 0, 0, 0, 0])
+    buy(desk, listener)
+    desk.finish()
+    assert eventually(lambda: len(desk.simulator.deliveries()) == 5)
+    assert [delivery["outcome"] for delivery in desk.simulator.deliveries()] == [500, 500, 500, 500, 200]
+
+
+@pytest.mark.parametrize("wrong", [[], [0.0, -1.0]], ids=["none", "back in time"])
+def test_attempts_that_cannot_be_made_are_refused(wrong: list[float]) -> None:
+    with pytest.raises(ValueError, match="webhook_attempts"):
+        Options().replace(webhook_attempts=wrong)
+
+
 def test_a_fault_by_the_admin_route_holds_for_every_callback(
     desk: Desk, listener: Listener, eventually: Eventually
 ) -> None:
