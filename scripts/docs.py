@@ -20,18 +20,20 @@ from airflow_video_providers.core.landing.keys import Keys
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.models import VideoModel, rule_of
 from airflow_video_providers.integration import metrics
+from airflow_video_providers.integration.certify_cli import COMMAND as CERTIFY
 from airflow_video_providers.integration.ledger_cli import GROUP as LEDGER_COMMANDS
 from airflow_video_providers.integration.models_cli import GROUP as MODELS_COMMANDS
 from airflow_video_providers.integration.provider_info import get_provider_info
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
+from airflow_video_providers.testing.certification.transcript import certified
 from airflow_video_providers.testing.conformance import CHECKS
 from airflow_video_providers.testing.simulator.about import SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
-    from airflow_video_providers.integration.commands import Group
+    from airflow_video_providers.integration.commands import Command, Group
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -75,6 +77,7 @@ def vendor(name: str) -> Callable[[], str]:
             ("address", f"`{kind.base_url}`"),
             ("header of the key", f"`{kind.key_header}`"),
             ("documentation", kind.documentation),
+            ("what stands here is", standing(name)),
             ("poll interval", f"{shortest:g} to {longest:g} s"
              + (f"; the documents ask for at least {asked:g} s" if asked else "")),
             ("requests per minute, by default", f"{kind.requests_per_minute:g}"),
@@ -85,6 +88,24 @@ def vendor(name: str) -> Callable[[], str]:
         )  # fmt: skip
 
     return written
+
+
+def standing(name: str, days: Mapping[str, str] | None = None) -> str:
+    """Is a vendor known from its documents alone, or was a real clip bought of it?
+
+    :param days: When each was certified; by default what ships says.
+    """
+    day = (certified() if days is None else days).get(name)
+    return "documented" if day is None else f"certified on {day}"
+
+
+def vendors(days: Mapping[str, str] | None = None) -> str:
+    """All vendors, and what they are known from."""
+    known = catalogue.vendors().values()
+    rows = (
+        (f"[{kind.title}](../vendors/{kind.id}.md)", f"`{kind.base_url}`", standing(kind.id, days)) for kind in known
+    )
+    return table(("vendor", "address", "known as"), *rows)
 
 
 def configuration() -> str:
@@ -205,20 +226,21 @@ def commands(group: Group) -> Callable[[], str]:
     """Every command of a group with its arguments."""
 
     def written() -> str:
-        parts = []
-        for command in group.commands:
-            rows = []
-            for flags, options in command.arguments:
-                name = flags[0] if flags[0].startswith("-") else options.get("metavar", flags[0].upper())
-                value = options.get("metavar") or ("|".join(options["choices"]) if "choices" in options else "")
-                takes = flags[0].startswith("-") and "action" not in options
-                shown = f"{name} {value or flags[0].lstrip('-').replace('-', '_').upper()}" if takes else name
-                rows.append((f"`{shown}`", options.get("help", "").replace("%%", "%")))
-            title = f"### {group.name} {command.name}\n\n{command.help[0].upper()}{command.help[1:]}."
-            parts.append(f"{title}\n\n{table(('argument', 'meaning'), *rows)}")
-        return "\n\n".join(parts)
+        return "\n\n".join(f"### {group.name} {command.name}\n\n{described(command)}" for command in group.commands)
 
     return written
+
+
+def described(command: Command) -> str:
+    """A command with its arguments."""
+    rows = []
+    for flags, options in command.arguments:
+        name = flags[0] if flags[0].startswith("-") else options.get("metavar", flags[0].upper())
+        value = options.get("metavar") or ("|".join(options["choices"]) if "choices" in options else "")
+        takes = flags[0].startswith("-") and "action" not in options
+        shown = f"{name} {value or flags[0].lstrip('-').replace('-', '_').upper()}" if takes else name
+        rows.append((f"`{shown}`", options.get("help", "").replace("%%", "%")))
+    return f"{command.help[0].upper()}{command.help[1:]}.\n\n{table(('argument', 'meaning'), *rows)}"
 
 
 def simulator() -> str:
@@ -249,6 +271,8 @@ SECTIONS: dict[str, Callable[[], str]] = {
     "extra": extra,
     "price list": price_list,
     **{f"commands of {group.name}": commands(group) for group in (LEDGER_COMMANDS, MODELS_COMMANDS)},
+    "command video-certify": lambda: described(CERTIFY),
+    "vendors": vendors,
     "errors": errors,
     "reasons": reasons,
     "metrics": metric_names,

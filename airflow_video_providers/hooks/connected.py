@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
@@ -33,6 +33,8 @@ class ConnectedHook(BaseHook):
     conn_id: str
     #: How it pauses, in seconds.
     sleep: Callable[[float], None] = staticmethod(time.sleep)
+    #: Who hears what a worker's client asks and is answered; None: nobody.
+    heard: Callable[[Any, Any], None] | None = None
 
     @cached_property
     def settings(self) -> Settings:
@@ -82,7 +84,9 @@ class ConnectedHook(BaseHook):
     def _client(self) -> VideoClient:
         from airflow_video_providers.core.client.client import VideoClient  # parsing a DAG needs no client
 
-        return VideoClient(self.vendor(self.settings), self.settings.api_key)
+        client = VideoClient(self.vendor(self.settings), self.settings.api_key)
+        client.heard = self.heard
+        return client
 
     def get_conn(self) -> VideoClient:
         """The synchronous client."""

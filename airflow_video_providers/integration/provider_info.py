@@ -46,6 +46,7 @@ _GUIDES = [
         "hooks",
         "callbacks",
         "test-a-pipeline",
+        "certify",
     )
 ]
 
@@ -84,7 +85,7 @@ def get_provider_info() -> dict[str, Any]:
             f"{_PACKAGE}.links.video.{name}" for name in ("ModelDocumentationLink", "LandedVideoLink", "ManifestLink")
         ],
         "cli": [
-            *(f"{_PACKAGE}.integration.{name}_cli.get_commands" for name in ("ledger", "models")),
+            *(f"{_PACKAGE}.integration.{name}_cli.get_commands" for name in ("ledger", "models", "certify")),
             f"{_PACKAGE}.plugin.command.get_commands",
         ],
         "config": {"video_providers": {"description": "Options of the AI video provider.", "options": _OPTIONS}},

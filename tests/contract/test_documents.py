@@ -1,6 +1,6 @@
 """What the vendors' documents print goes over the wire as it stands there, and comes back as what it means.
 
-``documents/`` holds the documented requests and answers as facts: names, types and values, each with the document
+The package holds, below ``testing/certification/documents``, the documented requests and answers as facts: names, types and values, each with the document
 and the line it stands on, or of a vendor's own client the place in it; texts are our own. Where the documents themselves are at hand, every example in them is
 sent too.
 """
@@ -21,6 +21,7 @@ from airflow_video_providers.core.client.client import VideoClient
 from airflow_video_providers.core.errors import VideoProviderError
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.testing.certification.samples import DOCUMENTS
 from airflow_video_providers.testing.simulator.handle import KEYS
 from tests.support.vendors import answer, job, request, scripted
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from airflow_video_providers.testing.simulator import SimulatorHandle
 
-FACTS = Path(__file__).parent / "documents"
+FACTS = DOCUMENTS
 
 
 def facts(name: str) -> list[Any]:

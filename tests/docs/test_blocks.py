@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import configparser
 import json
@@ -33,6 +34,7 @@ from airflow_video_providers.core.settings import read_settings
 from airflow_video_providers.core.vendors.catalogue import vendors
 from airflow_video_providers.core.vendors.pixazo import Pixazo
 from airflow_video_providers.hooks.pixazo import PixazoHook
+from airflow_video_providers.integration.certify_cli import COMMAND as CERTIFY
 from airflow_video_providers.integration.ledger_cli import main as ledger_command
 from airflow_video_providers.integration.models_cli import GROUP as MODELS
 from airflow_video_providers.integration.models_cli import main as models_command
@@ -292,6 +294,8 @@ def test_a_command_exists(command):
         assert words[1].startswith("AIRFLOW_CONN_")
     elif words[:2] == ["airflow", "video-models"] and words[2] in ("fetch", "check"):  # these ask a vendor
         MODELS.parser("models").parse_args(words[2:])
+    elif words[:2] == ["airflow", "video-certify"]:  # it buys
+        CERTIFY.reads(argparse.ArgumentParser()).parse_args(words[2:])
     elif words[:2] == ["airflow", "video-models"]:  # Airflow 3.1 asks no provider for commands
         assert models_command(words[2:]) == 0
     elif words[:2] != ["airflow", "video-ledger"]:

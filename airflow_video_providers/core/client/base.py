@@ -59,6 +59,8 @@ class Session:
         self.vendor = vendor
         self._key = key
         self._transport = transport
+        #: Called with each request of a worker's client, and with what came of it: the answer without the key, or the error.
+        self.heard: Callable[[httpx.Request, httpx.Response | httpx.HTTPError], None] | None = None
         self._redactor = Redactor(key)
         self._home = _address(vendor, vendor.url)
         self._hosts = {origin_of(url) for url in (self._home, *(_address(vendor, url) for url in vendor.urls.values()))}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     _Elsewhere = Callable[[httpx.Response], bool]
 
 T = TypeVar("T")
+_Came = TypeVar("_Came", httpx.Response, httpx.HTTPError)
 
 
 def _nowhere(_response: httpx.Response) -> bool:
@@ -95,19 +96,25 @@ class WorkerSession(Session):
                 response: httpx.Response = self._wires.to(call.url).handle_request(signed)
                 with closing(response):
                     if elsewhere(response):
-                        return self._clean(response, b"")
+                        return self._noted(call, self._clean(response, b""))
                     body = Body(response)
                     for piece in response.stream:  # type: ignore[union-attr] # a synchronous transport's
                         if not body.take(piece):
                             break
                     else:
                         body.finish()
-                    return self._clean(response, body.so_far())
+                    return self._noted(call, self._clean(response, body.so_far()))
             except httpx.HTTPError as error:
-                broken = self._broken(error, body.known() if paid and body else "")
+                broken = self._noted(call, self._broken(error, body.known() if paid and body else ""))
             raise broken
 
         return send
+
+    def _noted(self, call: httpx.Request, came: _Came) -> _Came:
+        """What came of a call, for whoever listens."""
+        if self.heard is not None:
+            self.heard(call, came)
+        return came
 
     def _pause(self, seconds: float) -> None:
         self._sleep(driver.with_jitter(seconds))

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from airflow.cli.cli_config import CLICommand
+    from airflow.cli.cli_config import ActionCommand, CLICommand
 
 Argument = tuple[tuple[str, ...], dict[str, Any]]
 
@@ -61,6 +61,32 @@ class Command:
         except VideoProviderError as error:
             raise SystemExit(printable(str(error))) from error
 
+    def for_airflow(self) -> ActionCommand:
+        """The command for Airflow's own command line."""
+        from airflow.cli.cli_config import ActionCommand, Arg
+
+        arguments = [Arg(flags, **options) for flags, options in self.arguments]  # type: ignore[no-untyped-call] # Airflow's
+        return ActionCommand(name=self.name, help=self.help, func=_exiting(self), args=arguments)
+
+    def main(self, module: str, arguments: Sequence[str] | None = None) -> int:
+        """Run it as ``python -m <module> ...`` does, where it is in no group."""
+        parser = argparse.ArgumentParser(f"python -m {module}", description=self.help)
+        return self.answered(self.reads(parser).parse_args(arguments))
+
+    def reads(self, parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        """The parser, with the command's arguments."""
+        for flags, options in self.arguments:
+            parser.add_argument(*flags, **options)
+        return parser
+
+    def answered(self, args: argparse.Namespace) -> int:
+        """The exit status; a refusal is said on standard error."""
+        try:
+            return self.run(args)
+        except SystemExit as refused:
+            sys.stderr.write(f"{refused}\n")
+            return 1
+
 
 @dataclass(frozen=True)
 class Group:
@@ -72,20 +98,10 @@ class Group:
 
     def for_airflow(self) -> CLICommand:
         """The group for Airflow's own command line."""
-        from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
+        from airflow.cli.cli_config import GroupCommand
 
         return GroupCommand(
-            name=self.name,
-            help=self.help,
-            subcommands=[
-                ActionCommand(
-                    name=command.name,
-                    help=command.help,
-                    func=_exiting(command),
-                    args=[Arg(flags, **options) for flags, options in command.arguments],  # type: ignore[no-untyped-call] # Airflow's
-                )
-                for command in self.commands
-            ],
+            name=self.name, help=self.help, subcommands=[command.for_airflow() for command in self.commands]
         )
 
     def parser(self, module: str) -> argparse.ArgumentParser:
@@ -93,20 +109,14 @@ class Group:
         parser = argparse.ArgumentParser(f"python -m {module}", description=self.help)
         groups = parser.add_subparsers(required=True, metavar="COMMAND")
         for command in self.commands:
-            group = groups.add_parser(command.name, help=command.help)
-            group.set_defaults(command=command)
-            for flags, options in command.arguments:
-                group.add_argument(*flags, **options)
+            command.reads(groups.add_parser(command.name, help=command.help)).set_defaults(command=command)
         return parser
 
     def main(self, module: str, arguments: Sequence[str] | None = None) -> int:
         """Run a command as ``python -m <module> <command> ...`` does."""
         args = self.parser(module).parse_args(arguments)
-        try:
-            return int(args.command.run(args))
-        except SystemExit as refused:
-            sys.stderr.write(f"{refused}\n")
-            return 1
+        command: Command = args.command
+        return command.answered(args)
 
 
 def _exiting(command: Command) -> Callable[[argparse.Namespace], None]:
