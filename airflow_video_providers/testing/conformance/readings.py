@@ -145,7 +145,7 @@ def what_the_history_shows_is_what_was_sent(subject: Subject) -> None:
     """A submit without an answer is found by its body: whole, under the right id, and never in a history read in part."""
     if subject.vendor.history_kept is None:
         return
-    job = subject.bought(subject.url)
+    job, equal = subject.bought(subject.url), subject.bought(subject.url)
     around = job.submitted_at or datetime.now(UTC)
     with between(subject.url) as gate:
         shown = subject.history(gate.url, around)
@@ -153,6 +153,8 @@ def what_the_history_shows_is_what_was_sent(subject: Subject) -> None:
         listed = shown if isinstance(shown, list) else []
         mine = [one for one in listed if one.request_id == job.request_id]
         expect(len(mine) == 1, f"The history shows the job {len(mine)} times: {shown!r:.300}.")
+        both = any(one.request_id == equal.request_id for one in listed)
+        expect(both, "Of two equal jobs the history shows one: a lost answer would be taken for the wrong one's.")
         sent = subject.vendor(gate.url).wire(subject.request, {}).body
         expect(mine[0].body == sent, f"The history shows {mine[0].body!r}, and sent was {sent!r}.")
         near = abs((mine[0].created_at - around).total_seconds()) < 120

@@ -15,6 +15,7 @@ from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.fal import Fal
 from airflow_video_providers.core.vendors.models import Price, VideoModel
 from airflow_video_providers.core.vendors.pixazo import MochiV1, Pixazo
+from airflow_video_providers.core.vendors.replicate import Replicate
 from airflow_video_providers.core.vendors.wire import Wire
 from airflow_video_providers.testing.conformance import CHECKS, ConformanceError, Subject
 from airflow_video_providers.testing.pytest_plugin import video_simulator, video_simulator_server  # noqa: F401
@@ -319,6 +320,12 @@ class CallsACancelledJobFree(Fal):
         return (yield from super().cancel(job)).replace(charged="no")
 
 
+class ShowsTheFirstOfEqualJobs(Fal):
+    def history(self, model: str, since: Any, until: Any) -> Any:
+        shown = yield from super().history(model, since, until)
+        return [one for number, one in enumerate(shown) if one.body not in [other.body for other in shown[:number]]]
+
+
 class TakesTroubleForNothing(Fal):
     def history(self, model: str, since: Any, until: Any) -> Any:
         try:
@@ -335,6 +342,7 @@ class TakesTroubleForNothing(Fal):
         (CancelsWithoutAsking, "a_cancel_asks_first_and_leaves_alone_what_has_ended"),
         (CallsACancelledJobFree, "a_cancel_asks_first_and_leaves_alone_what_has_ended"),
         (TakesTroubleForNothing, "what_the_history_shows_is_what_was_sent"),
+        (ShowsTheFirstOfEqualJobs, "what_the_history_shows_is_what_was_sent"),
         (TakesCompletedForSuccess, "a_failed_job_is_failed_whatever_its_word"),
         (TakesCompletedForSuccess, "a_job_comes_to_its_end_with_all_its_outputs"),
         (TakesEveryResultForOne, "a_failed_job_is_failed_whatever_its_word"),
@@ -348,6 +356,81 @@ def test_a_fal_that_breaks_a_rule_is_found(fals: Subject, vendor: Any, check: st
     BY_NAME[check](fals)
     with pytest.raises(ConformanceError):
         BY_NAME[check](replace(fals, vendor=vendor))
+
+
+MAGICA = "replicate:studio/magica"
+
+
+@pytest.fixture
+def replicates(video_simulator: SimulatorHandle) -> Subject:  # noqa: F811  the fixture
+    video_simulator.configure(frozen_clock=True)
+    model = catalogue.find(MAGICA, unchecked=True)
+    return Subject(
+        vendor=Replicate,
+        request=model.parse({"prompt": "a paper boat"}),
+        failing=model.parse({"prompt": "[[fault:job_failed]] a paper boat"}),
+        url=video_simulator.base_url("replicate"),
+        words={"starting": JobStatus.QUEUED, "succeeded": JobStatus.SUCCEEDED, "failed": JobStatus.FAILED},
+        finish=lambda: video_simulator.advance(600),
+    )
+
+
+class TrustsReplicatesWord(Replicate):
+    words = {"failed": JobStatus.SUCCEEDED}
+
+
+class TakesReplicatesVersionForTheId(Replicate):
+    id_paths = ("version",)
+
+
+class TakesAnyPredictionsAnswer(Replicate):
+    id_paths = ()
+
+
+class AsksReplicatesAddress(Replicate):
+    address = ""
+
+    def _bought(self, request: Any, sent_at: Any, answer: Any) -> Any:
+        type(self).address = (answer.body or {}).get("urls", {}).get("get", "")
+        return super()._bought(request, sent_at, answer)
+
+    def status_call(self, job: Any) -> Any:
+        return httpx.Request("GET", self.address)
+
+
+class CancelsAPredictionWithoutAsking(Replicate):
+    def cancel(self, job: Any) -> Any:
+        yield from self.send_read(self.cancel_call(job), job)
+        return (yield from self.status(job))
+
+
+class ShowsTheFirstOfEqualPredictions(Replicate):
+    def history(self, model: str, since: Any, until: Any) -> Any:
+        return (yield from super().history(model, since, until))[:1]
+
+
+class ShowsThePredictionsInputAlone(Replicate):
+    def history(self, model: str, since: Any, until: Any) -> Any:
+        shown = yield from super().history(model, since, until)
+        return [one._replace(body=one.body["input"]) for one in shown]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "check"),
+    [
+        (TrustsReplicatesWord, "a_failed_job_is_failed_whatever_its_word"),
+        (TakesReplicatesVersionForTheId, "a_job_comes_to_its_end_with_all_its_outputs"),
+        (TakesAnyPredictionsAnswer, "an_answer_about_another_job_is_no_answer"),
+        (AsksReplicatesAddress, "no_address_from_an_answer_is_called"),
+        (CancelsAPredictionWithoutAsking, "a_cancel_asks_first_and_leaves_alone_what_has_ended"),
+        (ShowsTheFirstOfEqualPredictions, "what_the_history_shows_is_what_was_sent"),
+        (ShowsThePredictionsInputAlone, "what_the_history_shows_is_what_was_sent"),
+    ],
+)
+def test_a_replicate_that_breaks_a_rule_is_found(replicates: Subject, vendor: Any, check: str) -> None:
+    BY_NAME[check](replicates)
+    with pytest.raises(ConformanceError):
+        BY_NAME[check](replace(replicates, vendor=vendor))
 
 
 def test_a_vendor_that_calls_an_address_from_an_answer_is_found(subject: Subject) -> None:
