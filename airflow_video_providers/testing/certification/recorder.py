@@ -30,7 +30,7 @@ class Recorder:
     """Given to a client as its ``heard``.
 
     :param vendor: The vendor at the address that is called.
-    :param request: What is bought: its paid call is told from other calls by its path.
+    :param request: What is bought: its paid call is distinguished from other calls by its path.
     :ivar verb: What is being asked now; whoever drives the client says so.
     """
 

@@ -5,12 +5,38 @@ Runs in an environment of its own, without this package: ``python drive.py fal|r
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
-from typing import Any
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROMPTS = {"fails": "[[fault:job_failed:too dark]] a fox", "breaks": "[[fault:job_error:the runner went]] a fox"}
+
+
+def lost(case: str, url: str, vendor: str, submit: Callable[[str], object]) -> dict[str, Any]:
+    """So many purchases (``lost:FAULT:TIMES:PURCHASES``), and of each the first answers are lost."""
+    _, fault, times, purchases = case.split(":")
+    ended = 0
+    for number in range(int(purchases)):
+        _steer(url, "DELETE", {})
+        _steer(url, "POST", {"name": fault, "count": int(times), "vendor": vendor, "on": "submit"})
+        with contextlib.suppress(Exception):  # what it raises tells its user nothing about the bill
+            submit(f"fox number {number}")
+            ended += 1
+    _steer(url, "DELETE", {})
+    return {"answered": ended}
+
+
+def _steer(url: str, method: str, body: dict[str, Any]) -> None:
+    request = urllib.request.Request(
+        f"{url}/_sim/faults", json.dumps(body).encode(), {"Content-Type": "application/json"}, method=method
+    )
+    urllib.request.urlopen(request, timeout=10).close()
 
 
 def fal(case: str, url: str) -> dict[str, Any]:
@@ -21,6 +47,8 @@ def fal(case: str, url: str) -> dict[str, Any]:
     fal_client.client.QUEUE_URL_FORMAT = f"{url}/fal/"  # its own setting knows https only
     client = fal_client.SyncClient(key="fal_simulated")
     endpoint = "fal-ai/kling-video/v2.1/standard/text-to-video"
+    if case.startswith("lost:"):
+        return lost(case, url, "fal", lambda prompt: client.submit(endpoint, {"prompt": prompt}))
     request = {"prompt": PROMPTS.get(case, "a fox"), "elements": [{"url": "https://i.example/a.png"}]}
     handle = client.submit(endpoint, request)
     seen = [type(handle.status()).__name__]
@@ -45,6 +73,9 @@ def replicate(case: str, url: str) -> dict[str, Any]:
     import replicate as sdk
 
     client = sdk.Client(api_token="r8_simulated", base_url=f"{url}/replicate")  # no secret
+    if case.startswith("lost:"):
+        create = client.models.predictions.create
+        return lost(case, url, "replicate", lambda prompt: create("studio/magica", input={"prompt": prompt}))
     request = {"prompt": PROMPTS.get(case, "a fox")}
     if case == "deployment":
         prediction = client.deployments.predictions.create("studio/magica", input=request)
@@ -73,6 +104,8 @@ def segmind(case: str, url: str) -> dict[str, Any]:
     import segmind as sdk
 
     client = sdk.SegmindClient(api_key="SG_0123456789abcdef", base_url=f"{url}/segmind/v1")
+    if case.startswith("lost:"):
+        return lost(case, url, "segmind", lambda prompt: client.submit_async("mochi-1", prompt=prompt))
     job = client.submit_async("mochi-1", prompt=PROMPTS.get(case, "a fox"))
     try:
         result = job.wait(timeout=10, interval=0.02)
