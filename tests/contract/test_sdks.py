@@ -130,3 +130,12 @@ def test_a_field_of_replicates_that_the_simulator_names_wrongly_fails_its_client
     monkeypatch.setattr(simulated_replicate.Replicate, "_prediction", lambda *given: renamed(name)(right(*given)))
     found = drive("replicate", "model", simulator)
     assert found.get("raised") or not found["video"], found
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [("request_id", "submit"), ("status_url", "submit"), ("response_url", "submit"), ("status", "status")],
+)
+def test_a_field_of_segminds_that_the_simulator_names_wrongly_fails_its_client(name, call, simulator):
+    simulator.fault(f"rename:{name}={name}_", vendor="segmind", on=call, count=None)
+    assert drive("segmind", "good", simulator).get("raised")
