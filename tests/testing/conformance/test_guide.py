@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -48,3 +49,15 @@ def test_the_table_lists_every_check_and_why():
     table = GUIDE.partition("<!-- generated: checks -->\n\n")[2].partition("\n<!-- end -->")[0]
     rows = "".join(f"| `{check.__name__}` | {check.__doc__} |\n" for check in CHECKS)
     assert table == f"| check | why |\n| --- | --- |\n{rows}"
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("tests/testing/conformance/runway.py", "Runway"), ("airflow_video_providers/core/vendors/fal.py", "Fal")],
+)
+def test_whatever_an_odd_vendors_file_states_or_overrides_stands_in_the_guide(file, name):
+    tree = ast.parse((ROOT / file).read_text())
+    (vendor,) = [node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name]
+    stated = [target.id for node in vendor.body if isinstance(node, ast.Assign) for target in node.targets]
+    stated += [node.name for node in vendor.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+    assert [each for each in stated if not re.search(rf"\b{each}\b", GUIDE)] == []
