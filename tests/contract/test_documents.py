@@ -7,6 +7,7 @@ sent too.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from airflow_video_providers.core.client.client import VideoClient
 from airflow_video_providers.core.errors import VideoProviderError
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.wire import compose
 from airflow_video_providers.testing.certification.samples import DOCUMENTS
 from airflow_video_providers.testing.simulator.handle import KEYS
 from tests.support.vendors import answer, job, request, scripted
@@ -78,6 +80,34 @@ def test_every_documented_question_about_a_job_is_asked_in_its_form(fact):
     vendor = catalogue.vendor_of(fact["model"])(status_route=route)
     known = VideoJob(model=fact["model"], request_id=fact["request_id"], status_route=route)
     assert json.loads(vendor.status_call(known).content) == fact["status_request"]
+
+
+#: Of method, address, headers and body of each documented model's requests, as they were sent before any aggregator was built.
+ON_THE_WIRE = {
+    "appypie:mochi-1": "0c9ab3994a0dfe9a",
+    "pixazo:mochi-v1": "f6401eb06b9aab9c",
+    "pixazo:pixverse-c1-image-to-video": "8ca4e195dc4896c1",
+    "pixazo:pixverse-c1-text-to-video": "10567acc81332ade",
+    "pixazo:pixverse-v5.6-image-to-video": "8e627a565bab3f23",
+    "pixazo:pixverse-v5.6-text-to-video": "a5d240bc8398effd",
+    "pixazo:pixverse-v6-image-to-video": "6c5d9d36a9a94d98",
+    "pixazo:pixverse-v6-text-to-video": "fdc56c92bd959702",
+    "segmind:mochi-1": "e5e754b0d001b609",
+}
+
+
+@pytest.mark.parametrize("model", ON_THE_WIRE)
+def test_the_nine_documented_models_are_byte_equal_on_the_wire_to_what_they_always_were(model):
+    vendor = catalogue.vendor_of(model)()
+    sent = []
+    for fact in (param.values[0] for param in REQUESTS):
+        if "request" in fact and fact["model"] == model:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                request = catalogue.find(model).parse(fact["request"])
+            call = vendor.submit_call(request, compose(vendor, request))
+            sent.append([call.method, str(call.url), call.content.decode(), sorted(call.headers.items())])
+    assert hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()[:16] == ON_THE_WIRE[model]
 
 
 # Answers.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import socket
@@ -131,3 +132,14 @@ def masked(text):
 def test_the_readme_shows_what_one_really_sees(first):
     shown = (DEMO.parents[1] / "docs" / "demo.md").read_text().removeprefix("```text\n").removesuffix("```\n")
     assert masked(shown) == masked(first.stdout)
+
+
+def test_all_is_the_nine_documented_models_and_one_of_each_vendor_that_lists_none():
+    sys.path.insert(0, str(DEMO.parent))
+    try:
+        chosen = importlib.import_module("demo").chosen("all")
+    finally:
+        sys.path.remove(str(DEMO.parent))
+    vendors = {model.partition(":")[0] for model in chosen}
+    assert vendors == {"pixazo", "appypie", "segmind", "fal", "replicate"}
+    assert len([model for model in chosen if model.partition(":")[0] in ("fal", "replicate")]) == 2
