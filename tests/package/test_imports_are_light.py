@@ -65,7 +65,7 @@ def test_making_an_operator_loads_the_one_vendor_it_asks_for(tmp_path):
     first = "from airflow_video_providers.operators.video import SubmitVideoOperator"
     names = [name for name in loaded(made, tmp_path, first) if ".vendors." in name]
     assert {name.rpartition(".")[2] for name in names} == {
-        "base", "answers", "refusals", "output_shapes", "status_words", "segmind", "models", "fields", "field_errors", "catalogue", "wire", "reading", "description", "optional_verbs", "flow",
+        "base", "answers", "refusals", "output_shapes", "status_words", "segmind", "models", "fields", "field_errors", "catalogue", "wire", "reading", "description", "optional_verbs", "flow", "input_addresses",
     }  # fmt: skip
 
 
