@@ -12,6 +12,7 @@ from collections.abc import Generator  # noqa: TC003 # pytest reads the hooks' t
 from typing import Any
 
 import pytest
+import urllib3.util.connection  # noqa: F401 # at its import it binds a socket to see whether IPv6 is there
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 # What is slow here is another process on the same machine; the tests have bounds of their own, in CPU seconds.

@@ -10,7 +10,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -18,7 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpcore
 
+from airflow_video_providers.core.client.loop_stream import LoopBackend, LoopStream
+
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable
 
 #: Headers and interim answers of one call, in bytes, and how many are read in one go until they are there: httpcore
@@ -181,7 +183,7 @@ class SyncBackend(httpcore.NetworkBackend):
 class AsyncStream(httpcore.AsyncNetworkStream):
     """A stream that is kept, as long as nothing but answers to its requests has come on it."""
 
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+    def __init__(self, stream: LoopStream) -> None:
         self._stream = stream
         self._answered = _Answered()
 
@@ -198,7 +200,7 @@ class AsyncStream(httpcore.AsyncNetworkStream):
 
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> AsyncStream:
         return AsyncStream(await self._stream.start_tls(ssl_context, server_hostname, CALL.get().left(timeout)))
 
     def get_extra_info(self, info: str) -> Any:
@@ -208,29 +210,16 @@ class AsyncStream(httpcore.AsyncNetworkStream):
 
     async def close_unless_whole(self) -> None:
         """An answer was read to its end: close the connection if more has come, or that is unknown."""
-        if not self._answered.whole or self._holds_more():
+        if not self._answered.whole or self._stream.unread:
             self._answered.spoiled = True
             await self._stream.aclose()
-
-    def _holds_more(self) -> bool:
-        """Has TLS taken something in that nobody has read? The socket alone would not show it."""
-        inner = self._stream.get_extra_info("ssl_object")
-        if inner is None:
-            return False
-        try:
-            inner.read(1)
-        except ssl.SSLWantReadError:
-            return False
-        except ssl.SSLError:
-            return True
-        return True
 
 
 class AsyncBackend(httpcore.AsyncNetworkBackend):
     """:class:`SyncBackend` for an event loop."""
 
     def __init__(self) -> None:
-        self._backend = httpcore.AnyIOBackend()
+        self._backend = LoopBackend()
 
     async def connect_tcp(
         self,
@@ -239,6 +228,6 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
         timeout: float | None = None,
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
+    ) -> AsyncStream:
         left = CALL.get().left(timeout)
         return AsyncStream(await self._backend.connect_tcp(host, port, left, local_address, socket_options))
