@@ -4,7 +4,8 @@
 
 The whole app of an API server over a throw-away home, asked in this process. Its peer is Airflow's own list of task
 instances, whose one answer holds 100 of them at most: both numbers of rows are printed. CPU time, the median of five
-requests taken in turns; the request that builds the index is told by itself.
+requests taken in turns. While the index is built, which goes on behind the pages, the dearest request is told by itself,
+with what the server did meanwhile.
 """
 
 from __future__ import annotations
@@ -170,7 +171,14 @@ def ask() -> None:
         return time.process_time() - began, answer
 
     client.get("/video/static/console.css", headers=headers)
+    client.get("/video/videos?state=landed", headers=headers)  # Airflow's own first time: its auth manager, its queries
     first, page = cost("/video/videos")
+    began, building = time.process_time(), [first]
+    while "Reading the ledger" in page.text:
+        time.sleep(0.2)
+        spent, page = cost("/video/videos")
+        building.append(spent)
+    built = time.process_time() - began + first
     shown = page.text.count('<li>\n  <div class="who">') + page.text.count('<th scope="row"><a')
     peer = f"/api/v2/dags/~/dagRuns/~/taskInstances?limit={min(100, shown)}"
     listed = len(cost(peer)[1].json()["task_instances"])
@@ -180,7 +188,7 @@ def ask() -> None:
         ours.append(cost("/video/videos")[0])
         theirs.append(cost(peer)[0])
     told = {
-        "first": first, "ours": statistics.median(ours), "theirs": statistics.median(theirs),
+        "building": max(building), "requests": len(building), "built": built, "ours": statistics.median(ours), "theirs": statistics.median(theirs),
         "rows": shown, "listed": listed,
     }  # fmt: skip
     sys.stdout.write(f"\nTOLD {json.dumps(told)}\n")
@@ -209,8 +217,9 @@ def main() -> None:
             again = _run(env, "ask")
             print(
                 f"  {kind:12} {told['ours'] * 1000:6.0f} ms  ({told['rows']} rows shown; Airflow's list of "
-                f"{told['listed']} task instances {told['theirs'] * 1000:.0f} ms; the request that builds the index "
-                f"{told['first']:.2f} s, after a restart of the server {again['first']:.2f} s)"
+                f"{told['listed']} task instances {told['theirs'] * 1000:.0f} ms; while the index is built "
+                f"{told['building'] * 1000:.0f} ms at most, of {told['requests']} requests, and {told['built']:.1f} s in all; "
+                f"after a restart of the server {again['building'] * 1000:.0f} ms)"
             )
 
 

@@ -95,6 +95,40 @@ def test_a_manifest_that_names_a_foreign_path_is_refused_by_its_text_alone(tmp_p
         clip_of(changed(landed(tmp_path), **changes), 0)
 
 
+@pytest.mark.parametrize(
+    "root", ["http://169.254.169.254/latest", "https://elsewhere.example", "ftp://elsewhere.example/x"]
+)
+def test_a_root_that_is_no_storage_of_a_landing_is_refused_before_anything_is_asked(tmp_path, root):
+    manifest = landed(tmp_path)
+    key = manifest["outputs"][0]["key"]
+    with pytest.raises(NoClipError, match="no landing of this package"):
+        clip_of(changed(manifest, path=f"{root}/{key}"), 0)
+
+
+@pytest.mark.parametrize(
+    "record",
+    ["somebody/else/manifest.json", "manifest.json", "{folder}/notes.json", "{folder}/manifest.txt", "{folder}/0.json"],
+)
+def test_a_record_that_no_landing_leaves_beside_a_file_is_no_word_for_it(tmp_path, record):
+    manifest = landed(tmp_path)
+    folder = manifest["outputs"][0]["key"].rpartition("/")[0]
+    place = tmp_path / record.format(folder=folder)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(json.dumps(manifest))
+    with pytest.raises(NoClipError, match="no landing of this package"):
+        read({**manifest, "manifest_uri": place.as_uri()})
+
+
+def test_a_poster_is_that_of_its_own_clip(tmp_path):
+    manifest = landed(tmp_path)
+    poster = manifest["outputs"][0]["poster"]
+    other = {
+        name: str(value).replace("/0.jpg", "/1.jpg") if name != "bytes" else value for name, value in poster.items()
+    }
+    with pytest.raises(NoClipError, match="no landing of this package"):
+        clip_of(changed(manifest, poster=other), 0, poster=True)
+
+
 def test_a_file_without_the_record_of_a_landing_beside_it_is_not_served_though_a_task_says_so(tmp_path):
     manifest = landed(tmp_path / "real")
     other = tmp_path / "other"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
+import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import fsspec
 import pytest
@@ -16,7 +19,8 @@ from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Identity
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory, ObjectDirectory
 from airflow_video_providers.integration.airflow_view import AirflowView, TaskView
-from airflow_video_providers.plugin.console import feeds
+from airflow_video_providers.plugin.console import feeds, refreshing
+from airflow_video_providers.plugin.console.clearing import clear_failed
 from airflow_video_providers.plugin.console.feeds import BucketFeed, DirectoryFeed
 from airflow_video_providers.plugin.console.index import Index
 from airflow_video_providers.plugin.console.purchases import Filter
@@ -43,14 +47,15 @@ def attempt(identity: Identity, *, ago: timedelta = timedelta(hours=2), **more) 
 
 
 class Place:
-    """A ledger somewhere, and its reading."""
+    """A ledger somewhere, and its reading. What is left of a refresh is kept here, and goes on when a test says so."""
 
     def __init__(self, store, feed) -> None:
-        self.ledger = Ledger(store)
-        self.view, self.runs = AirflowView(), {}
+        self.ledger, self.index = Ledger(store), Index()
+        self.view, self.runs, self.left = AirflowView(), {}, []
         self.reading = Reading(
-            feed, Index(), clock=NOW.timestamp, ask=lambda _: self.view, run_states=lambda _: self.runs
-        )
+            feed, self.index, clock=NOW.timestamp, ask=lambda _: self.view, run_states=lambda _: self.runs,
+            go_on=self.left.append,
+        )  # fmt: skip
 
     def buys(self, identity: Identity, request_id: str, *, landed: bool = False, **more) -> VideoJob:
         bought = attempt(identity, **more)
@@ -174,7 +179,10 @@ def test_an_account_whose_newest_purchase_was_refused_for_want_of_credits_is_sai
     refused = attempt(who())
     place.ledger.create(refused)
     place.ledger.replace(refused.replace(state=AttemptState.REJECTED, reason="InsufficientCreditsError"))
-    assert [one.conn_id for one in place.overview().empty] == ["pixazo_default"]
+    (empty,) = place.overview().empty
+    assert (empty.conn_id, empty.refused) == ("pixazo_default", (who(),))
+    assert posted(empty.commands[0])[1]["task_ids"] == ["submit"]
+    assert place.overview(Filter(frozenset({"other"}))).empty == []
     place.buys(who(task_id="b"), "job-1", ago=timedelta(minutes=1))
     assert place.overview().empty == []
 
@@ -185,7 +193,42 @@ def test_what_the_vendor_forgets_soonest_comes_first(place):
     place.buys(who(task_id="soon"), "job-2", expires_at=NOW + timedelta(minutes=20))
     hand = place.overview().hand
     assert [one.identity.task_id for one in hand] == ["soon", "lost", "later"]
-    assert "forgets it at 2026-05-04T12:20" in hand[0].advice
+    assert "has promised to keep it until 2026-05-04 12:20:00 UTC, and no longer." in hand[0].advice
+    assert [one.expiring for one in hand] == [True, False, False]
+
+
+def test_what_expires_soon_needs_a_hand_also_while_airflow_is_at_it_and_is_said_to_be_in_the_making(place):
+    place.buys(who(task_id="soon"), "job-1", expires_at=NOW + timedelta(minutes=20))
+    place.buys(who(task_id="early"), "job-2", expires_at=NOW + timedelta(hours=20))
+    place.runs = {(who().dag_id, who().run_id): "running"}
+    seen = place.overview()
+    assert [(one.identity.task_id, one.word) for one in seen.hand] == [("soon", "in the making")]
+    assert "until 2026-05-04 12:20:00 UTC" in seen.hand[0].advice
+    assert {one.identity.task_id for one in seen.making} == {"soon", "early"}
+
+
+def posted(command):
+    """Where a command posts to, and what."""
+    words = shlex.split(command)
+    assert words[:3] == ["curl", "-X", "POST"]
+    return words[3], json.loads(words[words.index("-d") + 1])
+
+
+def test_what_is_bought_and_has_not_landed_has_the_command_that_clears_what_has_failed_of_it(place):
+    place.buys(who(index=3), "job-1")
+    (one,) = place.overview().hand
+    (command,) = one.commands
+    address, body = posted(command)
+    assert address.endswith("/api/v2/dags/studio/clearTaskInstances")
+    assert body == {
+        "dag_run_id": who().run_id, "task_ids": [["submit", 3]], "include_downstream": True, "only_failed": True, "dry_run": False,
+    }  # fmt: skip
+
+
+def test_names_that_a_shell_or_an_address_would_read_are_quoted_in_a_command():
+    address, body = posted(clear_failed(Identity("a/b'; rm -rf $HOME", "it's a run", "$(id)", -1)))
+    assert address.endswith("/dags/a%2Fb%27%3B%20rm%20-rf%20%24HOME/clearTaskInstances")
+    assert (body["dag_run_id"], body["task_ids"]) == ("it's a run", ["$(id)"])
 
 
 def test_a_damaged_record_is_shown_to_those_who_may_read_its_dag_and_goes_when_it_is_repaired(place):
@@ -225,6 +268,90 @@ def test_a_run_and_a_task_and_a_job_are_found_with_their_newest_attempt(place):
     assert [one.word for one in place.reading.of_run(who().dag_id, who().run_id)] == ["landed"]
     assert place.reading.of_job("studio", MODEL, "job-2").where == "s3://bucket/job-2/manifest.json"
     assert place.reading.of_job("other", MODEL, "job-2") is None
+
+
+RECORDS = 6
+
+
+@pytest.fixture
+def sliced(place, monkeypatch):
+    """A slice holds six records."""
+    monkeypatch.setattr(feeds, "SLICE", RECORDS * 30)
+    monkeypatch.setattr(feeds, "OBJECT", 30)
+    return place
+
+
+def to_the_end(step):
+    while step():
+        pass
+
+
+def test_no_request_reads_more_than_a_slice_of_a_ledger_that_was_never_read(sliced):
+    for number in range(10):
+        sliced.buys(who(index=number), f"job-{number}", landed=True)
+    sliced.reading.refresh(now=True)
+    taken, words = [sliced.index.count()], [sliced.reading.unread]
+    (go_on,) = sliced.left
+    sliced.reading.refresh(now=True)
+    assert sliced.index.count() == taken[0], "while the rest goes on by itself a page reads nothing"
+    while go_on():
+        taken.append(sliced.index.count())
+        words.append(sliced.reading.unread)
+    assert [more - less <= RECORDS * 1.2 for less, more in pairwise([0, *taken, sliced.index.count()])] == [True] * (
+        len(taken) + 1
+    )
+    assert len(taken) >= 20 // RECORDS
+    assert f"{taken[-1]} of 20 new records" in words[-1]
+    assert (sliced.index.count(), sliced.reading.unread, sliced.overview().counts) == (20, None, {"landed": 10})
+    assert len(sliced.left) == 1
+
+
+def test_what_is_half_read_never_seems_to_need_a_hand_though_it_has_landed(sliced):
+    for number in range(10):
+        sliced.buys(who(index=number), f"job-{number}", landed=True)
+    sliced.reading.refresh(now=True)
+    seen = [sliced.reading.overview(ALL)]
+    while sliced.left[0]():
+        seen.append(sliced.reading.overview(ALL))
+    assert [one.hand for one in seen] == [[]] * len(seen)
+    assert len(seen) > 2
+
+
+def test_a_small_change_is_read_within_the_request_that_asks(sliced):
+    sliced.buys(who(), "job-1", landed=True)
+    assert (sliced.overview().counts, sliced.left, sliced.reading.unread) == ({"landed": 1}, [], None)
+
+
+def test_what_goes_on_behind_and_fails_is_begun_anew_by_the_next_page(sliced, monkeypatch):
+    for number in range(10):
+        sliced.buys(who(index=number), f"job-{number}", landed=True)
+    sliced.reading.refresh(now=True)
+    store = type(sliced.ledger.store)
+    found = store.found
+    monkeypatch.setattr(store, "found", lambda *_: (_ for _ in ()).throw(OSError("away")))
+    with pytest.raises(LedgerError):
+        to_the_end(sliced.left[0])
+    with pytest.raises(LedgerError):
+        sliced.reading.refresh(now=True)
+    assert sliced.reading.unread is None
+    monkeypatch.setattr(store, "found", found)
+    sliced.reading.refresh(now=True)
+    to_the_end(sliced.left[-1])
+    assert sliced.overview().counts == {"landed": 10}
+
+
+def test_the_rest_of_a_refresh_goes_on_in_a_thread_until_nothing_is_left(monkeypatch):
+    monkeypatch.setattr(refreshing, "_PAUSE", 0)
+    ended, steps = threading.Event(), [True, True, False]
+
+    def step():
+        if len(steps) == 1:
+            ended.set()
+        return steps.pop(0)
+
+    refreshing.in_background(step)
+    assert ended.wait(10)
+    assert steps == []
 
 
 # Of a directory alone.
@@ -270,7 +397,7 @@ def test_an_index_file_is_used_again_and_one_that_is_no_index_is_begun_anew(dire
     file = tmp_path / "index.sqlite"
     for _ in range(2):
         index = Index(file)
-        DirectoryFeed(directory.ledger.store).refresh(index)
+        list(DirectoryFeed(directory.ledger.store).slices(index))
         assert len(index.stamps()) == 2
     file.write_bytes(b"no database at all" * 100)
     assert Index(file).stamps() == {}

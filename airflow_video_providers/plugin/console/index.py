@@ -113,33 +113,33 @@ class Index:
             self._db.execute("COMMIT")
 
     def _name_again(self) -> None:
-        touched = [(one,) for one in self._touched]
+        """Attempts that were taken in have no name yet; others have another since their job's ending was."""
         setting = f"UPDATE attempts SET word = {_WORD}, ended = {_ENDED}"
-        if len(touched) > 500:
-            self._db.execute(setting)
-        else:
-            self._db.executemany(f"{setting} WHERE request_id = ?", touched)
-            self._db.execute(f"{setting} WHERE word IS NULL")
+        self._db.executemany(f"{setting} WHERE request_id = ?", [(one,) for one in self._touched])
+        self._db.execute(f"{setting} WHERE word IS NULL")
 
     def stamps(self) -> dict[str, str]:
         """Where records were read, and what their versions were."""
         query = " UNION ALL ".join(f"SELECT source, stamp FROM {table}" for table in ("attempts", "endings", "flaws"))
         return {row[0]: row[1] for row in self.rows(query)}
 
-    def newest(self) -> str | None:
-        """The newest version that it holds, where versions are times."""
-        ((found,),) = self.rows(
-            "SELECT MAX(stamp) FROM (SELECT stamp FROM attempts UNION ALL SELECT stamp FROM endings)"
-        )
-        return found if found is None else str(found)
-
     def count(self) -> int:
         """How many records it holds, without intents that only stand in for one."""
         query = "SELECT (SELECT COUNT(*) FROM attempts WHERE gate = 0) + (SELECT COUNT(*) FROM endings) + (SELECT COUNT(*) FROM flaws)"
         return int(self.rows(query)[0][0])
 
+    def holds(self, buyer: tuple[object, ...]) -> bool:
+        """Does it hold this attempt, by more than its intent?
+
+        :param buyer: DAG, run, task, map index and number.
+        """
+        query = (
+            "SELECT 1 FROM attempts WHERE gate = 0 AND (dag_id, run_id, task_id, map_index, number) = (?, ?, ?, ?, ?)"
+        )
+        return bool(self.rows(query, *buyer))
+
     def folders(self) -> dict[str, int]:
-        """Folders that have been read, and their times then."""
+        """Folders, and the like, that have been read whole, and their times then."""
         return {row[0]: row[1] for row in self.rows("SELECT path, stamp FROM folders")}
 
     def know_folders(self, folders: dict[str, int], gone: Iterable[str]) -> None:
@@ -196,10 +196,7 @@ class Index:
         except (KeyError, ValueError, TypeError, InvalidOperation):
             Attempt.model_validate(value)  # it says better what is wrong
             raise
-        if self._db.execute("DELETE FROM flaws WHERE source = ?", (source,)).rowcount:
-            self._touched.add(value.get("request_id") or "")
-        if value.get("request_id"):
-            self._touched.add(value["request_id"])
+        self._db.execute("DELETE FROM flaws WHERE source = ?", (source,))
         self._db.execute(
             "INSERT OR REPLACE INTO attempts (source, stamp, gate, dag_id, run_id, task_id, map_index, number, state, created,"
             " model, conn_id, request_id, micros, reason, expires, value) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",

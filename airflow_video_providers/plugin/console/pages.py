@@ -26,6 +26,8 @@ from airflow_video_providers.plugin.console.task_view import task_view
 User = Annotated[Any, Depends(get_user)]
 router = APIRouter(default_response_class=HTMLResponse)
 _files, _ledgers = Files(), Ledgers()
+#: Seconds after which a page that is not whole is loaded again.
+_SOON = 2
 
 
 def _query(request: Request) -> dict[str, str]:
@@ -59,11 +61,13 @@ def _videos(user: Any, wanted: Filter, *, offset: int = 0, done: list[actions.Do
     values: dict[str, Any] = {
         "title": "Videos", "again": None, "done": done or [], "trouble": None, "wanted": wanted, "states": STATES,
         "found": None, "total": 0, "offset": offset, "size": PAGE, "query": "", "seen": None, "spending": None, "days": DAYS,
-        "chart": None, "limits": {}, "editable": lambda one: one.attempt.dag_id in editable, "name_of": actions.name_of,
+        "chart": None, "limits": {}, "unread": None, "editable": lambda one: one.attempt.dag_id in editable, "name_of": actions.name_of,
         "token": rights.form_token(user),
     }  # fmt: skip
     try:
         _, reading = _ledgers.open()
+        values["unread"] = reading.unread
+        values["again"] = _SOON if reading.unread else None
         if wanted.anything:
             values["found"], values["total"] = reading.matching(wanted, offset=offset)
             asked = {"dag": wanted.dag_id, "state": wanted.state, "request_id": wanted.request_id}
@@ -118,6 +122,7 @@ def run(request: Request, user: User) -> Response:
     view = run_view(who.dag_id, who.run_id, _files, _ledgers, secure=_secure(request))
     origins = {clip.origin for _, clips in view.landed for clip in clips if clip.origin}
     again = 20 if any(one.word in ("in the making", "deferred", "running") for one in view.missing) else None
+    again = _SOON if view.unread else again
     text = render.page("run.html", title=f"Videos of this run of {who.dag_id}", again=again, **vars(view))
     return HTMLResponse(text, headers=policy(origins))
 
@@ -130,7 +135,7 @@ def task(request: Request, user: User) -> Response:
     view = task_view(who, _files, _ledgers, secure=_secure(request))
     may = rights.may_edit(user, who.dag_id)
     text = render.page(
-        "task.html", title=f"Video of {render.named(who)}", again=15 if view.making else None, view=view, editable=lambda _: may,
+        "task.html", title=f"Video of {render.named(who)}", again=_SOON if view.unread else 15 if view.making else None, view=view, editable=lambda _: may,
         name_of=actions.name_of, token=rights.form_token(user),
     )  # fmt: skip
     return HTMLResponse(text, headers=policy({clip.origin for clip in view.clips if clip.origin}))

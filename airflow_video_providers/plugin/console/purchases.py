@@ -11,6 +11,8 @@ from airflow_video_providers.core.purchase.records import Attempt, Identity
 from airflow_video_providers.core.purchase.wording import COMMAND
 from airflow_video_providers.integration import ledger_listing as words
 from airflow_video_providers.integration.ledger_history import has_history
+from airflow_video_providers.plugin.console.clearing import clear_each, clear_failed
+from airflow_video_providers.plugin.console.render import moment_of
 
 if TYPE_CHECKING:
     import sqlite3
@@ -52,6 +54,7 @@ class Purchase:
     :param word: What it is called.
     :param ended_at: When its ending was written: landed, failed, lost.
     :param where: The manifest's address, or where a refused file is kept.
+    :param expiring: Most of the time is over for which its vendor keeps it.
     """
 
     attempt: Attempt
@@ -60,6 +63,7 @@ class Purchase:
     where: str | None = None
     task_state: str | None = None
     run_state: str | None = None
+    expiring: bool = False
 
     @classmethod
     def of_row(cls, row: sqlite3.Row, where: str | None = None) -> Purchase:
@@ -91,7 +95,6 @@ class Purchase:
     def advice(self) -> str:
         """What to do, for people."""
         attempt, vendor = self.attempt, self.attempt.model.partition(":")[0]
-        expires = attempt.job.get("expires_at") if attempt.job else None
         match self.word:
             case words.UNKNOWN:
                 ask = f"Find asks {vendor}'s history for its job. Or search" if self.may_find else "Search"
@@ -101,8 +104,9 @@ class Purchase:
                     "nothing. If it is not, forget it and clear the task: it buys again."
                 )
             case words.BOUGHT:
-                hurry = f" {vendor} forgets it at {expires}." if expires else ""
-                return f"It is paid for and has not landed. Clear the task that waits or lands: it buys nothing.{hurry}"
+                return f"It is paid for and has not landed. Clear the task that waits or lands: it buys nothing.{self._kept}"
+            case _ if self.word == MAKING and self.expiring:
+                return f"It is paid for, and Airflow is still at it. See that the task that waits or lands goes on.{self._kept}"
             case words.REJECTED:
                 return (
                     "Its file came whole, was refused, and is kept. Check it, then clear the landing: it is read from "
@@ -115,11 +119,19 @@ class Purchase:
         return ""
 
     @property
+    def _kept(self) -> str:
+        """Until when the vendor keeps it, where that is known."""
+        vendor, expires = self.attempt.model.partition(":")[0], (self.attempt.job or {}).get("expires_at")
+        return f" {vendor} has promised to keep it until {moment_of(expires)}, and no longer." if expires else ""
+
+    @property
     def commands(self) -> tuple[str, ...]:
         """The commands that do the same, filled in."""
-        who = self.identity.as_arguments()
+        if self.word in (words.BOUGHT, words.REJECTED):
+            return (clear_failed(self.identity),)
         if self.word != words.UNKNOWN:
             return ()
+        who = self.identity.as_arguments()
         find = (f"{COMMAND} find {who}",) if self.may_find else ()
         return (*find, f"{COMMAND} attach {who} <its id>", f"{COMMAND} forget {who}")
 
@@ -143,12 +155,21 @@ class Damage:
 
 @dataclass(frozen=True)
 class EmptyAccount:
-    """A connection whose newest purchase was refused for want of credits."""
+    """A connection whose newest purchase was refused for want of credits.
+
+    :param refused: Who was refused since it last bought.
+    """
 
     conn_id: str | None
     vendor: str
     since: datetime
     dag_id: str
+    refused: tuple[Identity, ...] = ()
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """What lets those buy who have failed."""
+        return tuple(clear_each(self.refused))
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +21,7 @@ from airflow_video_providers.plugin.console.purchases import (
     Spend,
     Spending,
 )  # fmt: skip
+from airflow_video_providers.plugin.console.refreshing import Refreshing, in_background
 from airflow_video_providers.plugin.console.standing import named
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Reading:
     :param feed: What keeps the index up to date.
     :param ask: How Airflow is asked about task instances.
     :param run_states: How it is asked about DAG runs.
+    :param go_on: What runs the rest of a refresh, a step at a time, until a step says that none is left.
     """
 
     def __init__(
@@ -76,25 +77,22 @@ class Reading:
         clock: Callable[[], float] = time.time,
         ask: Callable[[Iterable[Identity]], AirflowView] = view_of_airflow,
         run_states: Callable[[set[tuple[str, str]]], dict[tuple[str, str], str]],
+        go_on: Callable[[Callable[[], bool]], None] = in_background,
     ) -> None:
-        self._feed = feed
         self._index = index
         self._clock = clock
         self._ask = ask
         self._run_states = run_states
-        self._refreshed = 0.0
-        self._refreshing = threading.Lock()
+        self._refreshing = Refreshing(feed, index, clock, go_on)
 
     def refresh(self, *, now: bool = False) -> None:
-        """Update the index, unless it has just been.
+        """Update the index: see :meth:`Refreshing.refresh`."""
+        self._refreshing.refresh(now=now)
 
-        :param now: Even then.
-        :raises LedgerError: the ledger cannot be read.
-        """
-        with self._refreshing:
-            if now or self._clock() - self._refreshed >= self._feed.fresh_for:
-                self._feed.refresh(self._index)
-                self._refreshed = self._clock()
+    @property
+    def unread(self) -> str | None:
+        """What of the ledger is not in the answers yet: see :attr:`Refreshing.unread`."""
+        return self._refreshing.unread
 
     def overview(self, wanted: Filter) -> Overview:
         """What needs a hand, what is in the making, and what has landed lately."""
@@ -110,7 +108,7 @@ class Reading:
             PAGE,
         )
         counts = self._index.rows(f"SELECT word, COUNT(*) FROM purchases WHERE {mine} GROUP BY word", *values)
-        hand = [one for one in sorted_out if one.word in (words.UNKNOWN, words.BOUGHT, words.REJECTED)]
+        hand = [one for one in sorted_out if one.expiring or one.word in (words.UNKNOWN, words.BOUGHT, words.REJECTED)]
         return Overview(
             hand=sorted(hand, key=_urgency),
             damaged=self._damaged(wanted),
@@ -221,11 +219,24 @@ class Reading:
         )
         return [
             EmptyAccount(
-                row["conn_id"], row["model"].partition(":")[0], datetime.fromtimestamp(row["at"], UTC), row["dag_id"]
+                row["conn_id"],
+                row["model"].partition(":")[0],
+                datetime.fromtimestamp(row["at"], UTC),
+                row["dag_id"],
+                self._refused(row["conn_id"], wanted),
             )
             for row in rows
             if row["state"] == "rejected" and row["reason"] == "InsufficientCreditsError"
         ]
+
+    def _refused(self, conn_id: str | None, wanted: Filter) -> tuple[Identity, ...]:
+        """Who was refused since the connection last bought."""
+        rows = self._index.rows(
+            "SELECT dag_id, run_id, task_id, map_index FROM purchases WHERE conn_id IS ? AND reason = 'InsufficientCreditsError' "
+            "AND created > COALESCE((SELECT MAX(created) FROM attempts WHERE conn_id IS ? AND state != 'rejected'), 0) "
+            f"AND {_MINE} ORDER BY created DESC LIMIT ?", conn_id, conn_id, _json(wanted.dags), PAGE,
+        )  # fmt: skip
+        return tuple(Identity(*row) for row in rows)
 
     def _with_airflow(self, found: list[Purchase]) -> tuple[list[Purchase], str | None]:
         """What is not finished, called by how Airflow's tasks stand."""
@@ -259,6 +270,6 @@ def _dearest(found: Iterable[Spend]) -> list[Spend]:
 
 def _urgency(one: Purchase) -> tuple[int, str]:
     """What the vendor forgets soonest, then what nobody knows, then the rest; each by age."""
-    expires = str((one.attempt.job or {}).get("expires_at") or "")
+    expires = str((one.attempt.job or {}).get("expires_at") or "") if one.expiring else ""
     order = 0 if expires else 1 if one.word == words.UNKNOWN else 2
     return order, expires or one.attempt.created_at.isoformat()

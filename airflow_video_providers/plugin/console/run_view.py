@@ -39,6 +39,7 @@ class RunView:
     missing: list[Missing] = field(default_factory=list)
     more: int = 0
     trouble: str | None = None
+    unread: str | None = None
 
 
 def run_view(dag_id: str, run_id: str, files: Files, ledgers: Ledgers, *, secure: bool) -> RunView:
@@ -46,7 +47,7 @@ def run_view(dag_id: str, run_id: str, files: Files, ledgers: Ledgers, *, secure
     view, purchases = RunView(), list[Purchase]()
     try:
         _, reading = ledgers.open()
-        purchases = reading.of_run(dag_id, run_id)
+        purchases, view.unread = reading.of_run(dag_id, run_id), reading.unread
     except LedgerError as error:
         view.trouble = (
             f"The ledger cannot be read from here, so this page knows only what tasks have pushed. {error.what}"

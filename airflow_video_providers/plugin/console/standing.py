@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from airflow_video_providers.core.polling.decision import RETENTION_WARNING
 from airflow_video_providers.integration import ledger_listing as words
 from airflow_video_providers.plugin.console.purchases import MAKING, Purchase
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
+    from airflow_video_providers.core.purchase.records import Attempt
     from airflow_video_providers.integration.airflow_view import AirflowView
 
 #: States of a DAG run whose tasks may still go on.
@@ -33,4 +35,16 @@ def named(one: Purchase, view: AirflowView, runs: dict[tuple[str, str], str], no
         word = words.LANDED
     elif word == words.BOUGHT and run in _GOING_ON and (task is None or task.state not in _OVER):
         word = MAKING
-    return replace(one, attempt=attempt, word=word, task_state=task.state if task else None, run_state=run)
+    return replace(
+        one, attempt=attempt, word=word, task_state=task.state if task else None, run_state=run,
+        expiring=word in (MAKING, words.BOUGHT) and _expiring(attempt, now),
+    )  # fmt: skip
+
+
+def _expiring(attempt: Attempt, now: datetime) -> bool:
+    """Is three quarters of the time over for which the vendor keeps it? Then waits and landings warn, too."""
+    expires = (attempt.job or {}).get("expires_at")
+    with suppress(ValueError, TypeError):
+        kept = datetime.fromisoformat(str(expires)) - attempt.created_at
+        return bool(expires) and now >= attempt.created_at + RETENTION_WARNING * kept
+    return False

@@ -42,12 +42,14 @@ class View:
     """The page.
 
     :param trouble: Why the ledger says nothing.
+    :param unread: What of the ledger is not read yet.
     """
 
     word: str | None = None
     sentence: str = ""
     took: str | None = None
     trouble: str | None = None
+    unread: str | None = None
     clips: list[Shown] = field(default_factory=list)
     landed_by: str | None = None
     hand: list[Purchase] = field(default_factory=list)
@@ -67,6 +69,7 @@ def task_view(who: Identity, files: Files, ledgers: Ledgers, *, secure: bool) ->
     view, reading = View(), None
     try:
         _, reading = ledgers.open()
+        view.unread = reading.unread
     except LedgerError as error:
         view.trouble = (
             f"The ledger cannot be read from here, so this page knows only what the task has pushed. {error.what}"
