@@ -35,6 +35,8 @@ TESTS = (
     ("-m", "not slow", "-n", "2", *(f"tests/{name}" for name in EVERYWHERE)),
     ("-n", "3", "--dist", "loadfile", "tests/matrix", *(f"tests/{name}.py" for name in OF_AIRFLOW)),
 )
+#: The pages in a real browser: once for each Airflow, because no Python changes them.
+BROWSER = ("tests/plugin/browser",)
 #: Tests that take longer hang.
 LONGEST_SECONDS = 900
 
@@ -53,7 +55,8 @@ def main() -> int:
         started = time.monotonic()
         interpreter = environment(airflow, python)
         installed = time.monotonic()
-        results = [] if chosen.install else [run_tests(interpreter, *tests, *chosen.pytest) for tests in TESTS]
+        wanted = (*TESTS, BROWSER) if python == (chosen.python or PYTHONS)[0] else TESTS
+        results = [] if chosen.install else [run_tests(interpreter, *tests, *chosen.pytest) for tests in wanted]
         rows.append(
             (airflow, python, "passed" if all(results) else "FAILED", installed - started, time.monotonic() - installed)
         )

@@ -28,6 +28,7 @@ from airflow_video_providers.core.purchase.records import Attempt, AttemptState,
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.hooks.base import VideoHook
+from airflow_video_providers.plugin.console import feeds
 from airflow_video_providers.plugin.console.feeds import DirectoryFeed
 from tests.plugin.one_dag_auth import OWN
 
@@ -36,17 +37,35 @@ FAL = "fal:fal-ai/kling-video/v2.1/standard/text-to-video"
 RUN = "manual__2026-05-04T00:00:00+00:00"
 
 
-def buy(ledger: Ledger, dag_id: str, task_id: str, *, landed: bool) -> None:
+def buy(
+    ledger: Ledger, dag_id: str, task_id: str, *, bought: bool = False, landed: bool = False, left: float = 0
+) -> None:
+    """A purchase whose answer was lost; or ``bought``, and kept for ``left`` minutes more; or ``landed``."""
     who = Identity(dag_id, RUN, task_id)
     intent = Attempt(
         **vars(who), number=1, purchase=1, state=AttemptState.INTENT, claim="c", model="pixazo:mochi-v1", conn_id="pixazo_default",
         created_at=datetime.now(UTC) - timedelta(hours=3), estimated_cost_usd=Decimal("0.40"),
     )  # fmt: skip
     ledger.create(intent)
-    if landed:
-        job = VideoJob(model=intent.model, request_id=f"job-of-{dag_id}")
+    if bought or landed:
+        expires = datetime.now(UTC) + timedelta(minutes=left) if left else None
+        job = VideoJob(
+            model=intent.model, request_id=f"job-of-{dag_id}{'' if landed else f'-{task_id}'}", expires_at=expires
+        )
         ledger.replace(intent.bought(job))
-        ledger.mark_landed(job, "s3://bucket/manifest.json")
+        if landed:
+            ledger.mark_landed(job, "s3://bucket/manifest.json")
+
+
+def refuse(ledger: Ledger, dag_id: str, conn_id: str) -> None:
+    """A purchase that an empty account ended."""
+    who = Identity(dag_id, RUN, "refused")
+    intent = Attempt(
+        **vars(who), number=1, purchase=1, state=AttemptState.INTENT, claim="c", model="segmind:mochi-1", conn_id=conn_id,
+        created_at=datetime.now(UTC) - timedelta(hours=2), estimated_cost_usd=Decimal("0.40"),
+    )  # fmt: skip
+    ledger.create(intent)
+    ledger.replace(intent.replace(state=AttemptState.REJECTED, reason="InsufficientCreditsError"))
 
 
 def main() -> None:
@@ -54,7 +73,10 @@ def main() -> None:
     ledger = Ledger(LocalDirectory(folder))
     for dag_id in (OWN, FOREIGN):
         buy(ledger, dag_id, "landed", landed=True)
-        buy(ledger, dag_id, "lost", landed=False)
+        buy(ledger, dag_id, "lost")
+        buy(ledger, dag_id, "unlanded", bought=True)
+        buy(ledger, dag_id, "soon", bought=True, left=20)
+        refuse(ledger, dag_id, f"account_of_{dag_id}")
     with create_session() as session:
         session.add(DagBundleModel(name="tests"))
         session.flush()
@@ -74,6 +96,14 @@ def main() -> None:
         "foreign_clip": f"clip?dag_id={FOREIGN}&{query}&output=0", "run": f"run?dag_id={OWN}&run_id={RUN}",
         "clip": f"clip?dag_id={OWN}&{query}&output=0", "css": "static/console.css", "no_dag": "task?dag_id=~&run_id=x&task_id=y",
     }  # fmt: skip
+    feeds.SLICE = 3 * feeds.RECORD
+    told["half"] = (
+        client.get("/video/videos", headers=headers).text,
+        client.get(f"/video/{asked['run']}", headers=headers).text,
+    )
+    feeds.SLICE = 1_000_000
+    while "Reading the ledger" in client.get("/video/videos", headers=headers).text:
+        time.sleep(0.1)
     answers = {name: client.get(f"/video/{path}", headers=headers) for name, path in asked.items()}
     told |= {name: [answer.status_code, answer.text] for name, answer in answers.items()}
     token = re.findall(r'name="token" value="([^"]+)"', answers["videos"].text)[0]
@@ -110,7 +140,7 @@ def _find(client: TestClient, headers: dict[str, str], ledger: Ledger) -> dict[s
         json.dumps([dag_id, RUN, task_id, -1])
         for dag_id, task_id in (*bought, (OWN, "never_sent"), (OWN, "pixazo"), (OWN, "lost"))
     ]
-    buy(ledger, OWN, "pixazo", landed=False)
+    buy(ledger, OWN, "pixazo")
     form = {"token": re.findall(r'name="token" value="([^"]+)"', page)[0], "action": "find", "who": named}
     answer = client.post("/video/videos", data=form, headers=headers)
     stored = {

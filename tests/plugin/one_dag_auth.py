@@ -1,4 +1,7 @@
-"""An auth manager under which everybody may read and edit one DAG and no other: Airflow's simple one knows roles alone."""
+"""An auth manager under which everybody may read and edit one DAG and no other, and read one connection.
+
+Airflow's simple one knows roles alone.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import Any
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 
 OWN = "own"
+OWN_CONNECTION = "pixazo_default"
 
 
 class OneDagAuthManager(SimpleAuthManager):
@@ -15,5 +19,5 @@ class OneDagAuthManager(SimpleAuthManager):
     def is_authorized_dag(self, *, details: Any = None, **given: Any) -> bool:
         return details is not None and details.id == OWN and super().is_authorized_dag(details=details, **given)
 
-    def is_authorized_connection(self, **given: Any) -> bool:
-        return False
+    def is_authorized_connection(self, *, details: Any = None, **_: Any) -> bool:
+        return details is not None and details.conn_id == OWN_CONNECTION

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+import shlex
 
 import pytest
 
@@ -30,7 +32,10 @@ def told(tmp_path_factory):
         "_AIRFLOW_PROCESS_CONTEXT": "server",
     }
     with running() as simulator:
-        said = run_python(environment(home, own, simulator.environment()), "-m", "tests.plugin.ask_routes")
+        limited = simulator.connection("pixazo")
+        limited["extra"] |= {"budget": {"usd": 50, "per": "day"}, "max_cost_usd": "2"}
+        own["AIRFLOW_CONN_PIXAZO_DEFAULT"] = json.dumps(limited)
+        said = run_python(environment(home, simulator.environment(), own), "-m", "tests.plugin.ask_routes")
         return json.loads(said.rpartition("\nTOLD ")[2]) | {"accepted": simulator.ledger()["accepted"]}
 
 
@@ -52,10 +57,48 @@ def test_the_pages_of_a_dag_that_may_be_read_are_there(told):
 def test_of_a_dag_that_may_not_be_read_there_is_no_row_no_clip_and_no_money(told):
     for name in ("videos", "found", "run", "task"):
         assert "foreign" not in told[name][1], name
-    assert "$0.80 for 2 purchases" in told["videos"][1]
+    assert "$1.60 for 4 purchases" in told["videos"][1]
     for name in ("foreign_task", "foreign_run", "foreign_clip", "no_dag"):
         assert told[name][0] == 403, name
         assert "job-of" not in told[name][1]
+
+
+def test_each_thing_that_needs_a_hand_says_what_to_do_and_has_its_command_filled_in(told):
+    page = told["videos"][1]
+    rows = dict(re.findall(r"<li>\s*<div class=\"who\">.*?>own\.(\w+) in .*?</a>(.*?)</li>", page, re.DOTALL))
+    assert list(rows) == ["soon", "lost", "unlanded"], "what expires first comes first"
+    badges = re.findall(r'<span class="badge \w+">([^<]+)</span>', page.partition('id="making"')[0])
+    assert badges == ["bought", "expires soon", "unknown", "bought"]
+    assert "It is paid for and has not landed. Clear the task that waits or lands: it buys nothing." in rows["unlanded"]
+    assert "pixazo has promised to keep it until" in rows["soon"]
+    assert "Nobody knows whether this was bought." in rows["lost"]
+    for name in ("attach own", "forget own"):
+        assert name in rows["lost"]
+    for name in ("soon", "unlanded"):
+        command = html.unescape(re.search(r"<pre[^>]*>(curl .*?)</pre>", rows[name])[1])
+        body = json.loads(shlex.split(command)[-1])
+        assert (body["dag_run_id"], body["task_ids"]) == ("manual__2026-05-04T00:00:00+00:00", [name])
+    account = re.search(r"The account behind.*?</div>", page, re.DOTALL)[0]
+    assert "account_of_own" in account
+    assert "Top it up in segmind&#39;s console" in account or "Top it up in segmind's console" in account
+    assert json.loads(shlex.split(html.unescape(re.search(r"<pre[^>]*>(curl .*?)</pre>", account)[1]))[-1])[
+        "task_ids"
+    ] == ["refused"]
+
+
+def test_what_was_spent_stands_in_a_picture_against_the_limits_of_a_connection_that_may_be_read(told):
+    page = told["videos"][1]
+    assert "the dashed line is the limit of $50.00 a day" in page
+    assert re.search(r'<svg class="spend"[^>]*role="img".*?<rect .*?<line ', page, re.DOTALL)
+    assert re.search(r'\$50.00 per day: \$1.60 spent <meter min="0" max="50" value="1.60*"', page)
+    assert "$2.00 per submit" in page
+
+
+def test_while_a_ledger_is_read_for_the_first_time_pages_say_how_much_of_it_they_hold(told):
+    for page in told["half"]:
+        assert re.search(r"Reading the ledger(, [\d,]+ of [\d,]+|: [\d,]+) new records", page)
+        assert 'data-again="2"' in page
+    assert "Reading the ledger" not in told["videos"][1]
 
 
 def test_who_may_not_edit_a_dag_changes_nothing_of_it(told):

@@ -5,6 +5,7 @@ Each is installed once, by the ordinary client of its registry; where that canno
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -12,6 +13,10 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 HERE = Path(__file__).parent
 _PLAYWRIGHT = "playwright==1.65.2"
@@ -37,14 +42,39 @@ def installed() -> tuple[str, str]:
         return _chromium(), _axe_after_playwright()
 
 
+@contextlib.contextmanager
+def browser() -> Iterator[tuple[Any, str]]:
+    """An open browser, and axe-core's script. While it is open, its event loop runs in this thread; afterwards none does.
+
+    :raises Unavailable: something cannot be installed here.
+    """
+    program, axe = installed()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=[*FLAGS, "--no-sandbox"])
+        try:
+            yield opened, axe
+        finally:
+            opened.close()
+
+
 def _chromium() -> str:
     names = ("chromium", "chromium-browser", "google-chrome")
     found = next(filter(None, map(shutil.which, names)), None)
-    if found is None and shutil.which("apt-get") and os.geteuid() == 0:
-        _run("Chromium", "apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium")
-        found = shutil.which("chromium")
+    if found is not None:
+        return found
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        raise Unavailable("there is no Chromium, and only root can install it here: apt-get install chromium")
+    install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium")
+    try:
+        _run("Chromium", *install)
+    except Unavailable:  # a new machine's lists of packages are empty or old
+        _run("Debian's lists of packages", "apt-get", "update", "-qq")
+        _run("Chromium", *install)
+    found = shutil.which("chromium")
     if found is None:
-        raise Unavailable("there is no Chromium: apt-get install chromium")
+        raise Unavailable("apt-get has installed no Chromium")
     return found
 
 
@@ -53,10 +83,9 @@ def _axe_after_playwright() -> str:
     try:
         import playwright  # noqa: F401 - is it there?
     except ImportError:
-        if not packages.exists():
-            _run(
-                "Playwright", sys.executable, "-m", "pip", "install", "--quiet", "--target", str(packages), _PLAYWRIGHT
-            )
+        if not (packages / "playwright").exists():
+            pip = (sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+            _run("Playwright", *pip, "--target", str(packages), _PLAYWRIGHT)
         sys.path.append(str(packages))
     npm = shutil.which("npm")
     if npm is None:
@@ -70,6 +99,7 @@ def _axe_after_playwright() -> str:
 
 
 def _run(what: str, *command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=_CACHE)
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=_CACHE, env=env)
     if done.returncode:
         raise Unavailable(f"{what} cannot be installed: {(done.stderr or done.stdout).strip()[-300:]}")

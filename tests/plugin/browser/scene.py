@@ -6,12 +6,14 @@ import contextlib
 import json
 import time
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from airflow_video_providers.testing.simulator import running
+from tests.storage.emulators import S3
 from tests.support.cluster import FINAL, HEARD, Cluster, airflow_cluster
 
 if TYPE_CHECKING:
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
     from airflow_video_providers.testing.simulator import SimulatorHandle
 
+#: The oldest Airflows are tested without the storages' own packages.
+HAS_S3 = all(find_spec(name) for name in ("moto", "s3fs", "airflow.providers.amazon"))
 DAGS = Path(__file__).parent.parent / "dags"
 #: Who may edit DAGs, and who may only read them.
 EDITOR, VIEWER = "edith", "vera"
@@ -30,12 +34,14 @@ class Scene:
     """What the browser looks at.
 
     :param runs: The run of each DAG.
+    :param bucket: Where ``stored`` has landed, where this environment has a storage's emulator; else below ``videos``.
     """
 
     cluster: Cluster
     simulator: SimulatorHandle
     runs: dict[str, str]
     videos: Path
+    bucket: S3 | None = None
 
     @property
     def url(self) -> str:
@@ -79,12 +85,15 @@ def scene(home: Path, videos: Path, *more: dict[str, str]) -> Iterator[Scene]:
         "AIRFLOW__CORE__PARALLELISM": "4",
     }
     with (
+        contextlib.ExitStack() as stack,
         running(frozen_clock=True) as simulator,
-        airflow_cluster(home, DAGS, simulator.environment(), own, *more) as cluster,
     ):
+        bucket = S3(stack, home) if HAS_S3 else None
+        reached = bucket.environment if bucket else {}
+        cluster = stack.enter_context(airflow_cluster(home, DAGS, simulator.environment(), own, reached, *more))
         cluster.wait_for("the api-server", lambda: cluster.client.get("/monitor/health").status_code == 200)
         cluster.client.headers["Authorization"] = f"Bearer {token(cluster.url, EDITOR)}"
-        cluster.ready("studio", "other", "making")
+        cluster.ready("studio", "other", "making", "stored")
         runs = {dag_id: cluster.trigger(dag_id, output_path=videos.as_uri()) for dag_id in ("studio", "other")}
 
         def all_aside() -> bool:
@@ -96,7 +105,14 @@ def scene(home: Path, videos: Path, *more: dict[str, str]) -> Iterator[Scene]:
         simulator.advance(600)
         for dag_id, run in runs.items():
             cluster.finished(dag_id, run)
+        simulator.configure(outputs=2)
+        runs["stored"] = cluster.trigger("stored", output_path=bucket.root if bucket else videos.as_uri())
+        cluster.wait_for("a wait", lambda: cluster.tasks("stored", runs["stored"])["both"].state == "deferred")
+        time.sleep(HEARD)
+        simulator.advance(600)
+        simulator.configure(outputs=1)
         runs["making"] = cluster.trigger("making", output_path=videos.as_uri())
+        cluster.finished("stored", runs["stored"])
         cluster.wait_for("a wait", lambda: cluster.tasks("making", runs["making"])["wait"].state == "deferred")
         assert {cluster.run_state(dag_id, runs[dag_id]) for dag_id in ("studio", "other")} <= FINAL
-        yield Scene(cluster, simulator, runs, videos)
+        yield Scene(cluster, simulator, runs, videos, bucket)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from urllib.parse import quote
 
 import pytest
@@ -11,6 +12,8 @@ from tests.plugin.browser.scene import VIEWER
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("console")]
 
 INSIDE = "iframe"
+#: A poster needs the extra ``media``.
+HAS_DECODER = find_spec("av") is not None
 
 
 def tab_of(console, dag_id, task_id=None, map_index=-1):
@@ -54,6 +57,73 @@ def test_a_mapped_task_a_submit_and_a_wait_show_the_clip_that_came_of_them(conso
         video = inside(visit(tab_of(console, "studio", task_id, map_index))).locator("video")
         assert video.count() == 1, task_id
         assert video.evaluate("async video => { video.muted = true; await video.play(); return video.error }") is None
+
+
+PLAY = "async video => { video.muted = true; await video.play(); return [video.error, video.videoWidth] }"
+SEEK = """async video => {
+    const sought = new Promise(done => video.addEventListener('seeked', done, { once: true }));
+    video.currentTime = 3;
+    await sought;
+    return video.currentTime;
+}"""
+
+
+def test_a_job_of_several_outputs_has_a_player_for_each_with_its_own_clip_and_poster(console, visit):
+    frame = inside(visit(tab_of(console, "stored", "both")))
+    videos = frame.locator("video")
+    assert videos.count() == 2
+    assert frame.locator("h3").all_inner_texts() == ["Output 1 of both", "Output 2 of both"]
+    sources = {videos.nth(number).get_attribute("src") for number in range(2)}
+    assert len(sources) == 2
+    for number in range(2):
+        assert videos.nth(number).evaluate(PLAY) == [None, 848]
+        if HAS_DECODER:
+            width = """async video => {
+                const picture = new Image();
+                picture.src = video.poster;
+                await picture.decode();
+                return picture.naturalWidth;
+            }"""
+            assert videos.nth(number).evaluate(width) > 0
+
+
+def test_a_clip_in_a_bucket_is_played_and_sought_in_from_the_bucket_itself(console, visit):
+    if console.bucket is None:
+        pytest.skip("this environment has no emulator of a bucket")
+    page = visit("about:blank")
+    answers = []
+    page.on("response", lambda answer: answers.append((answer.url, answer.status)))
+    with page.expect_response(lambda answer: "/video/task" in answer.url) as task:
+        page.goto(f"{console.url}/{tab_of(console, 'stored', 'both')}")
+    video = inside(page).locator("video").first
+    assert video.evaluate(PLAY) == [None, 848]
+    assert video.evaluate(SEEK) == 3
+    served = [(url, status) for url, status in answers if url.startswith(console.bucket.endpoint)]
+    assert served
+    assert {status for _, status in served} == {206}
+    assert {status for url, status in answers if "/video/clip" in url and "poster" not in url} == {302}
+    assert not [url for url, _ in answers if "through=server" in url], "the browser could follow"
+    policy = task.value.headers["content-security-policy"]
+    assert f"media-src 'self' {console.bucket.endpoint};" in policy
+    assert "ignature" not in task.value.text()
+
+
+def test_where_the_browser_cannot_reach_the_bucket_the_server_passes_the_clip_on(console, visit):
+    if console.bucket is None:
+        pytest.skip("this environment has no emulator of a bucket")
+    page = visit("about:blank")
+    page.route(f"{console.bucket.endpoint}/**", lambda route: route.abort())
+    answers = []
+    page.on("response", lambda answer: "through=server" in answer.url and answers.append(answer.status))
+    page.goto(f"{console.url}/{tab_of(console, 'stored', 'both')}")
+    video = inside(page).locator("video").first
+    video.evaluate("video => video.load()")
+    page.wait_for_function(
+        "() => document.querySelector('iframe').contentDocument.querySelector('video').src.includes('through=server')"
+    )
+    assert video.evaluate(PLAY) == [None, 848]
+    assert set(answers) <= {200, 206}
+    assert answers
 
 
 def test_the_run_shows_what_landed_and_what_is_missing_and_why(console, visit):

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from airflow.sdk import Param, dag, task
 
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 
 MODEL = "pixazo:mochi-v1"
+#: A poster needs the extra ``media``.
+HAS_DECODER = find_spec("av") is not None
 #: What whoever writes a prompt, or a vendor's message, may try.
 HOSTILE = "<script>document.title = 'owned'</script><img src=x onerror=\"document.title = 'owned'\">"
 PARAMS = {"output_path": Param("file:///tmp/videos", type="string")}
@@ -72,6 +76,14 @@ def making():
     DownloadVideoOperator(task_id="land", job=wait.output, output_path=WHERE)
 
 
+@dag(schedule=None, params=PARAMS, default_args={"retries": 0})
+def stored():
+    GenerateVideoOperator(
+        task_id="both", model=MODEL, request={"prompt": "Two of a kind"}, output_path=WHERE, poster=HAS_DECODER
+    )
+
+
 studio()
+stored()
 other()
 making()
