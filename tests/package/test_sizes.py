@@ -15,7 +15,6 @@ LONGER = {
     "core/polling/decision.py": (285, "every way in which a wait ends, judged in one place"),
     "core/vendors/models.py": (280, "what a model's class may state and override, in one list"),
     "sensors/video.py": (280, "the sensor's parameters are its documentation, and Airflow's hooks call into one class"),
-    "plugin/console/reading.py": (265, "one reading of a ledger, with what it keeps between two requests"),
 }
 
 

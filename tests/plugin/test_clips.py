@@ -11,7 +11,8 @@ import pytest
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.landing.keys import DEFAULT_KEY_TEMPLATE, Keys
 from airflow_video_providers.core.landing.land import Landing
-from airflow_video_providers.plugin.console import clip_files
+from airflow_video_providers.core.purchase.records import Identity
+from airflow_video_providers.plugin.console import clip_files, media
 from airflow_video_providers.plugin.console.clip_files import Files, pieces
 from airflow_video_providers.plugin.console.clips import NoClipError, asked_range, clip_of
 
@@ -67,6 +68,70 @@ def test_what_the_landing_of_this_package_returns_is_served(tmp_path, poster):
     assert read(manifest)[4:8] == b"ftyp"
     if poster:
         assert read(manifest, poster=True)[:3] == b"\xff\xd8\xff"
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
+
+
+def with_file(root, manifest, role: str, data: bytes, kind: str, extension: str) -> dict[str, Any]:
+    """The manifest with one more output, landed beside the video."""
+    key = f"{manifest['outputs'][0]['key'].rpartition('/')[0]}/1-{role.replace('_', '-')}.{extension}"
+    (root / key).write_bytes(data)
+    entry = {"index": 1, "role": role, "key": key, "bytes": len(data), "sha256": "b" * 64, "content_type": kind}
+    record = root / manifest["manifest_uri"].removeprefix(f"{root.as_uri()}/")
+    stored = json.loads(record.read_text())
+    record.write_text(json.dumps({**stored, "outputs": [*stored["outputs"], entry]}))
+    located = {**entry, "uri": f"{root.as_uri()}/{key}", "path": f"{root}/{key}"}
+    return {**manifest, "outputs": [*manifest["outputs"], located]}
+
+
+@pytest.mark.parametrize(
+    ("role", "data", "kind", "extension"),
+    [
+        ("last_frame", PNG, "image/png", "png"),
+        ("audio", b"ID3" + bytes(64), "audio/mpeg", "mp3"),
+        ("other", PNG, "image/png", "png"),
+    ],
+)
+def test_what_has_landed_beside_the_video_is_served_as_what_it_is(tmp_path, role, data, kind, extension):
+    manifest = with_file(tmp_path, landed(tmp_path), role, data, kind, extension)
+    clip = clip_of(manifest, 1)
+    assert b"".join(pieces(Files().open(clip), 0, clip.size)) == data
+    assert clip.content_type == kind
+    assert read(manifest) == FILM
+
+
+def test_a_page_calls_each_file_what_it_is_and_plays_a_video_from_its_own_address(tmp_path):
+    manifest = with_file(tmp_path, landed(tmp_path), "last_frame", PNG, "image/png", "png")
+    video, frame = media.shown(Files(), Identity("dag", "run", "task", 2), manifest, secure=True)
+    assert (video.label, frame.label) == ("The clip of task[2]", "The last frame of task[2]")
+    assert "output=0" in video.source
+    assert "poster=1" in video.poster
+    assert ("output=1" in frame.source, "through=server" in frame.source, frame.poster) == (True, True, None)
+    assert (frame.content_type, frame.why) == ("image/png", None)
+
+
+@pytest.mark.parametrize(
+    ("role", "data", "kind", "extension"),
+    [
+        ("other", b'{"a": 1}' * 9, "application/json", "json"), ("other", b"<script>alert(1)</script>", "text/plain", "txt"),
+        ("last_frame", b"<svg onload=alert(1)>", "image/png", "png"), ("audio", PNG, "audio/mpeg", "mp3"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_neither_film_nor_picture_nor_sound_is_not_served(tmp_path, role, data, kind, extension):
+    manifest = with_file(tmp_path, landed(tmp_path), role, data, kind, extension)
+    with pytest.raises(NoClipError, match="does not begin"):
+        Files().open(clip_of(manifest, 1))
+
+
+@pytest.mark.parametrize(
+    ("role", "kind"),
+    [("last_frame", "image/svg+xml"), ("audio", "image/png"), ("video", "image/png"), ("boss", "image/png")],
+)
+def test_a_role_that_does_not_let_a_file_be_such_is_refused(tmp_path, role, kind):
+    manifest = with_file(tmp_path, landed(tmp_path), role, PNG, kind, "png")
+    with pytest.raises(NoClipError):
+        clip_of(manifest, 1)
 
 
 def changed(manifest: dict[str, Any], **changes: Any) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Identity
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory, ObjectDirectory
 from airflow_video_providers.integration.airflow_view import AirflowView, TaskView
-from airflow_video_providers.plugin.console import feeds, refreshing
-from airflow_video_providers.plugin.console.clearing import clear_failed
+from airflow_video_providers.plugin.console import feeds, reading, refreshing
+from airflow_video_providers.plugin.console.clearing import clear_each, clear_failed
 from airflow_video_providers.plugin.console.feeds import BucketFeed, DirectoryFeed
 from airflow_video_providers.plugin.console.index import Index
 from airflow_video_providers.plugin.console.purchases import Filter
@@ -207,6 +207,18 @@ def test_what_expires_soon_needs_a_hand_also_while_airflow_is_at_it_and_is_said_
     assert {one.identity.task_id for one in seen.making} == {"soon", "early"}
 
 
+def test_of_many_that_are_not_finished_what_expires_soonest_is_never_left_out_and_the_rest_is_counted(
+    place, monkeypatch
+):
+    monkeypatch.setattr(reading, "_MOST_UNFINISHED", 5)
+    place.buys(who(task_id="soon"), "job-soon", ago=timedelta(days=3), expires_at=NOW + timedelta(minutes=20))
+    for number in range(7):
+        place.ledger.create(attempt(who(index=number), ago=timedelta(minutes=61 + number)))
+    seen = place.overview()
+    assert [one.identity.task_id for one in seen.hand] == ["soon", *["submit"] * 5]
+    assert (seen.more, place.overview(Filter(ALL.dags, dag_id="other")).more) == (2, 0)
+
+
 def posted(command):
     """Where a command posts to, and what."""
     words = shlex.split(command)
@@ -223,6 +235,17 @@ def test_what_is_bought_and_has_not_landed_has_the_command_that_clears_what_has_
     assert body == {
         "dag_run_id": who().run_id, "task_ids": [["submit", 3]], "include_downstream": True, "only_failed": True, "dry_run": False,
     }  # fmt: skip
+
+
+def test_a_run_has_one_command_for_all_that_were_refused_in_it():
+    runs = [("b", "run-1"), ("a", "run-2")]
+    buyers = [Identity("studio", run, task, index) for task, run in runs for index in (1, 0)]
+    buyers += [Identity("studio", run, "z", -1) for _, run in runs]
+    found = [posted(command)[1] for command in clear_each(buyers)]
+    assert {body["dag_run_id"]: body["task_ids"] for body in found} == {
+        "run-1": [["b", 0], ["b", 1], "z"], "run-2": [["a", 0], ["a", 1], "z"],
+    }  # fmt: skip
+    assert [(body["include_downstream"], body["only_failed"]) for body in found] == [(False, True)] * 2
 
 
 def test_names_that_a_shell_or_an_address_would_read_are_quoted_in_a_command():

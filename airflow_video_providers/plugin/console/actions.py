@@ -63,13 +63,22 @@ def rows_of(form: Any, action: str) -> list[Row]:
     if action == "attach":
         written = (name for name, value in form.multi_items() if name.startswith(_ID) and str(value).strip())
         texts |= dict.fromkeys(name.removeprefix(_ID) for name in written)
-    rows = []
-    for text in list(texts)[:MOST]:
-        dag_id, run_id, task_id, map_index = json.loads(text)
-        if not all(isinstance(part, str) and part for part in (dag_id, run_id, task_id)):
-            raise ValueError("no task instance")
-        rows.append(Row(Identity(dag_id, run_id, task_id, int(map_index)), str(form.get(f"{_ID}{text}") or "").strip()))
-    return rows
+    return [Row(_who(text), str(form.get(f"{_ID}{text}") or "").strip()) for text in list(texts)[:MOST]]
+
+
+def _who(text: object) -> Identity:
+    """The task instance that a form's value names.
+
+    :raises ValueError: it names none.
+    """
+    try:
+        dag_id, run_id, task_id, map_index = json.loads(str(text))
+    except (RecursionError, TypeError) as wrong:
+        raise ValueError("no task instance") from wrong
+    plain = all(isinstance(name, str) and name and name.isprintable() for name in (dag_id, run_id, task_id))
+    if not plain or type(map_index) is not int or not -1 <= map_index < 10**6:
+        raise ValueError("no task instance")
+    return Identity(dag_id, run_id, task_id, map_index)
 
 
 def name_of(who: Identity) -> str:

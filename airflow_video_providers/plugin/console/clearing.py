@@ -23,7 +23,8 @@ def clear_failed(who: Identity) -> str:
 
 def clear_each(buyers: Iterable[Identity]) -> Iterator[str]:
     """Clear these alone, a command for each run."""
-    for (dag_id, run_id), of_run in groupby(sorted(buyers, key=str), key=lambda who: (who.dag_id, who.run_id)):
+    ordered = sorted(buyers, key=lambda who: (who.dag_id, who.run_id, who.task_id, who.map_index))
+    for (dag_id, run_id), of_run in groupby(ordered, key=lambda who: (who.dag_id, who.run_id)):
         yield _clear(dag_id, run_id, list(of_run), after=False)
 
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from airflow_video_providers.core.errors import VideoProviderError
 from airflow_video_providers.core.landing.manifest import MAX_BYTES
+from airflow_video_providers.core.landing.other_media import kind_of
 from airflow_video_providers.core.storage.address import without_secret
 from airflow_video_providers.integration.object_storage import AirflowFilesystems
 from airflow_video_providers.plugin.console.clips import Clip, NoClipError
@@ -31,7 +32,6 @@ _BEGINNINGS = {
     "mp4": re.compile(rb".{4}(ftyp|styp|moov|mdat|free|skip|wide)", re.DOTALL),
     "mov": re.compile(rb".{4}(ftyp|moov|mdat|free|skip|wide)", re.DOTALL),
     "webm": re.compile(rb"\x1a\x45\xdf\xa3"), "mkv": re.compile(rb"\x1a\x45\xdf\xa3"),
-    "jpg": re.compile(rb"\xff\xd8\xff"),
 }  # fmt: skip
 
 
@@ -75,8 +75,13 @@ def _check(file: LocalFile | StoredFile, clip: Clip) -> None:
         agrees = False
     if not agrees:
         raise NoClipError("The manifest beside the file says something else than the task's.")
-    if not _BEGINNINGS[clip.key.rpartition(".")[2]].match(file.read(0, 16)):
+    if not _begins_as(clip, file.read(0, 16)):
         raise NoClipError("The file does not begin as a clip does.")
+
+
+def _begins_as(clip: Clip, head: bytes) -> bool:
+    video = _BEGINNINGS.get(clip.key.rpartition(".")[2])
+    return bool(video.match(head)) if video else kind_of(head) == clip.content_type
 
 
 class LocalFile:

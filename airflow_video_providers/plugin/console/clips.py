@@ -2,7 +2,7 @@
 
 A manifest in XCom is what a task said, and whoever writes a DAG can say anything. So nothing is served on its word:
 the record that the landing left beside the files has to say the same, the file lies below the manifest's own root,
-links included, and it begins as a video or a picture does.
+links included, and it begins as a video, a picture or a sound does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.errors import VideoProviderError
-from airflow_video_providers.core.landing.media_info import EXTENSIONS
+from airflow_video_providers.core.jobs import OutputRole
+from airflow_video_providers.core.landing.manifest import extension
 from airflow_video_providers.core.storage.address import without_secret
 from airflow_video_providers.core.storage.output_path import read_output_path
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.storage.output_path import OutputPath
 
 _PART = re.compile(r"[A-Za-z0-9._=-]+")
-_TYPES = {**EXTENSIONS, "image/jpeg": "jpg"}
 
 
 class NoClipError(Exception):
@@ -68,6 +68,7 @@ def clip_of(manifest: Mapping[str, Any], index: int, *, poster: bool = False) ->
         entry = entry["poster"] if poster else entry
         key, uri, path = (str(entry[name]) for name in ("key", "uri", "path"))
         clip_type, size, sha256 = str(entry["content_type"]), int(entry["bytes"]), str(entry["sha256"])
+        role = OutputRole(first.get("role", OutputRole.VIDEO))
         root, manifest_uri = path.removesuffix(f"/{key}"), str(manifest["manifest_uri"])
         manifest_key = manifest_uri.removeprefix(uri.removesuffix(key))
     except (KeyError, TypeError, ValueError, StopIteration):
@@ -78,8 +79,9 @@ def clip_of(manifest: Mapping[str, Any], index: int, *, poster: bool = False) ->
         and manifest_key != manifest_uri
         and size > 0
         and all(map(_plain_key, (key, manifest_key)))
-        and key.rpartition(".")[2] == _TYPES.get(clip_type)
-        and _beside(manifest_key, str(first["key"]), index)
+        and key.rpartition(".")[2] == ("jpg" if poster else extension(role, clip_type) or None)
+        and (not poster or clip_type == "image/jpeg")
+        and _beside(manifest_key, str(first["key"]), index, role)
         and (not poster or key.rpartition(".")[0] == str(first["key"]).rpartition(".")[0])
     )
     try:
@@ -95,10 +97,10 @@ def _plain_key(key: str) -> bool:
     return all(_PART.fullmatch(part) and not part.startswith(".") for part in key.split("/"))
 
 
-def _beside(manifest_key: str, key: str, index: int) -> bool:
-    """Do both come from one layout, with the manifest's name in place of the output's number?"""
+def _beside(manifest_key: str, key: str, index: int, role: OutputRole) -> bool:
+    """Do both come from one layout, with the manifest's name in place of the output's number and role?"""
     stem, record = key.rpartition(".")[0], manifest_key.removesuffix(".json")
-    number = str(index)
+    number = str(index) if role is OutputRole.VIDEO else f"{index}-{role.replace('_', '-')}"
     return manifest_key.endswith(".json") and any(
         record == f"{stem[: at.start()]}manifest{stem[at.end() :]}" for at in re.finditer(re.escape(number), stem)
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from airflow_video_providers.core.jobs import OutputRole
 from airflow_video_providers.core.storage.address import without_secret
 from airflow_video_providers.plugin.console.clip_files import Files, StoredFile
 from airflow_video_providers.plugin.console.clips import Clip, NoClipError, clip_of
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
     from airflow_video_providers.core.purchase.records import Identity
 
+#: What stands beside a video, for people.
+_ROLES: dict[str, str] = {
+    OutputRole.LAST_FRAME: "The last frame",
+    OutputRole.POSTER: "The poster",
+    OutputRole.AUDIO: "The sound",
+}
 #: Outputs of one task that a page shows.
 MOST = 16
 
@@ -49,15 +56,17 @@ def shown(files: Files, who: Identity, manifest: Mapping[str, Any], *, secure: b
     """
     outputs = manifest.get("outputs")
     entries = [one for one in outputs if isinstance(one, dict)] if isinstance(outputs, list) else []
-    return [_shown(files, who, manifest, entry, len(entries), secure) for entry in entries[:MOST]]
+    videos = sum(entry.get("role", OutputRole.VIDEO) == OutputRole.VIDEO for entry in entries)
+    return [_shown(files, who, manifest, entry, videos, secure) for entry in entries[:MOST]]
 
 
 def _shown(
     files: Files, who: Identity, manifest: Mapping[str, Any], entry: Mapping[str, Any], total: int, secure: bool
 ) -> Shown:
     index = entry.get("index")
+    role = str(entry.get("role", OutputRole.VIDEO))
     number = f"Output {index + 1}" if isinstance(index, int) and total > 1 else "The clip"
-    label = f"{number} of {named(who)}"
+    label = f"{number if role == OutputRole.VIDEO else _ROLES.get(role, 'A file')} of {named(who)}"
     address = without_secret(str(entry.get("path") or entry.get("uri") or "not known"))
     facts = _facts(entry)
     try:
@@ -65,10 +74,10 @@ def _shown(
         origin = _origin_of(files, clip, secure)
     except NoClipError as error:
         return Shown(label, address, facts, "", why=str(error))
-    query = {"output": index}
+    query, picture = {"output": index}, clip.content_type.startswith("image/")
     return Shown(
         label, clip.shown, facts, clip.content_type,
-        source=f"clip?{task_query(who, **query)}{'' if origin else '&through=server'}",
+        source=f"clip?{task_query(who, **query)}{'' if origin and not picture else '&through=server'}",
         poster=f"clip?{task_query(who, **query, poster=1)}" if isinstance(entry.get("poster"), dict) else None,
         download=f"clip?{task_query(who, **query, download=1, through='server')}",
         origin=origin, width=_number(entry.get("width")), height=_number(entry.get("height")),

@@ -18,9 +18,10 @@ from airflow_video_providers.plugin.console.clips import NoClipError, asked_rang
 from airflow_video_providers.plugin.console.ledgers import Ledgers
 from airflow_video_providers.plugin.console.policy import policy
 from airflow_video_providers.plugin.console.purchases import STATES, Filter
-from airflow_video_providers.plugin.console.reading import DAYS, PAGE
+from airflow_video_providers.plugin.console.reading import PAGE
 from airflow_video_providers.plugin.console.run_view import run_view
 from airflow_video_providers.plugin.console.spend_view import chart_of, limits_of
+from airflow_video_providers.plugin.console.spent import DAYS
 from airflow_video_providers.plugin.console.task_view import task_view
 
 User = Annotated[Any, Depends(get_user)]
@@ -28,6 +29,8 @@ router = APIRouter(default_response_class=HTMLResponse)
 _files, _ledgers = Files(), Ledgers()
 #: Seconds after which a page that is not whole is loaded again.
 _SOON = 2
+#: Bytes of a form, and rows of a list: what is more was not sent by a page of ours.
+_LONGEST_FORM, _FARTHEST = 1024 * 1024, 10**9
 
 
 def _query(request: Request) -> dict[str, str]:
@@ -36,6 +39,8 @@ def _query(request: Request) -> dict[str, str]:
     for part in request.url.query.split("&"):
         name, _, value = part.partition("=")
         found.setdefault(unquote(name), unquote(value))
+    if any("\0" in value for value in found.values()):  # no database takes it
+        raise HTTPException(400, "The address names nothing that there is.")
     return found
 
 
@@ -53,7 +58,7 @@ def _secure(request: Request) -> bool:
 def videos(user: User, dag: str = "", state: str = "", request_id: str = "", offset: int = 0) -> Response:
     """What needs a hand, what is in the making, what landed, and what it cost."""
     wanted = Filter(rights.readable_dags(user), dag.strip(), state if state in STATES else "", request_id.strip())
-    return _videos(user, wanted, offset=max(0, offset))
+    return _videos(user, wanted, offset=min(max(0, offset), _FARTHEST))
 
 
 def _videos(user: Any, wanted: Filter, *, offset: int = 0, done: list[actions.Done] | None = None) -> Response:
@@ -90,6 +95,9 @@ async def answer(request: Request, user: User) -> Response:
     """Attach, find or forget what was chosen."""
     from starlette.concurrency import run_in_threadpool
 
+    length = request.headers.get("content-length", "")
+    if not length.isdecimal() or int(length[:12]) > _LONGEST_FORM:
+        raise HTTPException(413, "The form is too long.")
     form = await request.form(max_fields=2 * actions.MOST + 10, max_files=0)
     return await run_in_threadpool(_answer, request, user, form)
 
@@ -99,7 +107,7 @@ def _answer(request: Request, user: Any, form: Any) -> Response:
     action = str(form.get("action"))
     try:
         rows = actions.rows_of(form, action)
-    except (ValueError, TypeError):
+    except ValueError:
         raise HTTPException(400, "The form names no task instance.") from None
     if action not in actions.ACTIONS:
         raise HTTPException(400, f"The form says none of {', '.join(actions.ACTIONS)}.")

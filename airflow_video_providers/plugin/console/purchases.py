@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.purchase.records import Attempt, Identity
 from airflow_video_providers.core.purchase.wording import COMMAND
@@ -24,6 +25,10 @@ STATES = (
     words.UNKNOWN, words.BOUGHT, words.REJECTED, words.LANDED, words.FAILED, words.FREE, words.LOST, words.NOT_BOUGHT,
     words.FORGOTTEN,
 )  # fmt: skip
+
+
+#: Rows of those DAGs alone that a reader may read.
+MINE = "dag_id IN (SELECT value FROM json_each(?))"
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,25 @@ class Filter:
     def anything(self) -> bool:
         """Is anything asked for?"""
         return bool(self.dag_id or self.state or self.request_id)
+
+    @property
+    def as_json(self) -> str:
+        """The DAGs, as :data:`MINE` takes them."""
+        return json.dumps(sorted(self.dags))
+
+    def conditions(self) -> tuple[str, list[Any]]:
+        """As SQL, with its values."""
+        conditions, values = [MINE], [self.as_json]
+        if self.dag_id:
+            conditions.append("substr(dag_id, 1, length(?)) = ?")
+            values += [self.dag_id, self.dag_id]
+        if self.request_id:
+            conditions.append("substr(request_id, 1, length(?)) = ?")
+            values += [self.request_id, self.request_id]
+        if self.state:
+            conditions.append("word = ?")
+            values.append(self.state)
+        return " AND ".join(conditions), values
 
 
 @dataclass(frozen=True)
@@ -75,6 +99,11 @@ class Purchase:
     def identity(self) -> Identity:
         """The buyer."""
         return self.attempt.identity
+
+    @property
+    def needs_a_hand(self) -> bool:
+        """Is there something for a person to do?"""
+        return self.expiring or self.word in (words.UNKNOWN, words.BOUGHT, words.REJECTED)
 
     @property
     def may_attach(self) -> bool:

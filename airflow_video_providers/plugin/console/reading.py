@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from airflow_video_providers.core.purchase.records import Identity
 from airflow_video_providers.integration import ledger_listing as words
 from airflow_video_providers.integration.airflow_view import AirflowView, view_of_airflow
+from airflow_video_providers.plugin.console import spent
 from airflow_video_providers.plugin.console.purchases import (
     MAKING,
+    MINE,
     Damage,
     EmptyAccount,
     Filter,
     Purchase,
-    Spend,
     Spending,
 )  # fmt: skip
 from airflow_video_providers.plugin.console.refreshing import Refreshing, in_background
@@ -27,6 +26,7 @@ from airflow_video_providers.plugin.console.standing import named
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Iterable
+    from decimal import Decimal
 
     from airflow_video_providers.plugin.console.feeds import Feed
     from airflow_video_providers.plugin.console.index import Index
@@ -35,13 +35,10 @@ if TYPE_CHECKING:
 PAGE = 25
 #: Of what is not finished, so many are held against Airflow's tasks, newest first.
 _MOST_UNFINISHED = 200
-#: Days of the picture of what was spent.
-DAYS = 30
+#: Seconds for which what its vendor has forgotten still comes before others: it may be there all the same.
+_LATE = 86_400
 #: Jobs of a model that are asked how long they took.
 _RECENT = 50
-
-_MINE = "dag_id IN (SELECT value FROM json_each(?))"
-_COST = "word NOT IN ('not bought', 'failed without charge', 'forgotten')"
 
 
 @dataclass(frozen=True)
@@ -49,6 +46,7 @@ class Overview:
     """What stands on the first page.
 
     :param trouble: Why Airflow could not be asked about its tasks.
+    :param more: How many are not finished, older, and not shown.
     """
 
     hand: list[Purchase] = field(default_factory=list)
@@ -58,6 +56,7 @@ class Overview:
     landed: list[Purchase] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     trouble: str | None = None
+    more: int = 0
 
 
 class Reading:
@@ -96,19 +95,22 @@ class Reading:
 
     def overview(self, wanted: Filter) -> Overview:
         """What needs a hand, what is in the making, and what has landed lately."""
-        mine, values = _conditions(replace(wanted, state=""))
-        unfinished = self._index.rows(
-            f"SELECT * FROM purchases WHERE word IN ('unknown', 'bought', 'rejected') AND {mine} "
-            "ORDER BY created DESC LIMIT ?", *values, _MOST_UNFINISHED,
-        )  # fmt: skip
-        sorted_out, trouble = self._with_airflow([self._purchase(row) for row in unfinished])
+        mine, values = replace(wanted, state="").conditions()
+        unfinished = f"FROM purchases WHERE word IN ('unknown', 'bought', 'rejected') AND {mine}"
+        newest = self._index.rows(f"SELECT * {unfinished} ORDER BY created DESC LIMIT ?", *values, _MOST_UNFINISHED)
+        soonest = self._index.rows(
+            f"SELECT * {unfinished} AND expires > ? ORDER BY expires LIMIT ?", *values, self._clock() - _LATE, PAGE
+        )
+        shown = {row["source"]: row for row in (*newest, *soonest)}
+        ((total,),) = self._index.rows(f"SELECT COUNT(*) {unfinished}", *values)
+        sorted_out, trouble = self._with_airflow([self._purchase(row) for row in shown.values()])
         landed = self._index.rows(
             f"SELECT * FROM purchases WHERE word = 'landed' AND {mine} ORDER BY ended DESC LIMIT ?",
             *values,
             PAGE,
         )
         counts = self._index.rows(f"SELECT word, COUNT(*) FROM purchases WHERE {mine} GROUP BY word", *values)
-        hand = [one for one in sorted_out if one.expiring or one.word in (words.UNKNOWN, words.BOUGHT, words.REJECTED)]
+        hand = [one for one in sorted_out if one.needs_a_hand]
         return Overview(
             hand=sorted(hand, key=_urgency),
             damaged=self._damaged(wanted),
@@ -117,11 +119,12 @@ class Reading:
             landed=[self._purchase(row) for row in landed],
             counts={row[0]: row[1] for row in counts},
             trouble=trouble,
+            more=total - len(shown),
         )
 
     def matching(self, wanted: Filter, *, offset: int = 0) -> tuple[list[Purchase], int]:
         """One page of the purchases that a filter leaves, newest first, and how many there are."""
-        mine, values = _conditions(wanted)
+        mine, values = wanted.conditions()
         rows = self._index.rows(
             f"SELECT * FROM purchases WHERE {mine} ORDER BY created DESC LIMIT ? OFFSET ?",
             *values,
@@ -132,37 +135,12 @@ class Reading:
         return self._with_airflow([self._purchase(row) for row in rows])[0], total
 
     def spending(self, wanted: Filter, today: date) -> Spending:
-        """Estimates of the last :data:`DAYS` days (UTC), by day, model and connection."""
-        mine, values = _conditions(replace(wanted, state=""))
-        first = today - timedelta(days=DAYS - 1)
-        days = {str(first + timedelta(days=step)): Spend(str(first + timedelta(days=step))) for step in range(DAYS)}
-        models: dict[str, Spend] = {}
-        connections: dict[str, Spend] = {}
-        rows = self._index.rows(
-            "SELECT date(created, 'unixepoch') AS day, model, COALESCE(conn_id, 'not known') AS conn, SUM(micros), COUNT(*), "
-            f"SUM(micros IS NULL) FROM purchases WHERE {_COST} AND created >= ? AND {mine} GROUP BY day, model, conn",
-            datetime.combine(first, datetime.min.time(), UTC).timestamp(), *values,
-        )  # fmt: skip
-        for day, model, conn_id, *amounts in rows:
-            days.setdefault(day, Spend(day)).add(*amounts)
-            models.setdefault(model, Spend(model)).add(*amounts)
-            connections.setdefault(conn_id, Spend(conn_id)).add(*amounts)
-        return Spending(
-            sorted(days.values(), key=lambda one: one.name), _dearest(models.values()), _dearest(connections.values())
-        )
+        """Estimates of the last :data:`~.spent.DAYS` days (UTC), by day, model and connection."""
+        return spent.spending(self._index, wanted, today)
 
     def spent_now(self, wanted: Filter, today: date) -> dict[tuple[str, str], Decimal]:
         """What each connection has spent in the current day, week and month (UTC)."""
-        mine, values = _conditions(Filter(wanted.dags))
-        spans = {"day": today, "week": today - timedelta(days=today.weekday()), "month": today.replace(day=1)}
-        found: dict[tuple[str, str], Decimal] = {}
-        for span, first in spans.items():
-            rows = self._index.rows(
-                f"SELECT COALESCE(conn_id, 'not known'), SUM(micros) FROM purchases WHERE {_COST} AND created >= ? "
-                f"AND {mine} GROUP BY 1", datetime.combine(first, datetime.min.time(), UTC).timestamp(), *values,
-            )  # fmt: skip
-            found |= {(conn_id, span): Decimal(micros or 0).scaleb(-6) for conn_id, micros in rows}
-        return found
+        return spent.spent_now(self._index, wanted, today)
 
     def of_run(self, dag_id: str, run_id: str) -> list[Purchase]:
         """The newest attempt of each task instance of a run."""
@@ -208,14 +186,14 @@ class Reading:
         return Purchase.of_row(row, found[0][0] if found else None)
 
     def _damaged(self, wanted: Filter) -> list[Damage]:
-        rows = self._index.rows(f"SELECT * FROM flaws WHERE {_MINE} LIMIT ?", _json(wanted.dags), PAGE)
+        rows = self._index.rows(f"SELECT * FROM flaws WHERE {MINE} LIMIT ?", wanted.as_json, PAGE)
         found = [Damage(row["name"], row["why"], Identity.of_key(tuple(row["key"].split("\n")))) for row in rows]
         return [one for one in found if one.identity and one.identity.dag_id.startswith(wanted.dag_id)]
 
     def _empty_accounts(self, wanted: Filter) -> list[EmptyAccount]:
         rows = self._index.rows(
-            f"SELECT conn_id, model, dag_id, state, reason, MAX(created) AS at FROM purchases WHERE {_MINE} GROUP BY conn_id",
-            _json(wanted.dags),
+            f"SELECT conn_id, model, dag_id, state, reason, MAX(created) AS at FROM purchases WHERE {MINE} GROUP BY conn_id",
+            wanted.as_json,
         )
         return [
             EmptyAccount(
@@ -234,7 +212,7 @@ class Reading:
         rows = self._index.rows(
             "SELECT dag_id, run_id, task_id, map_index FROM purchases WHERE conn_id IS ? AND reason = 'InsufficientCreditsError' "
             "AND created > COALESCE((SELECT MAX(created) FROM attempts WHERE conn_id IS ? AND state != 'rejected'), 0) "
-            f"AND {_MINE} ORDER BY created DESC LIMIT ?", conn_id, conn_id, _json(wanted.dags), PAGE,
+            f"AND {MINE} ORDER BY created DESC LIMIT ?", conn_id, conn_id, wanted.as_json, PAGE,
         )  # fmt: skip
         return tuple(Identity(*row) for row in rows)
 
@@ -246,26 +224,6 @@ class Reading:
         now = datetime.fromtimestamp(self._clock(), UTC)
         called = (words.UNKNOWN, words.BOUGHT)
         return [named(one, view, runs, now) if one.word in called else one for one in found], view.trouble
-
-
-def _conditions(wanted: Filter) -> tuple[str, list[Any]]:
-    conditions, values = [_MINE], [_json(wanted.dags)]
-    if wanted.dag_id:
-        conditions, values = [*conditions, "substr(dag_id, 1, length(?)) = ?"], [*values, wanted.dag_id, wanted.dag_id]
-    if wanted.request_id:
-        conditions.append("substr(request_id, 1, length(?)) = ?")
-        values += [wanted.request_id, wanted.request_id]
-    if wanted.state:
-        conditions, values = [*conditions, "word = ?"], [*values, wanted.state]
-    return " AND ".join(conditions), values
-
-
-def _json(dags: frozenset[str]) -> str:
-    return json.dumps(sorted(dags))
-
-
-def _dearest(found: Iterable[Spend]) -> list[Spend]:
-    return sorted(found, key=lambda one: (-one.usd, -one.count, one.name))
 
 
 def _urgency(one: Purchase) -> tuple[int, str]:

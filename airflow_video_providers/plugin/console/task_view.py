@@ -94,7 +94,7 @@ def _purchase(task: Task, reading: Reading | None, view: View) -> Purchase | Non
         return None
     view.attempts = reading.of_task(task.identity)
     if view.attempts:
-        view.hand = [one for one in view.attempts if one.word in (words.UNKNOWN, words.BOUGHT, words.REJECTED)]
+        view.hand = [one for one in view.attempts if one.needs_a_hand]
         return view.attempts[0]
     known = task.job or task.manifest
     model, request_id = (

@@ -100,12 +100,32 @@ def test_who_may_not_edit_cannot_by_a_form_of_their_own_making_either(console):
     with console.client(VIEWER) as viewer, console.client(EDITOR) as editor:
         page = viewer.get("task", params=console.query("studio", "lost_c")).text
         token = token_in(page)
-        for action in ("forget", "attach"):
+        for action in ("forget", "attach", "find"):
             answer = viewer.post(
                 "videos", data={"action": action, "who": who, f"request_id {who}": "job-1", "token": token}
             )
             assert "You may not edit the DAG studio: nothing was changed." in answer.text
         assert "unknown" in editor.get("task", params=console.query("studio", "lost_c")).text
+
+
+def test_what_no_page_of_ours_sends_is_refused_and_breaks_nothing(console):
+    with console.client(EDITOR) as editor:
+        token = token_in(editor.get("videos").text)
+        for who in (
+            "[" * 100_000, '["a", "b", "c", Infinity]', '["a", "b", "c", NaN]', '["a", "b", "c", 1e400]', '["a", "b", "c"]', "{}", "null",
+            '["a", "b", "c", true]', '["a", "b", "c", -2]', '["a\\u0000", "b", "c", -1]', '[["a"], "b", "c", -1]', '"abcd"', "4",
+        ):  # fmt: skip
+            for action in ("forget", "find"):
+                answer = editor.post("videos", data={"action": action, "who": who, "token": token})
+                assert answer.status_code == 400, (who[:40], answer.status_code)
+        assert editor.post("videos", data={"token": token, "x": "y" * 2_000_000}).status_code == 413
+        assert editor.post("videos", content=iter([b"token=", token.encode()])).status_code == 413
+        for offset in (-1, 10**30):
+            assert editor.get("videos", params={"dag": "studio", "offset": offset}).status_code == 200
+        own = console.query("studio", "land", output=0)
+        for changes in ({"task_id": "a\0b"}, {"dag_id": "studio\0"}, {"map_index": "\0"}):
+            assert editor.get("clip", params={**own, **changes}).status_code == 400
+        assert editor.get("videos?dag=%00&request_id=%ed%a0%80&state=%3Cb%3E").status_code == 200
 
 
 def test_no_key_no_signed_address_and_no_prompt_that_was_not_kept_stands_on_any_page(console):

@@ -6,10 +6,12 @@ from importlib.util import find_spec
 
 from airflow.sdk import Param, dag, task
 
+from airflow_video_providers.integration.retries import HAS_POLICIES
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 
 MODEL = "pixazo:mochi-v1"
+FAL = "fal:fal-ai/kling-video/v2.1/standard/text-to-video"
 #: A poster needs the extra ``media``.
 HAS_DECODER = find_spec("av") is not None
 #: What whoever writes a prompt, or a vendor's message, may try.
@@ -81,6 +83,11 @@ def stored():
     GenerateVideoOperator(
         task_id="both", model=MODEL, request={"prompt": "Two of a kind"}, output_path=WHERE, poster=HAS_DECODER
     )
+    if HAS_POLICIES:  # on the state store, where no task may search its vendor's history by itself
+        GenerateVideoOperator(
+            task_id="lost_fal", model=FAL, unchecked=True, request={"prompt": "[[fault:drop_after_accept]] lost_fal"},
+            output_path=WHERE,
+        )  # fmt: skip
 
 
 studio()

@@ -35,7 +35,7 @@
     leader.click();
   });
 
-  for (const video of document.querySelectorAll("video")) {
+  for (const video of document.querySelectorAll("video, audio")) {
     video.addEventListener("error", async () => {
       const said = video.parentElement.querySelector("[role=status]");
       const through = video.src.includes("through=server") ? video.src : `${video.src}&through=server`;

@@ -1,0 +1,58 @@
+"""What was spent, from the index: estimates of what may have been charged, never a bill."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from airflow_video_providers.plugin.console.purchases import Filter, Spend, Spending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_video_providers.plugin.console.index import Index
+
+#: Days of the picture of what was spent.
+DAYS = 30
+_COST = "word NOT IN ('not bought', 'failed without charge', 'forgotten')"
+
+
+def spending(index: Index, wanted: Filter, today: date) -> Spending:
+    """Estimates of the last :data:`DAYS` days (UTC), by day, model and connection."""
+    mine, values = replace(wanted, state="").conditions()
+    first = today - timedelta(days=DAYS - 1)
+    days = {str(first + timedelta(days=step)): Spend(str(first + timedelta(days=step))) for step in range(DAYS)}
+    models: dict[str, Spend] = {}
+    connections: dict[str, Spend] = {}
+    rows = index.rows(
+        "SELECT date(created, 'unixepoch') AS day, model, COALESCE(conn_id, 'not known') AS conn, SUM(micros), COUNT(*), "
+        f"SUM(micros IS NULL) FROM purchases WHERE {_COST} AND created >= ? AND {mine} GROUP BY day, model, conn",
+        datetime.combine(first, datetime.min.time(), UTC).timestamp(), *values,
+    )  # fmt: skip
+    for day, model, conn_id, *amounts in rows:
+        days.setdefault(day, Spend(day)).add(*amounts)
+        models.setdefault(model, Spend(model)).add(*amounts)
+        connections.setdefault(conn_id, Spend(conn_id)).add(*amounts)
+    return Spending(
+        sorted(days.values(), key=lambda one: one.name), _dearest(models.values()), _dearest(connections.values())
+    )
+
+
+def spent_now(index: Index, wanted: Filter, today: date) -> dict[tuple[str, str], Decimal]:
+    """What each connection has spent in the current day, week and month (UTC)."""
+    mine, values = Filter(wanted.dags).conditions()
+    spans = {"day": today, "week": today - timedelta(days=today.weekday()), "month": today.replace(day=1)}
+    found: dict[tuple[str, str], Decimal] = {}
+    for span, first in spans.items():
+        rows = index.rows(
+            f"SELECT COALESCE(conn_id, 'not known'), SUM(micros) FROM purchases WHERE {_COST} AND created >= ? "
+            f"AND {mine} GROUP BY 1", datetime.combine(first, datetime.min.time(), UTC).timestamp(), *values,
+        )  # fmt: skip
+        found |= {(conn_id, span): Decimal(micros or 0).scaleb(-6) for conn_id, micros in rows}
+    return found
+
+
+def _dearest(found: Iterable[Spend]) -> list[Spend]:
+    return sorted(found, key=lambda one: (-one.usd, -one.count, one.name))
