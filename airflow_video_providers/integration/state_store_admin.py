@@ -35,12 +35,16 @@ class MetadataStore:
         self._backend = get_state_backend()
 
     def read(self, key: Key) -> dict[str, Any] | None:
-        """The record of the task instance that ``key`` names."""
-        return self._of(key).read(key)
+        """The record of the task instance that ``key`` names; of another key nothing is there."""
+        return self._of(key).read(key) if _of_a_task(key) else None
 
     def create(self, key: Key, value: dict[str, Any]) -> bool:
-        """Write the record if it is not there."""
-        return self._of(key).create(key, value)
+        """Write the record if it is not there.
+
+        A row belongs to a task instance. What belongs to none, such as which attempt has an id, is written nowhere, and keeps
+        nobody out: whoever would give an id to an attempt by itself needs ``ledger_path``.
+        """
+        return self._of(key).create(key, value) if _of_a_task(key) else True
 
     def holds(self, key: Key, claim: str) -> bool:
         """Has :meth:`create` with this claim won?"""
@@ -90,6 +94,10 @@ class MetadataStore:
     def _of(self, key: Key) -> TaskStateStore:
         _, dag_id, run_id, task_id, map_index, _ = key
         return TaskStateStore(_Rows(self._backend, dag_id, run_id, task_id, int(map_index)))
+
+
+def _of_a_task(key: Key) -> bool:
+    return len(key) == 6
 
 
 class _Rows:

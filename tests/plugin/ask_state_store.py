@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 
 from airflow.models.task_state_store import TaskStateStoreModel  # noqa: TID251 - rows are removed behind the index's back
 from airflow.utils.session import create_session
 
+from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.purchase import resolve
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.integration.state_store_admin import MetadataStore
 from airflow_video_providers.plugin.console import state_store_feed
@@ -46,10 +49,22 @@ def main() -> None:
     list(StateStoreFeed().slices(broken_off))
     told["broken off"] = [half, sum(read), states(broken_off) == states(index)]
     with create_session() as session:
-        session.query(TaskStateStoreModel).filter(TaskStateStoreModel.dag_id == "dag_0").delete()
+        session.query(TaskStateStoreModel).filter(TaskStateStoreModel.dag_id == "dag_1").delete()
     list(StateStoreFeed().slices(index))
     told["half"] = sum(states(index).values())
+    told["attached"] = _attach(index)
     sys.stdout.write(f"\nTOLD {json.dumps(told)}\n")
+
+
+def _attach(index: Index) -> list[object]:
+    """What a person answers by the command, or on the page, is in the state store and in the index."""
+    ledger = Ledger(MetadataStore())
+    lost = next(one for one in ledger.overview("dag_0").attempts if one.open)
+    job = VideoJob(model=lost.model, request_id="found-by-hand", conn_id=lost.conn_id)
+    resolve.attach(ledger, lost.identity, job, now=datetime.now(UTC))
+    list(StateStoreFeed().slices(index))
+    word = index.rows("SELECT word FROM purchases WHERE request_id = 'found-by-hand'")[0][0]
+    return [ledger.attempts(lost.identity)[-1].request_id, word]
 
 
 if __name__ == "__main__":

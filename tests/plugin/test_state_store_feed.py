@@ -40,3 +40,7 @@ def test_a_second_walk_reads_nothing_and_one_that_was_broken_off_reads_each_row_
 
 def test_rows_of_a_run_that_was_deleted_go(told):
     assert told["half"] == 100
+
+
+def test_what_a_person_answers_is_written_to_the_state_store_and_read_from_it(told):
+    assert told["attached"] == ["found-by-hand", "bought"]
