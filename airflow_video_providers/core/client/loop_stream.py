@@ -1,6 +1,6 @@
 """httpcore's view of asyncio's own streams.
 
-httpcore brings a view of anyio's, which gives the loop a turn at each step of a call and unwraps TLS in Python: a poll took a
+httpcore ships a view of anyio's, which yields to the loop at each step of a call and unwraps TLS in Python: a poll took a
 fifth more CPU on it. What an idle connection receives is counted here as it comes.
 """
 
