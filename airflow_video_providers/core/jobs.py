@@ -53,6 +53,8 @@ class VideoOutput(BaseModel):
     :param media_type: What the vendor says it is: a hint, not the truth.
     :param role: What it is to the video: ``"video"``, ``"last_frame"``, ``"poster"``, ``"audio"`` or ``"other"``. Jobs of an
         older version know videos only.
+    :param needs_key: It is fetched with the vendor's key: ``url`` is built of the job's id, on a host of the vendor's own, and
+        whoever fetches it builds it anew.
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
@@ -60,6 +62,7 @@ class VideoOutput(BaseModel):
     url: str
     media_type: str | None = None
     role: Annotated[OutputRole, BeforeValidator(_role)] = OutputRole.VIDEO
+    needs_key: bool | None = None
 
 
 def _in_utc(moment: datetime) -> datetime:

@@ -60,6 +60,7 @@ def deliver(job: VideoJob, task: LandsVideo, context: Context, *, file: Path | N
             allow_private_hosts=hosts,
             user_agent=task.download_user_agent or agent,
             refresh=refresh,
+            keyed=hook.keyed_output,
             task=_origin(context),
         )
         task.manifest = manifest = landing.run(job, file=file)

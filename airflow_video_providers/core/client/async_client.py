@@ -133,7 +133,8 @@ class AsyncVideoClient(LoopSession):
 
         stop = Stop()
         with in_a_call():
-            landing = Landing(output_path=output_path, **{"refresh": refresh, "stop": stop, **options})
+            ways = {"refresh": refresh, "keyed": self.keyed_output, "stop": stop}
+            landing = Landing(output_path=output_path, **{**ways, **options})
             return await uncancelled(asyncio.to_thread(landing.run, job), on_cancel=stop.now)
 
     def _shared_poller(self) -> Poller:

@@ -14,6 +14,7 @@ import httpx
 
 from airflow_video_providers import __version__
 from airflow_video_providers.core.border import BodyReader, body_text, plain_id, printable
+from airflow_video_providers.core.client import timeouts
 from airflow_video_providers.core.client.transport import call_of
 from airflow_video_providers.core.errors import (
     InvalidRequestError,
@@ -41,6 +42,8 @@ _NO_TEXT = ("video/", "image/", "audio/", "application/octet-stream")
 _EXCERPT = 64 * 1024
 #: No longer true of a body that was taken in.
 _OF_THE_WIRE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
+#: What a call for JSON says that a download says itself, or not.
+_NOT_FOR_FILES = frozenset({"host", "accept", "accept-encoding", "cache-control", "user-agent", "content-length"})
 _ID = re.compile(r'"(?:request_id|requestId|task_id|prediction_id|id)"\s*:\s*"([^"\\]{1,256})"')
 
 
@@ -78,6 +81,18 @@ class Session:
         call.extensions["timeout"] = timeout.as_dict()
         call_of(call, _IN_ALL * (timeout.read or 30.0))
         return call
+
+    def keyed_output(self, job: VideoJob, index: int) -> tuple[str, dict[str, str]] | None:
+        """Where an output is fetched that needs the key, and with which headers; None where its address is enough.
+
+        Built of the job's id, and signed as every call is: for a host of the vendor's own, and for no other.
+        """
+        self._serves(job.model)
+        call = self.vendor.output_call(job, index)
+        if call is None:
+            return None
+        sent = self._sign(call, timeouts.READ).headers
+        return str(call.url), {name: value for name, value in sent.items() if name not in _NOT_FOR_FILES}
 
     def _serves(self, model: str) -> None:
         if model.partition(":")[0] != self.vendor.id:

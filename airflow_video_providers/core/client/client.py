@@ -173,7 +173,9 @@ class VideoClient(WorkerSession):
         from airflow_video_providers.core.landing.land import Landing
 
         with in_a_call():
-            return Landing(output_path=output_path, **{"refresh": self.status, **options}).run(job)
+            return Landing(
+                output_path=output_path, **{"refresh": self.status, "keyed": self.keyed_output, **options}
+            ).run(job)
 
     def upload(self, name: str, media_type: str, data: bytes) -> str:
         """Give an input image to a vendor that takes such (its ``upload``); returns its address for the request.

@@ -1,7 +1,8 @@
 """Fetch one file from an address that somebody else named into a spool, whole, or say why not.
 
 The connection is guarded (see ``address``) and carries no credentials; redirects are followed by hand, each
-checked. A broken connection is resumed where the server vouches with a strong validator that the file is the
+checked. The one exception is an output that needs the key: its address is the vendor's own, and no redirect gets the key.
+A broken connection is resumed where the server vouches with a strong validator that the file is the
 same, and begun anew otherwise. Digests and the container are checked while the bytes pass by.
 """
 
@@ -113,7 +114,7 @@ class Fetcher:
         patience = Patience(PATIENCE if self.patience is None else self.patience, self.clock)
         while True:
             try:
-                with self._answer(source.url, received) as response:
+                with self._answer(source, received) as response:
                     self._take(response, received)
                 media = received.finish()
             except NotThere as missing:
@@ -188,18 +189,20 @@ class Fetcher:
             raise DownloadError("The download was stopped.", reason="stopped")
 
     @contextmanager
-    def _answer(self, url: str, received: PartialDownload) -> Iterator[httpcore.Response]:
+    def _answer(self, source: OutputUrl, received: PartialDownload) -> Iterator[httpcore.Response]:
         """Open the stream behind an address and its redirects."""
         headers = [("Accept", "*/*"), ("Accept-Encoding", "identity"), ("User-Agent", self.user_agent)]
         if received.size and received.etag:
             headers += [("Range", f"bytes={received.size}-"), ("If-Range", received.etag)]
         try:
-            with followed(self._pool, url, headers, self.allowed, self._pace, self.read_timeout) as response:
+            with followed(
+                self._pool, source.url, headers, self.allowed, self._pace, self.read_timeout, source.key
+            ) as response:
                 yield response
         except (httpcore.NetworkError, httpcore.ProtocolError, httpcore.TimeoutException) as broken:
             self._check_deadline(received)
             raise Interrupted(
-                f"The connection to {shown(url)} broke after {received.size} bytes "
+                f"The connection to {shown(source.url)} broke after {received.size} bytes "
                 f"({type(broken).__name__}: {printable(public_text(str(broken)))}).",
                 "network",
             ) from broken

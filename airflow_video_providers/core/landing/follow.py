@@ -28,19 +28,21 @@ def followed(
     allowed: frozenset[str],
     pace: Pace,
     read_timeout: float,
+    once: Sequence[tuple[str, str]] = (),
 ) -> Iterator[httpcore.Response]:
     """The answer behind an address and its redirects.
 
     :param pool: Guarded: it dials only what was checked.
     :param allowed: Hosts that may be private and speak plain http.
     :param read_timeout: Seconds without a byte.
+    :param once: Headers for this address alone, such as the key: no redirect gets them, not even one to the same host.
     :raises OutputRejectedError: an address may not be fetched, or there are too many of them.
     """
     timeout = {"connect": 15.0, "pool": None, "read": read_timeout, "write": 15.0}
     for _ in range(_MOST_REDIRECTS + 1):
         target = checked_url(url, allowed)
         pace.begin()
-        sent: list[tuple[str | bytes, str | bytes]] = [("Host", _host_header(target)), *headers]
+        sent: list[tuple[str | bytes, str | bytes]] = [("Host", _host_header(target)), *headers, *once]
         with pool.stream("GET", target, headers=sent, extensions={"timeout": timeout}) as response:
             if response.status not in _REDIRECTS:
                 pace.body()
@@ -50,8 +52,13 @@ def followed(
         if leads_to is None:
             raise OutputRejectedError(f"{shown(url)} redirects to nowhere.", reason="redirects")
         # checked as a whole in the next round, and here against its base: a relative one has no scheme
-        url = _absolute(checked_url(leads_to, allowed, base=url))
+        url, once = _absolute(checked_url(leads_to, allowed, base=url)), behind_a_redirect(once)
     raise OutputRejectedError(f"More than {_MOST_REDIRECTS} redirects.", reason="redirects")
+
+
+def behind_a_redirect(once: Sequence[tuple[str, str]]) -> Sequence[tuple[str, str]]:  # noqa: ARG001 # whatever they are
+    """What of an address's own headers goes on to where it redirects: nothing."""
+    return ()
 
 
 def _host_header(url: httpcore.URL) -> bytes:

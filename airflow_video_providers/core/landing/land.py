@@ -17,7 +17,7 @@ from airflow_video_providers.core.landing.download_outputs import OutputsDownloa
 from airflow_video_providers.core.landing.fetch import Fetched, Fetcher
 from airflow_video_providers.core.landing.keys import DEFAULT_KEY_TEMPLATE, check_key_template
 from airflow_video_providers.core.landing.media_info import DEFAULT_MEDIA_TYPES
-from airflow_video_providers.core.landing.output_urls import OutputUrls, Refresh
+from airflow_video_providers.core.landing.output_urls import Keyed, OutputUrls, Refresh
 from airflow_video_providers.core.landing.plan import Plan, make_plan, returned
 from airflow_video_providers.core.landing.spool import Spool
 from airflow_video_providers.core.landing.threads import Stop, in_threads
@@ -61,6 +61,8 @@ class Landing:
     :param allow_private_hosts: Host names that may resolve to private addresses and may speak plain http.
     :param refresh: Asked with the job where an output's address serves nothing; returns the job as it is now, with
         fresh addresses where there are any.
+    :param keyed: Asked with the job and an output's place for the address and the headers of one that needs the vendor's key
+        (``keyed_output`` of a client); None for one whose address is enough.
     :param patience: Seconds for which an address may serve nothing while the vendor says that the job is finished,
         before that is an error, which a retry may cure; 5 minutes by default.
     :param user_agent: What file hosts are sent as User-Agent, for one that refuses programs. By default this package's name.
@@ -89,6 +91,7 @@ class Landing:
     encryption: Mapping[str, Any] | None = None
     allow_private_hosts: Collection[str] = ()
     refresh: Refresh | None = None
+    keyed: Keyed | None = None
     patience: float | None = None
     user_agent: str | None = None
     source_paths: bool = False
@@ -169,7 +172,7 @@ class Landing:
             self.stop.calls(fetcher.stop)
         spools = [open_files.enter_context(Spool(where, plan.store.spool_mode())) for where in plan.directories]
         outputs = OutputsDownload(
-            plan, fetcher, OutputUrls(plan.job, self.refresh), spools, keep=self.keep_rejected, log=self.log
+            plan, fetcher, OutputUrls(plan.job, self.refresh, self.keyed), spools, keep=self.keep_rejected, log=self.log
         )
         outputs.require(decoder=self.poster or self.verify == "decode")
 

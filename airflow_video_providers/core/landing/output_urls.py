@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from airflow_video_providers.core.errors import (
     DownloadError,
+    InvalidRequestError,
     JobCancelledError,
     JobErroredError,
     JobExpiredError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.jobs import VideoOutput
 
 Refresh = Callable[[VideoJob], VideoJob]
+Keyed = Callable[[VideoJob, int], tuple[str, Mapping[str, str]] | None]
 _GONE = (JobStatus.EXPIRED, JobStatus.FAILED, JobStatus.ERROR, JobStatus.CANCELLED)
 _SAYS_GONE = (JobExpiredError, JobFailedError, JobErroredError, JobCancelledError)
 #: One stray answer loses nothing: the vendor has to say it so often in a row, over so many seconds.
@@ -46,6 +48,7 @@ class OutputUrls:
     """The outputs' addresses; the vendor is asked for fresh ones for all of them together.
 
     :param refresh: Asks the vendor about the job; None where nobody can.
+    :param keyed: Where an output is fetched that needs the key, and with which headers.
     :param clock: Seconds.
     :param now: The time (UTC).
     """
@@ -54,12 +57,14 @@ class OutputUrls:
         self,
         job: VideoJob,
         refresh: Refresh | None,
+        keyed: Keyed | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = _utcnow,
     ) -> None:
         self._job = job
         self._refresh = refresh
+        self._keyed = keyed
         self._clock = clock
         self._now = now
         self._asking = threading.Lock()
@@ -73,6 +78,23 @@ class OutputUrls:
     def output(self, index: int) -> OutputUrl:
         """One output's address."""
         return OutputUrl(self, index, self._job.outputs[index])
+
+    def with_key(self, index: int) -> tuple[str, tuple[tuple[str, str], ...]] | None:
+        """An output's address and the headers with the key, where it needs that: whatever address the job names.
+
+        :raises InvalidRequestError: it needs the key, and nobody here has it.
+        """
+        found = None if self._keyed is None else self._keyed(self._job, index)
+        if found is not None:
+            return found[0], tuple(found[1].items())
+        if self._job.outputs[index].needs_key:
+            raise InvalidRequestError(
+                f"Output {index} is fetched with the vendor's key, and nobody here has it.",
+                money="The job is paid for.",
+                remedy="Land it with a client's or a hook's land, or with DownloadVideoOperator.",
+                model=self._job.model, request_id=self._job.request_id, charged=self._job.charged, field="keyed",
+            )  # fmt: skip
+        return None
 
     def renewed(self, index: int, asked: int, what: str) -> tuple[str | None, int]:
         """What the vendor says of an output's address now.
@@ -156,6 +178,14 @@ class OutputUrl:
         self._asked = 0
         self.output = output
         self.url = output.url
+        self.key: tuple[tuple[str, str], ...] = ()
+        self._read_key()
+
+    def _read_key(self) -> bool:
+        found = self._sources.with_key(self._index)
+        if found is not None:
+            self.url, self.key = found
+        return found is not None
 
     def renew(self, what: str) -> bool:
         """Ask the vendor for the address as it is now. True: it is another one than before.
@@ -164,7 +194,8 @@ class OutputUrl:
         """
         before = self.url
         url, self._asked = self._sources.renewed(self._index, self._asked, self._said(what))
-        self.url = url or before
+        if not self._read_key():  # else the vendor's own address stays, and the key may be a new one
+            self.url = url or before
         return self.url != before
 
     def not_there(self, what: str, seconds: float) -> NoReturn:

@@ -85,7 +85,7 @@ class Fal(Vendor):
             return self._failed(job, JobStatus.FAILED, answer.body or {})
         if answer.status == 404:
             return job.replace(status=JobStatus.EXPIRED, charged="unknown", outputs=(), instead_of_outputs=None)
-        outputs, instead = self.outputs_in(answer.body or {})
+        outputs, instead = self.outputs_in(job, answer.body or {})
         return job.replace(outputs=outputs, instead_of_outputs=instead)
 
     def _failed(self, job: VideoJob, status: JobStatus, body: Mapping[str, Any]) -> VideoJob:

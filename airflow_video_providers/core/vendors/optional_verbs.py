@@ -56,6 +56,16 @@ class OptionalVerbs(ReadsAnswers):
             charged=job.charged,
         )
 
+    def output_call(self, job: VideoJob, index: int) -> httpx.Request | None:  # noqa: ARG002 # for the vendors that have it
+        """The request that fetches a finished job's output, where that needs the key; None where its address is enough.
+
+        Made with :meth:`call` of the job's id, whatever address the answer names: the key goes to the vendor's own hosts, and
+        no redirect gets it.
+
+        :param index: The output's place among all of them, the videos first.
+        """
+        return None
+
     @property
     def cancels(self) -> bool:
         """Can it cancel?"""

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    import httpx
+
     from airflow_video_providers.core.errors import Charged
     from airflow_video_providers.core.vendors.models import VideoModel
 
@@ -45,7 +47,7 @@ class ReadsAnswers(Description):
         status, word = named or self.unlabelled(answer, job)
         body = answer.body or {}
         done = status is JobStatus.SUCCEEDED
-        outputs, instead = self.outputs_in(body) if done else ((), None)
+        outputs, instead = self.outputs_in(job, body) if done else ((), None)
         submitted_at = job.submitted_at or timestamp(first_at(body, self.submitted_paths))
         cost = job.cost_usd if (named_cost := self.cost_in(body)) is None else named_cost
         return job.replace(
@@ -67,7 +69,7 @@ class ReadsAnswers(Description):
         """What an end means for the bill: what the answer says of it, else what the documents say of such an end."""
         return self.charged.get(status, "unknown") if cost is None else ("yes" if cost else "no")
 
-    def outputs_in(self, body: Mapping[str, Any]) -> tuple[tuple[VideoOutput, ...], str | None]:
+    def outputs_in(self, job: VideoJob, body: Mapping[str, Any]) -> tuple[tuple[VideoOutput, ...], str | None]:
         """The outputs that a finished job's answer names, the videos first; what it names instead, where it names no video."""
         further = {
             place.url: VideoOutput(url=place.url, media_type=place.media_type, role=role)
@@ -88,7 +90,15 @@ class ReadsAnswers(Description):
             outputs.setdefault(url, output)
         if len(outputs) > MOST_OUTPUTS:
             return (), f"{len(outputs)} addresses, of which {MOST_OUTPUTS} would be read"
-        return tuple(outputs.values()), None
+        return tuple(self._at_home(job, index, output) for index, output in enumerate(outputs.values())), None
+
+    def output_call(self, job: VideoJob, index: int) -> httpx.Request | None:
+        """Where an output is fetched that needs the key."""
+        raise NotImplementedError
+
+    def _at_home(self, job: VideoJob, index: int, output: VideoOutput) -> VideoOutput:
+        call = self.output_call(job, index)
+        return output if call is None else output.model_copy(update={"url": str(call.url), "needs_key": True})
 
     def cost_in(self, body: Mapping[str, Any]) -> Decimal | None:
         """What the job has cost in US dollars, where an answer says so; 0 is a cost, too."""

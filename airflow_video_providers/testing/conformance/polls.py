@@ -45,7 +45,7 @@ _NO_NEWS: dict[str, tuple[Script, type[VendorError]]] = {
 
 def a_job_comes_to_its_end_with_all_its_outputs(subject: Subject) -> None:
     """Bought, finished, and every file named once."""
-    job = _finished(subject)
+    job = finished(subject)
     expect(len(job.outputs) == subject.outputs, f"{subject.outputs} files were made, the job names {job.outputs}.")
     for output in job.outputs:
         expect(urlsplit(output.url).scheme in ("http", "https"), f"An output's address is {output.url!r}.")
@@ -72,7 +72,7 @@ def a_failed_job_is_failed_whatever_its_word(subject: Subject) -> None:
 
 def a_result_that_is_not_there_yet_ends_nothing(subject: Subject) -> None:
     """A word of success may come before the result: trouble in any call of a poll is no news of the job."""
-    job = _finished(subject)
+    job = finished(subject)
     with between(subject.url) as gate:
         subject.poll(gate.url, job)
         calls = len(gate.calls)
@@ -103,7 +103,7 @@ def _at_call(gate: Between, number: int, script: Script) -> Script:
 def the_documented_words_mean_what_the_documents_say(subject: Subject) -> None:
     """Also in another case: the documents of most vendors disagree with their servers on that."""
     expect(JobStatus.SUCCEEDED in subject.words.values(), "The subject names no word for success.")
-    job = _finished(subject)
+    job = finished(subject)
     with between(subject.url) as gate:
         for word, meaning in subject.words.items():
             for spelling in (word, word.upper(), word.lower()):
@@ -117,7 +117,7 @@ def the_documented_words_mean_what_the_documents_say(subject: Subject) -> None:
 
 def a_word_that_nobody_knows_is_unknown_and_not_an_end(subject: Subject) -> None:
     """A guess would end the wait for a clip that is paid for."""
-    job = _finished(subject)
+    job = finished(subject)
     with between(subject.url) as gate:
         gate.script = _reworded(job, "TRANSMOGRIFYING")
         seen = subject.poll(gate.url, job)
@@ -179,7 +179,7 @@ def a_cancel_asks_first_and_leaves_alone_what_has_ended(subject: Subject) -> Non
     """The call that cancels deletes at some vendors: what is paid for would be gone."""
     if not subject.vendor(subject.url).cancels:
         return
-    done = _finished(subject)
+    done = finished(subject)
     with between(subject.url) as gate:
         subject.poll(gate.url, done)
         asked = {(call.method, call.path) for call in gate.calls}
@@ -212,7 +212,8 @@ def both_clients_come_to_the_same(subject: Subject) -> None:
             expect(here == there, f"On {name} the clients disagree:\n{here}\n{there}")
 
 
-def _finished(subject: Subject) -> VideoJob:
+def finished(subject: Subject) -> VideoJob:
+    """A job that was bought and has succeeded, as a poll sees it."""
     job = subject.bought(subject.url)
     subject.finish()
     seen = subject.poll(subject.url, job)

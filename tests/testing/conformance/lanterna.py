@@ -6,7 +6,7 @@ import hmac
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_video_providers.core.jobs import JobStatus, VideoJob
+from airflow_video_providers.core.jobs import JobStatus, OutputRole, VideoJob
 from airflow_video_providers.core.vendors.base import Flow, Vendor
 from airflow_video_providers.core.vendors.models import Price, Text, VideoModel, optional, required
 
@@ -29,6 +29,12 @@ class Lanterna(Vendor):
     key_prefix = "Bearer "
     id_paths = ("id",)
     output_paths = ("files",)
+    further_outputs = {OutputRole.LAST_FRAME: ("last_frame",)}
+    media_type_names = ("type",)
+    submitted_paths = ("made",)
+    completed_paths = ("ended",)
+    progress_paths = ("share",)
+    cost_paths = ("bill.usd",)
     charged = {JobStatus.SUCCEEDED: "yes", JobStatus.FAILED: "no"}
     poll_seconds = (3.0, 20.0)
     requests_per_minute = 120.0
@@ -47,6 +53,9 @@ class Lanterna(Vendor):
 
     def status_call(self, job: VideoJob) -> httpx.Request:
         return self.call("GET", f"/v1/clips/{self.in_path(job.request_id)}")
+
+    def output_call(self, job: VideoJob, index: int) -> httpx.Request:
+        return self.call("GET", f"/v1/clips/{self.in_path(job.request_id)}/files/{index}")
 
     def check(self) -> Flow[str]:
         """The account page: a free call."""

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +56,7 @@ def simulator(installed: None) -> Iterator[SimulatorHandle]:
 @pytest.fixture
 def subject(simulator: SimulatorHandle) -> Subject:
     simulator.reset()
+    simulator.configure(queue_seconds=(1, 1), run_seconds=(60, 60))
     return Subject(
         vendor=catalogue.vendors()["lanterna"],
         request=catalogue.find("lanterna:magica").parse({"prompt": "a paper boat in the rain"}),
@@ -66,7 +68,12 @@ def subject(simulator: SimulatorHandle) -> Subject:
             "done": JobStatus.SUCCEEDED,
             "failed": JobStatus.FAILED,
         },
+        run=lambda: simulator.advance(2),
         finish=lambda: simulator.advance(600),
+        outputs=2,
+        files=(("video", "video/mp4"), ("last_frame", "image/png")),
+        says=("progress", "submitted_at", "completed_at"),
+        cost=Decimal("0.20"),
     )
 
 

@@ -21,7 +21,11 @@ GATEWAY_WORDS = {
     "FAILED": JobStatus.FAILED,
 }
 CASES: dict[str, dict[str, Any]] = {
-    "pixazo:pixverse-v6-text-to-video": {"words": {**GATEWAY_WORDS, "ERROR": JobStatus.ERROR}, "outputs": 3},
+    "pixazo:pixverse-v6-text-to-video": {
+        "words": {**GATEWAY_WORDS, "ERROR": JobStatus.ERROR},
+        "outputs": 3,
+        "files": (("video", "application/octet-stream"),) * 3,
+    },
     "appypie:mochi-1": {"words": {"completed": JobStatus.SUCCEEDED, "NOT_FOUND": JobStatus.EXPIRED}},
     "segmind:mochi-1": {"words": GATEWAY_WORDS},
     "fal:fal-ai/kling-video/v2.1/standard/text-to-video": {
@@ -29,7 +33,8 @@ CASES: dict[str, dict[str, Any]] = {
             "IN_QUEUE": JobStatus.QUEUED,
             "IN_PROGRESS": JobStatus.RUNNING,
             "COMPLETED": JobStatus.SUCCEEDED,
-        }
+        },
+        "files": (("video", "video/mp4"),),
     },
     "replicate:studio/magica": {
         "words": {
