@@ -57,12 +57,15 @@ class Row:
             "request_digest": (self.attempt.request_sha256 or "")[:12] or None,
             "manifest_uri": ending.manifest_uri if ending else None,
             "kept_at": ending.kept_at if ending else None,
+            "cost_usd": str(ending.cost) if ending and ending.cost is not None else None,
             "waits_until": None if self.waits_until is None else self.waits_until.isoformat(),
         }
 
     def __str__(self) -> str:
         attempt, ending = self.attempt, self.ending
         price = "price unknown" if attempt.estimated_cost_usd is None else f"about ${attempt.estimated_cost_usd}"
+        if ending is not None and ending.cost is not None:
+            price = f"cost ${ending.cost} ({price})"
         what = f"request_id={attempt.request_id}" if attempt.request_id else (attempt.reason or "no answer")
         if self.waits_until is not None:
             what += f"  waits for the vendor's call until {self.waits_until:%Y-%m-%d %H:%M:%S} UTC"

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_video_providers.core.credits import credits_of
+from airflow_video_providers.core.errors import JobError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +45,12 @@ ESTIMATED_COST = Metric(
     "video_provider.estimated_cost_microusd",
     "counter",
     "their estimated price in millionths of a US dollar; a job whose price is not known adds nothing",
+)
+COST = Metric(
+    "video_provider.cost_microusd",
+    "counter",
+    "what jobs really cost in millionths of a US dollar, where a vendor's answer says so: counted where a wait for a job ends; "
+    "other jobs add nothing",
 )
 SUCCEEDED = Metric("video_provider.succeeded", "counter", "waits that ended with a finished job")
 WAITED = Metric(
@@ -81,7 +88,7 @@ TRUST_LOST = Metric(
 )
 
 METRICS = (
-    SUBMITTED, ESTIMATED_COST, SUCCEEDED, WAITED, FAILED, POLLS, THROTTLED, BYTES_LANDED,
+    SUBMITTED, ESTIMATED_COST, COST, SUCCEEDED, WAITED, FAILED, POLLS, THROTTLED, BYTES_LANDED,
     RECEIVED, DUPLICATES, REFUSED, WOKEN, RESOLVED, TRUST_LOST, BALANCE,
 )  # fmt: skip
 
@@ -100,10 +107,23 @@ def submitted(job: VideoJob) -> None:
     _balance_in(job)
 
 
+def cost(job: VideoJob) -> None:
+    """A job has ended, and cost so much where its vendor says it."""
+    if job.cost_usd is not None:
+        _count(COST, round(job.cost_usd * 1_000_000), _tags(job.model))
+
+
+def cost_of_failed(error: VideoProviderError) -> None:
+    """A wait ended with this error: where it is the job's own end, that may have cost something, too."""
+    if isinstance(error, JobError) and error.job is not None and error.job.status.terminal:
+        cost(error.job)
+
+
 def succeeded(job: VideoJob) -> None:
     """A wait ended with a finished job."""
     tags = _tags(job.model)
     _count(SUCCEEDED, 1, tags)
+    cost(job)
     _balance_in(job)
     if job.submitted_at is not None:
         waited = (job.completed_at or datetime.now(UTC)) - job.submitted_at
@@ -125,6 +145,7 @@ def failed(error: VideoProviderError) -> None:
     """A try ended with this error."""
     model = error.model or f"{error.vendor or 'none'}:none"
     _count(FAILED, 1, {**_tags(model), "error": type(error).__name__})
+    cost_of_failed(error)
 
 
 def polled(model: str) -> None:

@@ -78,7 +78,8 @@ def report_outcome(job: VideoJob, log: Any) -> None:
     if job.expires_at is not None:
         age += f" (the vendor forgets it at {job.expires_at:%H:%M} UTC)"
     cost = "not known" if job.estimated_cost_usd is None else f"${job.estimated_cost_usd}"
+    real = "" if job.cost_usd is None else f", cost: ${job.cost_usd}"
     log.info(
-        "Job %s of %s is finished%s: %d output(s), charged: %s, estimated cost: %s.",
-        job.request_id, job.model, age, len(job.outputs), job.charged, cost,
+        "Job %s of %s is finished%s: %d output(s), charged: %s%s, estimated cost: %s.",
+        job.request_id, job.model, age, len(job.outputs), job.charged, real, cost,
     )  # fmt: skip

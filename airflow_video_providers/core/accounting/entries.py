@@ -38,9 +38,14 @@ class Entry:
     again: bool = False
 
     @property
+    def cost(self) -> Decimal | None:
+        """What it really cost in US dollars; None where the vendor has not said."""
+        return None if self.ending is None else self.ending.cost
+
+    @property
     def usd(self) -> Decimal | None:
-        """The estimate in US dollars; None where no price is known."""
-        return self.attempt.estimated_cost_usd
+        """What it cost in US dollars, else the estimate; None where neither is known."""
+        return self.attempt.estimated_cost_usd if self.cost is None else self.cost
 
     @property
     def who(self) -> str:

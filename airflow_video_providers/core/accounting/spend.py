@@ -1,4 +1,4 @@
-"""What was spent, by model, DAG, day or connection. Estimates: no vendor's answer names an amount."""
+"""What was spent, by model, DAG, day or connection: what vendors say that jobs cost, else what they were estimated at."""
 
 from __future__ import annotations
 
@@ -26,13 +26,16 @@ BY: Mapping[str, Callable[[Entry], str]] = {
 class Sum:
     """Some entries together.
 
-    :param usd: The sum of those whose price is known.
+    :param usd: The sum of those whose cost or price is known.
+    :param real: How many of them are in it with what the vendor says that they cost, and ``real_usd`` the sum of these.
     :param unpriced: How many have no known price and are not in the sum: they are not 0.
     """
 
     count: int = 0
     usd: Decimal = Decimal(0)
     unpriced: int = 0
+    real: int = 0
+    real_usd: Decimal = Decimal(0)
 
     def add(self, entry: Entry) -> None:
         """Take an entry in."""
@@ -41,14 +44,24 @@ class Sum:
             self.unpriced += 1
         else:
             self.usd += entry.usd
+        if entry.cost is not None:
+            self.real += 1
+            self.real_usd += entry.cost
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON; the amount as text, as it was counted."""
-        return {"count": self.count, "usd": str(self.usd), "without_price": self.unpriced}
+        real = {"as_the_vendor_says": {"count": self.real, "usd": str(self.real_usd)}} if self.real else {}
+        return {"count": self.count, "usd": str(self.usd), "without_price": self.unpriced, **real}
 
     def __str__(self) -> str:
+        if not self.count:
+            return "0"
         rest = f" and {self.unpriced} of unknown price" if self.unpriced else ""
-        return f"{self.count}, about ${self.usd:f}{rest}" if self.count else "0"
+        if not self.real:
+            return f"{self.count}, about ${self.usd:f}{rest}"
+        if self.real == self.count:
+            return f"{self.count}, ${self.usd:f} as the vendor says"
+        return f"{self.count}, about ${self.usd:f}, ${self.real_usd:f} of it for {self.real} as the vendor says{rest}"
 
 
 @dataclass

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_video_providers.core.errors import LedgerError
-from airflow_video_providers.core.purchase.records import Key, digest
+from airflow_video_providers.core.purchase.records import MOST_USD, Key, digest
 from airflow_video_providers.core.purchase.stores.base import readable
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Settlement:
     :param kept_at: Where a refused file is kept.
     :param reason: Why it was refused: a short word of ours.
     :param charged: Whether the job was charged, as far as the vendor said: ``"yes"``, ``"no"`` or ``"unknown"``.
+    :param cost_usd: What the job really cost in US dollars, as a decimal number, where the vendor has said so.
     :param manifest_sha256: Digest of the manifest as it was stored when the job landed, by which a forged one is known.
     """
 
@@ -57,6 +59,16 @@ class Settlement:
     reason: str | None = None
     charged: str | None = None
     manifest_sha256: str | None = None
+    cost_usd: str | None = None
+
+    @property
+    def cost(self) -> Decimal | None:
+        """What the job really cost in US dollars; None where nobody has said."""
+        try:
+            cost = Decimal(self.cost_usd or "")
+        except InvalidOperation:
+            return None
+        return cost if cost.is_finite() and 0 <= cost <= MOST_USD else None
 
     @classmethod
     def read(cls, value: dict[str, Any]) -> Self:
@@ -96,13 +108,14 @@ class Settlements:
         """Write that the job's output is in storage. A Clear may buy again.
 
         :param manifest_sha256: Digest of the manifest as it is stored.
-        :param before: It had landed before, and nothing was written now: the digest that was noted then stands.
+        :param before: It had landed before, and nothing was written now: the digest and the cost that were noted then stand.
         """
         if before:
             with suppress(LedgerError):  # a damaged one is written over
                 known = self.settlement(job)
                 if known is not None and known.manifest_uri == manifest_uri:
                     manifest_sha256 = known.manifest_sha256 or manifest_sha256
+                    job = job.replace(cost_usd=known.cost if job.cost_usd is None else job.cost_usd)
         self._settle(job, Ending.LANDED, manifest_uri=manifest_uri, manifest_sha256=manifest_sha256)
 
     def mark_lost(self, job: VideoJob) -> None:
@@ -157,7 +170,10 @@ class Settlements:
 
     def _settle(self, job: VideoJob, ending: Ending, **more: Any) -> None:
         charged = None if job.charged == "unknown" else job.charged
-        settlement = Settlement(job.request_id, ending, model=job.model, **{"charged": charged, **more})
+        cost = None if job.cost_usd is None else str(job.cost_usd)
+        settlement = Settlement(
+            job.request_id, ending, model=job.model, **{"charged": charged, "cost_usd": cost, **more}
+        )
         with readable("written"):
             self.store.replace(settled_key(job.model, job.request_id), settlement.to_dict())
 
