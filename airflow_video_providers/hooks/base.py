@@ -97,6 +97,7 @@ class VideoHook(CallingHook):
         extra_fields: Mapping[str, Any] | None = None,
         webhook_url: str | None = None,
         webhook_mode: WebhookMode = "terminal",
+        make_unique: bool = False,
     ) -> VideoJob:
         """:meth:`submit` for an event loop: the paid call, and the ledger where there is one, in a thread.
 
@@ -111,8 +112,9 @@ class VideoHook(CallingHook):
         def buy() -> VideoJob:
             try:
                 return worker.submit(
-                    model, request, extra_fields=extra_fields, webhook_url=webhook_url, webhook_mode=webhook_mode
-                )
+                    model, request, extra_fields=extra_fields, webhook_url=webhook_url, webhook_mode=webhook_mode,
+                    make_unique=make_unique,
+                )  # fmt: skip
             finally:
                 worker.close()
 
@@ -155,13 +157,16 @@ class VideoHook(CallingHook):
 
         with in_a_call():
             try:
-                return await wait_async(
+                done = await wait_async(
                     job, self.vendor_class, poller, timeout, poll_interval, on_progress, log=self.plain_log()
                 )
             except VideoProviderError as error:
+                metrics.cost_of_failed(error)
                 if self.ledger is not None:
                     await asyncio.to_thread(self.ledger.note_ending, error, job, self.plain_log())
                 raise
+        metrics.cost(done)
+        return done
 
     async def land_async(self, job: VideoJob | Mapping[str, Any], output_path: str, **options: Any) -> dict[str, Any]:
         """:meth:`land` for an event loop, in a thread.

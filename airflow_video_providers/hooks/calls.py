@@ -9,6 +9,7 @@ from airflow_video_providers.core.errors import InvalidRequestError, VideoProvid
 from airflow_video_providers.core.jobs import read_job
 from airflow_video_providers.core.polling.wait_arguments import DEFAULT_TIMEOUT
 from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.base import Vendor
 from airflow_video_providers.core.vendors.models import VideoModel
 from airflow_video_providers.hooks.orders import OrderingHook
 
@@ -38,6 +39,7 @@ class CallingHook(OrderingHook):
         extra_fields: Mapping[str, Any] | None = None,
         webhook_url: str | None = None,
         webhook_mode: WebhookMode = "terminal",
+        make_unique: bool = False,
     ) -> VideoJob:
         """Buy one video, and return its job. Repeats nothing that may have arrived.
 
@@ -51,6 +53,8 @@ class CallingHook(OrderingHook):
             storage, which are lent as those of the request are.
         :param webhook_url: Your own receiver, an https address that the vendor calls when the job has ended.
         :param webhook_mode: ``"terminal"``, or ``"sync"`` for a call at each status that the vendor sees too.
+        :param make_unique: Send a seed of our own where the request sets none and the model takes one; it stands in the job's
+            ``parameters``. Equal requests are then distinguished in the vendor's history after a lost answer.
         :raises InvalidRequestError: the request, the webhook, the connection or a limit does not allow it; nothing was sent.
         :raises VendorError: the vendor refused; nothing was charged.
         :raises LedgerError: the ledger could not be read or written; nothing was sent.
@@ -63,7 +67,7 @@ class CallingHook(OrderingHook):
                 if isinstance(model, VideoModel)
                 else catalogue.find(model).parse({} if request is None else request)
             )
-            return self.order(typed, extra_fields, self.callback(webhook_url, webhook_mode))
+            return self.order(typed, extra_fields, self.callback(webhook_url, webhook_mode), make_unique=make_unique)
 
         if self.ledger is not None:
             return self.ledger.submit(self, make)
@@ -117,7 +121,7 @@ class CallingHook(OrderingHook):
 
         job = read_job(job).replace(conn_id=self.conn_id)
         with in_a_call(), self.noting(job):
-            return wait_for(
+            done = wait_for(
                 job,
                 self.vendor_class,
                 timeout,
@@ -129,6 +133,8 @@ class CallingHook(OrderingHook):
                 listener=metrics,
                 log=self.plain_log(),
             )
+        metrics.cost(done)
+        return done
 
     def land(self, job: VideoJob | Mapping[str, Any], output_path: str, **options: Any) -> dict[str, Any]:
         """Land a finished job's outputs, verified, and return the manifest. Landed again it fetches nothing.
@@ -179,13 +185,25 @@ class CallingHook(OrderingHook):
         from airflow_video_providers.core.landing.land import Landing
         from airflow_video_providers.integration import object_storage  # noqa: F401 # buckets through Airflow's connections
 
-        known: dict[str, Any] = {"refresh": self._refreshed, "log": self.plain_log()}
+        known: dict[str, Any] = {"refresh": self._refreshed, "keyed": self.keyed_output, "log": self.plain_log()}
         try:
             settings = self.settings
             known |= {"allow_private_hosts": settings.allow_private_hosts, "user_agent": settings.download_user_agent}
         except InvalidRequestError as wrong:
             self.log.warning("Landing job %s without its connection: %s", job.request_id, wrong.what)
         return Landing(output_path=output_path, **{**known, **options})
+
+    def keyed_output(self, job: VideoJob, index: int) -> tuple[str, Mapping[str, str]] | None:
+        """Where an output is fetched that needs the key, and with which headers; None where its address is enough.
+
+        :raises InvalidRequestError: it needs the key, and the connection is missing. The job is paid for.
+        """
+        if self.vendor_class.output_call is Vendor.output_call:
+            return None
+        try:
+            return self.get_conn().keyed_output(job, index)
+        except InvalidRequestError as wrong:
+            raise wrong.while_paid(job) from wrong.__cause__
 
     def _refreshed(self, stale: VideoJob) -> VideoJob:
         try:
@@ -199,6 +217,9 @@ class CallingHook(OrderingHook):
         try:
             yield
         except VideoProviderError as error:
+            from airflow_video_providers.integration import metrics
+
+            metrics.cost_of_failed(error)
             if self.ledger is not None:
                 self.ledger.note_ending(error, job, self.plain_log())
             raise

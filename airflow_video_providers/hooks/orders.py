@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 class OrderingHook(ConnectedHook):
     """The limits of the connection's owner, and the paid call."""
 
+    @classmethod
+    def for_model(cls, model: str, conn_id: str | None = None) -> OrderingHook:
+        """The hook of the vendor that serves this model."""
+        raise NotImplementedError
+
     def refuse_if_off(self) -> None:
         """Nothing is bought with a connection that says so.
 
@@ -43,7 +48,12 @@ class OrderingHook(ConnectedHook):
         refuse_low_balance(self)
 
     def order(
-        self, request: VideoModel, extra_fields: Mapping[str, Any] | None = None, callback: Callback | None = None
+        self,
+        request: VideoModel,
+        extra_fields: Mapping[str, Any] | None = None,
+        callback: Callback | None = None,
+        *,
+        make_unique: bool = False,
     ) -> Order:
         """What a hook buys, with the limits in the connection's extra: they are its owner's, and hold here too.
 
@@ -55,7 +65,9 @@ class OrderingHook(ConnectedHook):
         from airflow_video_providers.integration import object_storage  # noqa: F401 # images from buckets, the same way
 
         fields = {} if extra_fields is None else extra_fields
-        return make_order(self.get_conn().vendor, request, fields, self.settings, callback=callback)
+        return make_order(
+            self.get_conn().vendor, request, fields, self.settings, callback=callback, make_unique=make_unique
+        )
 
     def estimate(self, model: str | VideoModel, request: Mapping[str, Any] | None = None) -> Estimate:
         """What a request is thought to cost, by the connection's own prices or the vendor's documents; ``str()`` of it is

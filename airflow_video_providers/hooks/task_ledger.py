@@ -11,7 +11,12 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_video_providers.core.errors import InvalidRequestError, LandingError, VideoProviderError
+from airflow_video_providers.core.errors import (
+    InvalidRequestError,
+    LandingError,
+    SubmissionOutcomeUnknownError,
+    VideoProviderError,
+)
 from airflow_video_providers.core.jobs import JobStatus
 from airflow_video_providers.core.purchase.decision import Choices, Try
 
@@ -57,11 +62,14 @@ class TaskLedger:
         from airflow_video_providers.core.clock import utcnow
         from airflow_video_providers.core.polling.decision import believed
         from airflow_video_providers.core.purchase.submit_once import Outside, submit_once
+        from airflow_video_providers.hooks.lost_answers import answer_from_history, may_answer_later
 
         self._refuse_second()
         hook.settings  # noqa: B018 # whatever is wrong with it must show before an intent is stored
 
-        order = self._order(hook, make)
+        log = hook.plain_log()
+        answer_from_history(self.ledger, self.this, log, hook.for_model)  # before all that follows from an open attempt
+        order, sent = self._order(hook, make), False
 
         def ready(order: Order) -> Order:
             hook.refuse_if_off()
@@ -69,18 +77,25 @@ class TaskLedger:
             return hook.lent(order)  # signing comes before the intent: what cannot be lent costs nothing
 
         def send(order: Order) -> VideoJob:
+            nonlocal sent
+            sent = True
             job = hook.send(order)
             hook.counted(order.noted_in(job))
             return job
 
         outside = Outside(
-            log=hook.plain_log(),
+            log=log,
             poll=lambda job: believed(job, hook.status, now=utcnow, sleep=hook.sleep, reconnect=hook.reconnect),
             ready=ready,
             keeps=self._not_landed,
             sleep=hook.sleep,
         )
-        job = submit_once(order, self.ledger, send, this=self.this, outside=outside, chosen=self.chosen)
+        try:
+            job = submit_once(order, self.ledger, send, this=self.this, outside=outside, chosen=self.chosen)
+        except SubmissionOutcomeUnknownError as unknown:
+            if not sent or not answer_from_history(self.ledger, self.this, log, hook.for_model):
+                raise may_answer_later(unknown, self.ledger, self.this, hook.for_model) from unknown.__cause__
+            job = submit_once(order, self.ledger, send, this=self.this, outside=outside, chosen=self.chosen)
         self._served[self.process] = job.request_id
         return job
 

@@ -58,6 +58,7 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         unchecked: bool = False,
         keep_prompt: bool = False,
         reuse: Literal["same_request"] | None = None,
+        make_unique: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**with_retry_policy(kwargs))
@@ -82,6 +83,7 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
         self.unchecked = unchecked
         self.keep_prompt = keep_prompt
         self.reuse = reuse
+        self.make_unique = make_unique
         # Whose typed request it is shows only here: rendering makes a dict of it.
         from airflow_video_providers.operators import parse_checks
 

@@ -63,6 +63,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "verify": _one_of("container", "decode"),
     "expect": _one_of("report", "strict"),
     "keep_prompt": _SWITCH,
+    "make_unique": _SWITCH,
     "reuse": _one_of("same_request", None),
     "media_types": (lambda value: value is None or _are_names(value), "a list of media types"),
     "max_bytes": (lambda value: value is None or (_is_whole(value) and value > 0), "a number of bytes above 0"),

@@ -21,6 +21,7 @@ from airflow_video_providers.core.purchase.order import NoOrder, Order, make_ord
 from airflow_video_providers.core.purchase.resolve import void_after_error
 from airflow_video_providers.core.purchase.submit_once import Outside, submit_once
 from airflow_video_providers.hooks.base import VideoHook
+from airflow_video_providers.hooks.lost_answers import answer_from_history, may_answer_later
 from airflow_video_providers.integration import (
     metrics,
     object_storage,  # noqa: F401 # images from buckets through Airflow's connections
@@ -30,7 +31,6 @@ from airflow_video_providers.integration.ledger_config import default_on_clear, 
 from airflow_video_providers.integration.this_try import identity_of, this_try
 from airflow_video_providers.integration.waiting import settings_for, sleep_of
 from airflow_video_providers.operators.callbacks import answer_from_mail, await_instead
-from airflow_video_providers.operators.find import answer_from_history, may_answer_later
 from airflow_video_providers.operators.kept import kept_job
 from airflow_video_providers.operators.landed_before import landed_before, warn_of_equal_takes
 from airflow_video_providers.operators.open_models import model_of
@@ -99,7 +99,7 @@ def buy(
         hook.close()
         return task.known_job
     answer_from_mail(task, ledger, this, event)
-    answer_from_history(ledger, this, _log(task))  # before all that follows from an open attempt
+    answer_from_history(ledger, this, _log(task), VideoHook.for_model)  # before all that follows from an open attempt
     order = _order(task, hook, ledger, this)
     warn_of_equal_takes(order, this, task.log)
     if (landed := landed_before(task, order, ledger, this)) is not None:
@@ -135,8 +135,8 @@ def buy(
     try:
         job = submit_once(order, ledger, send, this=this, outside=outside, chosen=chosen)
     except SubmissionOutcomeUnknownError as unknown:
-        if not sent or not answer_from_history(ledger, this, _log(task)):
-            later = may_answer_later(unknown, ledger, this)
+        if not sent or not answer_from_history(ledger, this, _log(task), VideoHook.for_model):
+            later = may_answer_later(unknown, ledger, this, VideoHook.for_model)
             raise await_instead(later, ledger, this) from unknown.__cause__
         job = submit_once(order, ledger, send, this=this, outside=outside, chosen=chosen)  # keeps what was found
     finally:
@@ -165,6 +165,7 @@ def _order(task: BuysVideo, hook: VideoHook, ledger: Ledger | None, this: Try) -
             max_cost_usd=task.max_cost_usd,
             max_run_cost_usd=task.max_run_cost_usd,
             allow_unknown_price=task.allow_unknown_price,
+            make_unique=task.make_unique,
         )
     except (InvalidRequestError, LandingError) as wrong:
         if ledger is None or not any(attempt.request_id for attempt in ledger.attempts(this.identity)):

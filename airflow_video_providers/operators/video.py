@@ -75,6 +75,9 @@ class SubmitVideoOperator(BuysVideo):
     :param reuse: ``"same_request"``: where the ledger knows that a request with the same model, parameters and images has
         landed, and its files are still there, buy nothing and return that job; ``reused_from`` says where it came from.
         Needs ``[video_providers] ledger_path``. Default None: buy.
+    :param make_unique: Send a seed of our own where the request sets none and the model takes one (by the catalogue, or its
+        pinned schema). It stands in the job's ``parameters``. Of equal requests whose answers are lost each one's job can
+        then be found in the vendor's history, also on Airflow's state store. Default False: what is sent is what you wrote.
     :param output_path: Where the video is going to land, as in ``DownloadVideoOperator``: given here, it is checked
         before anything is bought. Nothing is landed by this task. Templated.
     :raises InvalidRequestError: the request, the model, the connection or ``output_path`` is wrong; nothing was sent.

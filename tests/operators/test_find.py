@@ -9,6 +9,8 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from airflow.sdk import DAG
+from airflow.sdk import task as airflow_task
 
 from airflow_video_providers.core.client.client import VideoClient
 from airflow_video_providers.core.errors import VendorUnavailableError
@@ -18,8 +20,12 @@ from airflow_video_providers.core.purchase.intent import Intent
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Identity
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
+from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.history import Shown
+from airflow_video_providers.core.vendors.schema_files import made
 from airflow_video_providers.core.vendors.wire import sent_digest
+from airflow_video_providers.hooks.fal import FalHook
+from airflow_video_providers.hooks.task_ledger import task_ledger
 from airflow_video_providers.integration.ledger_cli import main
 from airflow_video_providers.integration.ledger_config import open_ledger
 from tests.support.submitting import Desk
@@ -189,6 +195,111 @@ def test_a_person_can_ask_and_the_clear_that_follows_takes_the_job(desk, away, m
     assert "has bought job" in capsys.readouterr().out
     desk.simulator.advance(600)
     assert desk.run(task, try_number=2, cleared=1).state == "success"
+    assert desk.accepted == 1
+
+
+SEEDED = {
+    "type": "object",
+    "properties": {"prompt": {"type": "string"}, "seed": {"anyOf": [{"type": "integer"}, {"type": "null"}]}},
+}
+
+
+@pytest.fixture
+def pinned(tmp_path):
+    """A model of fal's whose schema says that it takes a seed."""
+    place = tmp_path / "kling.json"
+    place.write_text(json.dumps(made(MODELS["fal"], SEEDED, fetched="2026-01-02").to_dict()))
+    return {"model": MODELS["fal"], "schema": str(place)}
+
+
+def test_equal_submits_that_were_made_unique_are_told_apart(desk, away, pinned):
+    request = {"prompt": "[[fault:drop_after_accept]] a fox"}
+    tasks = [desk.submit(request=request, make_unique=True, task_id=f"take{n}", **pinned) for n in range(3)]
+    assert [desk.run(task).state for task in tasks] == ["failed"] * 3
+    away()
+    assert [desk.run(task, try_number=2).state for task in tasks] == ["success"] * 3
+    jobs = [desk.airflow.xcoms[task.task_id, "return_value", -1] for task in tasks]
+    seeds = {body["seed"] for body in desk.bodies()}
+    assert (desk.accepted, len(seeds), len({job["request_id"] for job in jobs})) == (3, 3, 3)
+    assert "The request changed" not in desk.log
+    assert len({job["request_sha256"] for job in jobs}) == 1, "a seed of ours is no change of the request"
+
+
+def test_what_was_found_is_this_tasks_own_seed(desk, away, pinned):
+    task = desk.submit(request={"prompt": "[[fault:drop_after_accept]] a fox"}, make_unique=True, **pinned)
+    desk.run(task)
+    away()
+    assert desk.run(task, try_number=2).state == "success"
+    (attempt,) = open_ledger({}).attempts(Identity("dag", "run-1", "submit"))
+    (body,) = desk.bodies()
+    assert attempt.own_seed == body["seed"]
+
+
+@pytest.mark.parametrize(
+    ("more", "seeds"),
+    [
+        ({"make_unique": False}, [None]),
+        ({"make_unique": True, "seed": 7}, [7]),
+        ({"make_unique": True}, ["ours"]),
+    ],
+    ids=["off", "the author's", "on"],
+)
+def test_a_seed_of_ours_is_sent_where_the_author_sets_none(desk, pinned, more, seeds):
+    request = {"prompt": "a fox"} | ({"seed": more.pop("seed")} if "seed" in more else {})
+    assert desk.run(desk.submit(request=request, **more, **pinned)).state == "success"
+    sent = [body.get("seed") for body in desk.bodies()]
+    parameters = desk.airflow.xcoms["submit", "return_value", -1]["parameters"]
+    if seeds == ["ours"]:
+        assert 0 <= sent[0] < 2**31
+        assert parameters["seed"] == sent[0]
+    else:
+        assert sent == seeds
+        assert parameters.get("seed") == seeds[0]
+
+
+@pytest.mark.parametrize("case", ["unchecked", "forbidden", "extra"])
+def test_no_seed_of_ours_where_the_model_takes_none_that_is_known_or_somebody_else_decides(desk, pinned, case):
+    if case == "forbidden":
+        desk.connect("fal", extra={"fields": {"seed": None}})
+    more = {"unchecked": True, "model": MODELS["fal"]} if case == "unchecked" else pinned
+    extra = {"Seed": 5} if case == "extra" else None
+    task = desk.submit(request={"prompt": "a fox"}, make_unique=True, extra_fields=extra, **more)
+    assert desk.run(task).state == "success"
+    assert "seed" not in desk.bodies()[0]
+
+
+@pytest.mark.parametrize("unique", [False, True])
+def test_on_the_state_store_a_lost_answer_is_found_where_the_seed_was_made_unique(desk, pinned, monkeypatch, unique):
+    monkeypatch.delenv("AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH")
+    task = desk.submit(request={"prompt": "[[fault:drop_after_accept]] a fox"}, make_unique=unique, **pinned)
+    outcome = desk.run(task)
+    assert outcome.state == ("success" if unique else "failed")
+    if not unique:
+        assert not outcome.error.retryable
+    assert desk.accepted == 1
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_hook_with_a_ledger_asks_the_history_too(desk, away, later):
+    if not later:
+        away()
+    served = []
+
+    with DAG("dag", schedule=None):
+
+        @airflow_task
+        def buy():
+            hook = FalHook(ledger=task_ledger())
+            request = {"prompt": "[[fault:drop_after_accept]] a fox"}
+            served.append(hook.submit(catalogue.find(MODELS["fal"], unchecked=True).parse(request)).request_id)
+
+        task = buy().operator
+    first = desk.run(task)
+    if later:
+        assert (first.state, first.error.retryable) == ("failed", True)
+        away()
+        desk.run(task, try_number=2)
+    assert len(served) == 1
     assert desk.accepted == 1
 
 

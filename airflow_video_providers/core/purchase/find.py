@@ -4,6 +4,9 @@ The vendor shows what it was sent. That is compared with the digest of the body 
 never with a request rendered anew. Exactly one match over all pages of a window around the attempt, known to no other record, with no
 other open attempt of the same digest in that window: anything else leaves the outcome unknown. No match never means that
 nothing was bought: histories lag.
+
+Where a task cannot see the others, on Airflow's state store, that is done only for a body that no other submit can have sent:
+one that holds a seed of ours.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.purchase.ledger import Overview
 from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Run, digest
 from airflow_video_providers.core.vendors.wire import sent_digest
 
@@ -19,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from airflow_video_providers.core.purchase.ledger import Ledger, Overview
+    from airflow_video_providers.core.purchase.ledger import Ledger
     from airflow_video_providers.core.vendors.history import Shown
 
 #: How far the vendor's clock may be from ours.
@@ -44,7 +48,7 @@ def find_job(
 ) -> Attempt | None:
     """The attempt with the job that it bought, written into the ledger; None where it is not certain.
 
-    :param attempt: An open attempt of a ledger that every task sees.
+    :param attempt: An open attempt, which :func:`may_be_found`.
     :param history: What the vendor shows of a model in a window, all pages of it. Asks the vendor.
     :param max_tries: ``ti.max_tries`` of the task that asks, with its ``run``: what is found is no Clear's, which would buy
         again. None, from outside of a task: the next try takes the job as it is, whoever cleared the task to get there.
@@ -52,7 +56,10 @@ def find_job(
     :raises VendorError: the vendor could not be asked; the outcome is as unknown as before.
     :raises LedgerError: the ledger could not be read or written.
     """
-    known = ledger.overview() if known is None else known
+    if not may_be_found(attempt, ledger):
+        return None
+    if known is None:
+        known = ledger.overview() if ledger.store.shared else Overview(attempts=ledger.attempts(attempt.identity))
     if not (attempt.sent_sha256 or attempt.request_sha256) or known.flaws or _rivals(attempt, known.attempts):
         return None
     since, until = window_of(attempt)
@@ -61,7 +68,7 @@ def find_job(
     if len(matching) != 1:
         return None
     ((request_id, found),) = matching.items()
-    if any(_same_job(other, attempt, request_id) for other in known.attempts) or not ledger.take(attempt, request_id):
+    if any(_same_job(other, attempt, request_id) for other in known.attempts) or not _take(attempt, ledger, request_id):
         return None
     current = next((one for one in ledger.attempts(attempt.identity) if one.number == attempt.number), attempt)
     if not current.open:  # a person, or a callback, was faster
@@ -78,6 +85,15 @@ def find_job(
     answered = current.bought(job).replace(max_tries=max_tries).within(run)
     ledger.replace(answered)
     return answered
+
+
+def may_be_found(attempt: Attempt, ledger: Ledger) -> bool:
+    """Can its job be distinguished from the jobs of others in what the vendor shows?"""
+    return attempt.open and (ledger.store.shared or attempt.own_seed is not None)
+
+
+def _take(attempt: Attempt, ledger: Ledger, request_id: str) -> bool:
+    return not ledger.store.shared or ledger.take(attempt, request_id)  # nobody else sent a body with our seed
 
 
 def _is_body_of(attempt: Attempt, body: object) -> bool:

@@ -21,6 +21,7 @@ class Intent:
         drift and reuse.
     :param sent_sha256: Digest of the body as it is sent, without a callback's address: what the vendor's history shows is
         compared with it. None in records of an older version.
+    :param own_seed: The seed of ours in it, by which no other submit sends the same.
     :param field_digests: A short digest per field of the request, so that a warning can name what changed.
     :param estimated_cost_usd: Estimated price in US dollars; None where no price is known.
     :param cost_basis: Where the estimate comes from.
@@ -33,6 +34,7 @@ class Intent:
     estimated_cost_usd: Decimal | None = None
     cost_basis: str | None = None
     sent_sha256: str | None = None
+    own_seed: int | None = None
 
     @classmethod
     def of(
@@ -44,10 +46,11 @@ class Intent:
         estimated_cost_usd: Decimal | None = None,
         cost_basis: str | None = None,
         sent_sha256: str | None = None,
+        own_seed: int | None = None,
     ) -> Self:
         """The intent to send ``request``, rendered."""
         fields = {name: digest(value)[:16] for name, value in request.items()}
-        return cls(model, conn_id, digest(request), fields, estimated_cost_usd, cost_basis, sent_sha256)
+        return cls(model, conn_id, digest(request), fields, estimated_cost_usd, cost_basis, sent_sha256, own_seed)
 
     @property
     def price(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_video_providers.core.inputs.staged import Staged, stage
 from airflow_video_providers.core.purchase.intent import Intent
 from airflow_video_providers.core.purchase.limits import Limits
+from airflow_video_providers.core.purchase.own_seed import own_seed, with_seed
 from airflow_video_providers.core.purchase.owner_fields import with_fields
 from airflow_video_providers.core.purchase.pricing import Estimate, estimate
 from airflow_video_providers.core.vendors.extra_fields import refuse_known
@@ -51,7 +52,8 @@ class Order:
     :param request: The typed request: its model says where it is bought.
     :param wire: What is sent, whole. The ledger records the digest of its body, for what a lost answer is found by.
     :param recorded: What is recorded of the request, for drift and reuse, where that is not ``wire``: the same, with the
-        digests of its stored images in place of the addresses at which they are lent.
+        digests of its stored images in place of the addresses at which they are lent, and without ``own_seed``.
+    :param own_seed: The seed of ours that is sent, so that no other submit sends the same.
     :param conn_id: The connection that pays.
     :param cost: What it is thought to cost.
     :param limits: What may be spent.
@@ -74,6 +76,7 @@ class Order:
     kept: Mapping[str, Any] = field(default_factory=dict)
     staged: Staged | None = None
     recorded: Wire | None = None
+    own_seed: int | None = None
 
     def lent(self, client: VideoClient, connection: Settings, *, loan: timedelta, log: Logger) -> Order:
         """The order as it is sent: with addresses of its stored images that the vendor can fetch.
@@ -87,7 +90,7 @@ class Order:
         hosts = connection.allow_private_hosts
         request, extra_fields = self.staged.lent(client, loan=loan, allowed_hosts=hosts, log=log)
         wire = compose(client.vendor, request, extra_fields)
-        return replace(self, request=request, wire=wire, recorded=self.wire, staged=None)
+        return replace(self, request=request, wire=wire, recorded=self.recorded or self.wire, staged=None)
 
     @property
     def intent(self) -> Intent:
@@ -96,6 +99,7 @@ class Order:
             model=self.request.id,
             request=(self.recorded or self.wire).body,
             sent_sha256=self.wire.sha256(),
+            own_seed=self.own_seed,
             conn_id=self.conn_id,
             estimated_cost_usd=self.cost.usd,
             cost_basis=self.cost.basis,
@@ -150,6 +154,7 @@ def make_order(
     allow_unknown_price: bool = False,
     callback: Callback | None = None,
     receiver: Receiver | None = None,
+    make_unique: bool = False,
 ) -> Order:
     """The order for a request: the only place that makes one.
 
@@ -158,6 +163,7 @@ def make_order(
     :param callback: Where the vendor is to call, checked: the author's own receiver.
     :param receiver: Ours, which is not used where ``callback`` is given.
     :param max_cost_usd: The buyer's own limits, beside the owner's, as ``max_run_cost_usd`` and ``allow_unknown_price``.
+    :param make_unique: Send a seed of ours where the author sets none and the model takes one.
     :raises InvalidRequestError: the request, ``extra_fields``, a price or a limit is wrong, or an image cannot be bought
         with. Nothing was sent.
     :raises LandingError: an image's storage cannot be asked right now. Nothing was sent; a retry may help.
@@ -172,7 +178,11 @@ def make_order(
         allow_unknown_price=allow_unknown_price,
     )
     staged = stage(request, extra_fields, allowed_hosts=connection.allow_private_hosts)
-    extra_fields = staged.extra_fields
+    extra_fields, recorded = staged.extra_fields, None
+    seed = own_seed(request, extra_fields, connection.extra.get("fields")) if make_unique else None
+    if seed is not None:
+        recorded = compose(vendor, staged.request, extra_fields)
+        staged = replace(staged, request=with_seed(staged.request, seed))
     wire, kept = compose(vendor, staged.request, extra_fields), staged.kept(kept_of(staged.request, extra_fields))
     return Order(
         staged.request,
@@ -184,4 +194,6 @@ def make_order(
         receiver,
         kept=kept,
         staged=staged,
+        recorded=recorded,
+        own_seed=seed,
     )

@@ -141,6 +141,7 @@ class Attempt(BaseModel):
     conn_id: str | None = None
     request_sha256: str | None = None
     sent_sha256: str | None = None
+    own_seed: int | None = None
     field_digests: dict[str, str] = {}
     estimated_cost_usd: Decimal | None = Field(default=None, ge=0, le=MOST_USD)
     cost_basis: str | None = None

@@ -14,10 +14,17 @@ stand-in needs no faults: it only has to accept a submit, to report a status, an
 
 from __future__ import annotations
 
-from airflow_video_providers.testing.conformance import models, polls, readings, submits
+from airflow_video_providers.testing.conformance import finding, models, outputs, polls, readings, submits
 from airflow_video_providers.testing.conformance.subject import Check, ConformanceError, Subject
 
 #: Every check, the quick ones first.
-CHECKS: tuple[Check, ...] = (*models.CHECKS, *submits.CHECKS, *polls.CHECKS, *readings.CHECKS)
+CHECKS: tuple[Check, ...] = (
+    *models.CHECKS,
+    *submits.CHECKS,
+    *polls.CHECKS,
+    *readings.CHECKS,
+    *outputs.CHECKS,
+    *finding.CHECKS,
+)
 
 __all__ = ["CHECKS", "Check", "ConformanceError", "Subject"]

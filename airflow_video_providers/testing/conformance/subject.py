@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from airflow_video_providers.core.client.async_client import AsyncVideoClient
 from airflow_video_providers.core.client.client import VideoClient
@@ -16,7 +17,9 @@ from airflow_video_providers.core.jobs import JobStatus, VideoJob
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from decimal import Decimal
 
+    from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.vendors.base import Vendor
     from airflow_video_providers.core.vendors.history import Shown
     from airflow_video_providers.core.vendors.models import VideoModel
@@ -49,6 +52,10 @@ class Subject:
     :param failing: A request that the stand-in accepts, and whose job has failed after ``finish``: the simulator's
         gateways take ``[[fault:job_failed]]`` before a prompt.
     :param outputs: How many files the stand-in makes of ``request``.
+    :param files: Role and media type of each of them, the videos first, as the stand-in's answers say them; None: not checked.
+    :param run: Called with no arguments; afterwards every job that the stand-in accepted runs and is not finished.
+    :param says: What else its answers say of a job: ``"progress"`` while it runs, ``"submitted_at"``, ``"completed_at"``.
+    :param cost: What ``request`` has cost in US dollars, as they say.
     """
 
     vendor: type[Vendor]
@@ -60,6 +67,10 @@ class Subject:
     key: str = "conformance-0123456789abcdef"
     bad_key: str = "bad-0123456789abcdef"
     outputs: int = 1
+    files: tuple[tuple[str, str | None], ...] | None = None
+    run: Callable[[], None] | None = None
+    says: Collection[str] = ()
+    cost: Decimal | None = None
 
     def submit(
         self,
@@ -68,10 +79,11 @@ class Subject:
         *,
         request: VideoModel | None = None,
         extra_fields: Mapping[str, object] | None = None,
+        callback: Callback | None = None,
     ) -> Outcome:
         """Buy ``request`` at ``url``, without the pauses between two tries."""
         with closing(VideoClient(self.vendor(url), key or self.key, sleep=_no_pause)) as client:
-            return _outcome(lambda: client.submit(request or self.request, extra_fields))
+            return _outcome(lambda: client.submit(request or self.request, extra_fields, callback))
 
     def bought(self, url: str, request: VideoModel | None = None) -> VideoJob:
         """A job that was bought at ``url``."""
@@ -85,6 +97,12 @@ class Subject:
         with closing(VideoClient(self.vendor(url), self.key)) as client:
             return _outcome(lambda: client.status(job))
 
+    def land(self, url: str, job: VideoJob, place: str) -> dict[str, Any] | VideoProviderError:
+        """Land a finished job in a directory, asking ``url`` where the vendor has to be asked."""
+        hosts = ["127.0.0.1", urlsplit(self.url).hostname or ""]
+        with closing(VideoClient(self.vendor(url), self.key)) as client:
+            return _outcome(lambda: client.land(job, place, allow_private_hosts=hosts, patience=0.0))
+
     def cancel(self, url: str, job: VideoJob) -> Outcome:
         """Cancel a job at ``url``."""
         with closing(VideoClient(self.vendor(url), self.key)) as client:
@@ -93,8 +111,14 @@ class Subject:
     def history(self, url: str, around: datetime) -> list[Shown] | VideoProviderError:
         """What ``url`` shows of the request's model, an hour around a moment."""
         hour = timedelta(hours=1)
+        return self.history_between(url, self.request.id, around - hour, around + hour)
+
+    def history_between(
+        self, url: str, model: str, since: datetime, until: datetime
+    ) -> list[Shown] | VideoProviderError:
+        """What ``url`` shows of a model in a window."""
         with closing(VideoClient(self.vendor(url), self.key)) as client:
-            return _outcome(lambda: client.history(self.request.id, around - hour, around + hour))
+            return _outcome(lambda: client.history(model, since, until))
 
     def poll_in_a_loop(self, url: str, job: VideoJob) -> Outcome:
         """The same through the asynchronous client."""

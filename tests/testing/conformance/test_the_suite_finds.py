@@ -235,6 +235,7 @@ def test_a_vendor_that_breaks_a_rule_is_found(subject: Subject, vendor: Any, che
         BY_NAME[check](replace(subject, vendor=vendor))
 
 
+FOUND = "a_lost_answer_is_found_by_what_was_sent_and_one_of_two_equal_ones_never"
 FAL = "fal:fal-ai/kling-video/v2.1/standard/text-to-video"
 
 
@@ -263,7 +264,7 @@ class TakesEveryResultForOne(TakesCompletedForSuccess):
         if seen.status is not JobStatus.SUCCEEDED:
             return seen
         answer = yield from self.send_read(self.call("GET", self._request(job)), job)
-        outputs, instead = self.outputs_in(answer.body or {})
+        outputs, instead = self.outputs_in(job, answer.body or {})
         return seen.replace(outputs=outputs, instead_of_outputs=instead)
 
 
@@ -326,6 +327,18 @@ class ShowsTheFirstOfEqualJobs(Fal):
         return [one for number, one in enumerate(shown) if one.body not in [other.body for other in shown[:number]]]
 
 
+class ShowsTheNewestAlone(Fal):
+    def history(self, model: str, since: Any, until: Any) -> Any:
+        shown = yield from super().history(model, since, until)
+        return sorted(shown, key=lambda one: one.created_at)[-1:]
+
+
+class ShowsTheCallbackToo(Fal):
+    def history(self, model: str, since: Any, until: Any) -> Any:
+        shown = yield from super().history(model, since, until)
+        return [one._replace(body={**one.body, "fal_webhook": "https://receiver.example/"}) for one in shown]
+
+
 class TakesTroubleForNothing(Fal):
     def history(self, model: str, since: Any, until: Any) -> Any:
         try:
@@ -339,6 +352,11 @@ class TakesTroubleForNothing(Fal):
     [
         (ShowsAnotherId, "what_the_history_shows_is_what_was_sent"),
         (ShowsHalfABody, "what_the_history_shows_is_what_was_sent"),
+        (ShowsAnotherId, FOUND),
+        (ShowsHalfABody, FOUND),
+        (ShowsTheCallbackToo, FOUND),
+        (ShowsTheNewestAlone, FOUND),
+        (ShowsTheFirstOfEqualJobs, FOUND),
         (CancelsWithoutAsking, "a_cancel_asks_first_and_leaves_alone_what_has_ended"),
         (CallsACancelledJobFree, "a_cancel_asks_first_and_leaves_alone_what_has_ended"),
         (TakesTroubleForNothing, "what_the_history_shows_is_what_was_sent"),

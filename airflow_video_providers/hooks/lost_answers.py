@@ -1,64 +1,79 @@
-"""A submit without an answer, in a task: the vendor's history is asked before anything else follows from it."""
+"""A submit without an answer: the vendor's history is asked before anything else follows from it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
 
 from airflow_video_providers.core.clock import utcnow
 from airflow_video_providers.core.errors import VendorError
-from airflow_video_providers.core.purchase.find import find_job
-from airflow_video_providers.hooks.base import VideoHook
+from airflow_video_providers.core.purchase.find import find_job, may_be_found
 
 if TYPE_CHECKING:
     from logging import Logger
 
+    from airflow_video_providers.core.client.client import VideoClient
     from airflow_video_providers.core.errors import SubmissionOutcomeUnknownError
     from airflow_video_providers.core.purchase.decision import Try
     from airflow_video_providers.core.purchase.ledger import Ledger
     from airflow_video_providers.core.purchase.records import Attempt
+    from airflow_video_providers.core.vendors.base import Vendor
 
+
+class _Hook(Protocol):
+    @property
+    def vendor_class(self) -> type[Vendor]: ...
+
+    def get_conn(self) -> VideoClient: ...
+
+    def close(self) -> None: ...
+
+
+#: The hook of a model and a connection: ``VideoHook.for_model``.
+HookOf = Callable[[str, str | None], _Hook]
 _LATER = (
     "A retry asks the vendor's history again and buys nothing until it is answered. If that goes on, look for the job in the "
     "vendor's console and attach it."
 )
 
 
-def answer_from_history(ledger: Ledger | None, this: Try, log: Logger) -> bool:
+def answer_from_history(ledger: Ledger | None, this: Try, log: Logger, hook_of: HookOf) -> bool:
     """Answer this task's open attempts by what the vendor shows; True where one is answered.
 
+    :param hook_of: Whose client asks: each attempt is asked about with its own connection.
     :raises LedgerError: the ledger could not be read or written.
     """
     if ledger is None:
         return False
-    answered = [_answered(attempt, ledger, this, log) for attempt in _open(ledger, this)]
+    answered = [_answered(attempt, ledger, this, log, hook_of) for attempt in _open(ledger, this)]
     return any(answered)
 
 
 def may_answer_later(
-    unknown: SubmissionOutcomeUnknownError, ledger: Ledger | None, this: Try
+    unknown: SubmissionOutcomeUnknownError, ledger: Ledger | None, this: Try, hook_of: HookOf
 ) -> SubmissionOutcomeUnknownError:
     """The error, worth a retry as long as the vendor's history may still name the job."""
-    if not any(_findable(attempt) for attempt in _open(ledger, this)):
+    if not any(_findable(attempt, hook_of) for attempt in _open(ledger, this)):
         return unknown
     return unknown.replace(retryable=True, remedy=f"{_LATER} {unknown.remedy}")
 
 
 def _open(ledger: Ledger | None, this: Try) -> list[Attempt]:
-    if ledger is None or not ledger.store.shared:
+    if ledger is None:
         return []
-    attempts = ledger.attempts(this.identity)
-    return [one for one in attempts if one.open and not one.of_earlier_run(this.run, this.try_number)]
+    attempts = [one for one in ledger.attempts(this.identity) if may_be_found(one, ledger)]
+    return [one for one in attempts if not one.of_earlier_run(this.run, this.try_number)]
 
 
-def _findable(attempt: Attempt) -> bool:
-    kept = VideoHook.for_model(attempt.model, attempt.conn_id).vendor_class.history_kept
+def _findable(attempt: Attempt, hook_of: HookOf) -> bool:
+    kept = hook_of(attempt.model, attempt.conn_id).vendor_class.history_kept
     return kept is not None and utcnow() - attempt.created_at < kept
 
 
-def _answered(attempt: Attempt, ledger: Ledger, this: Try, log: Logger) -> bool:
-    if not _findable(attempt):
+def _answered(attempt: Attempt, ledger: Ledger, this: Try, log: Logger, hook_of: HookOf) -> bool:
+    if not _findable(attempt, hook_of):
         return False
-    hook = VideoHook.for_model(attempt.model, attempt.conn_id)
+    hook = hook_of(attempt.model, attempt.conn_id)
     try:
         found = find_job(attempt, ledger, hook.get_conn().history, max_tries=this.max_tries, run=this.run)
     except VendorError as error:
