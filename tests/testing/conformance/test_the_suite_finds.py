@@ -330,7 +330,7 @@ class ShowsTheFirstOfEqualJobs(Fal):
 class ShowsTheNewestAlone(Fal):
     def history(self, model: str, since: Any, until: Any) -> Any:
         shown = yield from super().history(model, since, until)
-        return sorted(shown, key=lambda one: one.created_at)[-1:]
+        return shown[:1]
 
 
 class ShowsTheCallbackToo(Fal):
