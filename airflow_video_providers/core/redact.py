@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 #: A shorter key is no secret, and could be part of an ordinary word in an answer.
 SHORTEST_SECRET = 8
@@ -29,6 +30,21 @@ def public_text(text: str) -> str:
 def public_url(url: str) -> str:
     """One address as it may be shown, whatever its scheme and spelling: no userinfo, no query, no fragment."""
     return re.sub("//[^/]*@", "//", public_text(re.split("[?#]", url, maxsplit=1)[0]))
+
+
+_SECRETS = re.compile(
+    r"[?&;](?:x-amz-signature|x-amz-security-token|x-goog-signature|signature|sig|token|access_token)=([^&#\s]+)"
+    r"|://[^/@\s]*?:([^/@\s]+)@",
+    re.IGNORECASE,
+)
+
+
+def secrets_in(text: str) -> list[str]:
+    """The signatures and passwords of the addresses in a text, as they are written and as they are read."""
+    if "://" not in text:
+        return []
+    found = [one or other for one, other in _SECRETS.findall(text)]
+    return [each for one in found for each in dict.fromkeys((one, unquote(one))) if len(each) >= SHORTEST_SECRET]
 
 
 class Redactor:

@@ -8,6 +8,8 @@ from airflow_video_providers.operators.video import DownloadVideoOperator, Submi
 from airflow_video_providers.sensors.video import VideoJobSensor
 
 MODEL = "segmind:mochi-1"
+#: What is bought lands before more is submitted: Segmind forgets a job after an hour.
+FIRST = {"priority_weight": 100, "weight_rule": "absolute"}
 
 
 @dag(schedule=None)
@@ -31,8 +33,8 @@ def example_video_submit_only():
     },
 )
 def example_video_wait_by_id():
-    wait = VideoJobSensor(task_id="wait", model=MODEL, request_id="{{ params.request_id }}")
-    DownloadVideoOperator(task_id="land", job=wait.output, output_path="{{ params.output_path }}")
+    wait = VideoJobSensor(task_id="wait", model=MODEL, request_id="{{ params.request_id }}", **FIRST)
+    DownloadVideoOperator(task_id="land", job=wait.output, output_path="{{ params.output_path }}", **FIRST)
 
 
 example_video_submit_only()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from airflow.providers.common.compat.openlineage.facet import (
     Dataset,
@@ -16,10 +16,12 @@ from airflow.providers.common.compat.openlineage.facet import (
 from airflow.providers.openlineage.extractors import OperatorLineage
 from attrs import define
 
+from airflow_video_providers.core.errors import VideoProviderError
 from airflow_video_providers.core.redact import public_url
-from airflow_video_providers.core.storage.output_path import text_of
+from airflow_video_providers.core.vendors.input_addresses import inputs_in
 from airflow_video_providers.core.vendors.models import VideoModel
 from airflow_video_providers.integration.job_uri import job_uri
+from airflow_video_providers.operators.open_models import model_of
 
 if TYPE_CHECKING:
     from airflow_video_providers.core.jobs import VideoJob
@@ -67,19 +69,38 @@ def lineage_of(task: KnowsItsJob) -> OperatorLineage[Any, Any]:
     """
     job, manifest, request = task.known_job, task.manifest, _request(task)
     model = job.model if job else getattr(task, "model", None)
-    images = [
-        _dataset(Dataset, f"file://{address}" if address.startswith("/") else public_url(address))
-        for name, value in request.items()
-        if name.endswith("image_url") and isinstance(address := text_of(value), str)
-    ]
     jobs = [_dataset(Dataset, job_uri(job))] if job else []
     clips = [_clip(output) for output in manifest["outputs"]] if manifest else []
     buys = hasattr(task, "request")
     return OperatorLineage(
-        inputs=images if buys else jobs,
+        inputs=_files(task, model, request) if buys else jobs,
         outputs=clips or (jobs if buys else []),
         run_facets={FACET: _facet(model, request, job)} if model else {},
     )
+
+
+def _files(task: Any, model: str | None, request: Mapping[str, Any]) -> list[Any]:
+    """The files that the request names, wherever it does, each once."""
+    extra_fields = getattr(task, "extra_fields", None)
+    try:
+        found = {**model_of(task, str(model)).inputs_among(request)}
+        if isinstance(extra_fields, Mapping):
+            found |= inputs_in(extra_fields)
+    except (VideoProviderError, RecursionError):  # what cannot be bought has no inputs
+        return []
+    addresses = dict.fromkeys(given.address for given in found.values())
+    return [_dataset(Dataset, uri) for address in addresses if (uri := _uri(address)) is not None]
+
+
+def _uri(address: str) -> str | None:
+    """How lineage names a file: without connection, password and signature; None where it is no whole address."""
+    if address.startswith("/"):
+        return f"file://{quote(address)}"
+    try:
+        uri = public_url(address)
+        return uri if urlsplit(uri).scheme and "://" in uri else None
+    except ValueError:
+        return None
 
 
 def _request(task: KnowsItsJob) -> Mapping[str, Any]:

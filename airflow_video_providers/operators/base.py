@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
 from airflow_video_providers.integration.lineage import ReportsLineage
 from airflow_video_providers.integration.retries import made_while_running, with_retry_policy
 from airflow_video_providers.links.video import LandedVideoLink, ManifestLink, ModelDocumentationLink
-from airflow_video_providers.operators.rendered import ReadsTemplates, as_text, schema_text
+from airflow_video_providers.operators.rendered import ReadsTemplates, as_shown, as_text, schema_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -107,7 +107,8 @@ class BuysVideo(ReadsTemplates, ReportsLineage, BaseOperator):
 
         if parse_checks.is_typed(content):
             content = content.serialize()
-        return super().render_template(content, *args, **kwargs)
+        rendered = super().render_template(content, *args, **kwargs)
+        return rendered if isinstance(content, dict | list | tuple | set) else as_shown(rendered)
 
 
 class LandsVideo(ReadsTemplates, ReportsLineage, BaseOperator):

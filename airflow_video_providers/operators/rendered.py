@@ -92,6 +92,27 @@ def as_text(output_path: Any) -> Any:
     return text_of(output_path)
 
 
+def as_shown(rendered: Any) -> Any:
+    """What was rendered, as Airflow may store and show it: path objects, wherever they stand, as their addresses.
+
+    The signatures and passwords of an author's own addresses are masked in the task's fields and log from here on.
+    """
+    from airflow_video_providers.core.redact import secrets_in
+    from airflow_video_providers.core.vendors.input_addresses import plain, texts_in
+
+    try:
+        shown = plain(rendered)
+        secrets = [secret for text in texts_in({"": shown}).values() for secret in secrets_in(text)]
+    except RecursionError:  # it holds itself, which is refused where it is read
+        return rendered
+    if secrets:
+        from airflow.providers.common.compat.sdk import mask_secret
+
+        for secret in secrets:
+            mask_secret(secret)
+    return shown
+
+
 def schema_text(schema: Any) -> str | None:
     """Where a schema file is, as text that Airflow can store."""
     return None if schema is None else str(schema)

@@ -8,8 +8,10 @@ import json
 import pytest
 from airflow.sdk import DAG, Asset
 
+from airflow_video_providers.core.errors import OutputRejectedError
 from airflow_video_providers.core.polling import timing
 from airflow_video_providers.core.vendors.pixazo import Pixazo
+from airflow_video_providers.hooks.pixazo import PixazoHook
 from airflow_video_providers.integration.lineage import event_extra
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
@@ -113,3 +115,39 @@ def test_what_came_without_the_sound_that_was_asked_for_is_said_and_strict_fails
     assert "asked for was True" in str(outcome.error)
     assert list((tmp_path / "strict").rglob("*.mp4")) == []
     assert len(list((tmp_path / "strict").rglob("*.rejected"))) == 1
+
+
+def test_each_of_mapped_tasks_keeps_its_own_parameters_and_strict_fails_the_one_that_differs(airflow, tmp_path):
+    for index, sound in enumerate((False, True)):  # the simulator's clips are silent
+        with DAG("dag", schedule=None, params={"prompt": PROMPT}):
+            task = GenerateVideoOperator(
+                task_id="video", model=V6, request=REQUEST | {"seed": index + 1, "generate_audio_switch": sound},
+                output_path=str(tmp_path), poll_interval=0.05, keep_prompt=True, expect="strict",
+            )  # fmt: skip
+        airflow.store.clear()  # Airflow keeps one per mapped task
+        outcome = airflow.run_to_end(task, map_index=index)
+        assert outcome.state == ("failed" if sound else "success"), outcome.error
+    manifest = airflow.xcom("video", "return_value", 0)
+    assert (manifest["parameters"]["seed"], manifest["parameters"]["prompt"]) == (1, PROMPT)
+    assert "differences" not in manifest
+    assert "audio" in str(outcome.error)
+    assert outcome.error.charged == "yes"
+
+
+@pytest.mark.parametrize("expect", ["report", "strict"])
+def test_a_hook_keeps_the_parameters_and_expects_the_same(server, monkeypatch, tmp_path, expect):
+    server.reset()
+    monkeypatch.setenv("AIRFLOW_CONN_PIXAZO_DEFAULT", json.dumps(server.connection("pixazo")))
+    hook = PixazoHook()
+    job = hook.wait(hook.submit(V6, REQUEST | {"prompt": PROMPT}), 20, 0.05)
+    assert (job.parameters["seed"], job.parameters["prompt_sha256"]) == (11, DIGEST)
+    assert "prompt" not in job.parameters
+    assert "resolution" in job.vendor_defaults
+    if expect == "strict":
+        with pytest.raises(OutputRejectedError, match="asked for was True"):
+            hook.land(job, str(tmp_path), expect="strict")
+    else:
+        manifest = hook.land(job, str(tmp_path))
+        assert manifest["parameters"] == job.parameters
+        assert manifest["differences"] == [{"index": 0, "what": "audio", "expected": True, "found": False}]
+    hook.close()

@@ -9,6 +9,10 @@ import pytest
 from airflow.sdk import DAG
 
 from airflow_video_providers.core.polling import timing
+from airflow_video_providers.core.purchase.order import make_order
+from airflow_video_providers.core.settings import Settings
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.fal import Fal
 from airflow_video_providers.core.vendors.pixazo import Pixazo
 from airflow_video_providers.landing import manifest_schema
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
@@ -152,3 +156,30 @@ def test_without_a_ledger_that_all_tasks_share_it_is_refused(airflow, server, tm
     assert outcome.state == "failed"
     assert "ledger_path" in str(outcome.error)
     assert accepted(server) == 0
+
+
+def test_each_of_mapped_tasks_reuses_its_own_request_and_says_from_which(airflow, server, tmp_path):
+    seeds = (1, 2, 3)
+    for index, seed in enumerate(seeds[:2]):
+        task = generate(tmp_path / "a", "first", REQUEST | {"seed": seed})
+        assert airflow.run_to_end(task, map_index=index).state == "success"
+    for index, seed in reversed(list(enumerate(seeds))):
+        task = generate(tmp_path / "b", "second", REQUEST | {"seed": seed}, reuse="same_request", keep_prompt=True)
+        assert airflow.run_to_end(task, map_index=index).state == "success"
+    assert accepted(server) == len(seeds)  # the third is new
+    found = [airflow.xcom("second", "return_value", index) for index in range(3)]
+    assert [one.get("reused_from", {}).get("map_index") for one in found] == ["0", "1", None]
+    assert [one["parameters"]["seed"] for one in found] == [1, 2, 3]
+    assert [one["parameters"]["prompt"] for one in found] == [REQUEST["prompt"]] * 3
+    assert [one["estimated_cost_usd"] == "0" for one in found] == [True, True, False]
+
+
+def test_an_image_under_another_address_is_the_same_request_and_another_image_is_not(tmp_path):
+    model, png = "fal:fal-ai/any", b"\x89PNG\r\n\x1a\n"
+    orders = []
+    for name, data in (("a.png", png), ("b.png", png), ("c.png", png + b"x")):
+        (tmp_path / name).write_bytes(data)
+        request = catalogue.find(model, unchecked=True).parse({"prompt": "x", "many": [{"of": str(tmp_path / name)}]})
+        orders.append(make_order(Fal(), request, {"mask": str(tmp_path / name)}, Settings("fal_default", "key")))
+    one, same, other = (order.intent.request_sha256 for order in orders)
+    assert one == same != other

@@ -113,13 +113,16 @@ def runs(tmp_path_factory, simulator, videos, bucket):
         ("publish", "example_video_publish", {"site": (videos / "site").as_uri()}),
         ("asset", "example_video_asset_producer", {}),
         *(("day" + day[-1], "example_video_backfill", {"conn_id": "pixazo_budget"}, {"logical_date": f"{day}T00:00:00+00:00"}) for day in DAYS),
+        ("day again", "example_video_backfill", {"conn_id": "pixazo_budget"}, {"logical_date": f"{DAYS[0]}T00:00:00+00:00"}),
         ("alert", "example_video_alerts", {"prompt": "[[fault:job_failed]] A clock that melts"}),
         ("alert refused", "example_video_alerts", {"prompt": "[[fault:error_400@submit]] A stair down"}),
+        ("alert key", "example_video_alerts", {"prompt": "[[fault:error_401@submit]] A stair up"}),
+        ("alert lost", "example_video_alerts", {"prompt": "[[fault:drop_after_accept@submit]] A stair to nowhere"}),
     ]  # fmt: skip
     (videos / "prompts.csv").write_text(
         "name,prompt,duration,seed\nowl,An owl turns its head,3,7\ngate,A gate opens,,\n"
     )
-    folders = {"table again": "table", "table once more": "table"}
+    folders = {"table again": "table", "table once more": "table", "day again": "day1"}
     asked = [
         (name, dag, {"output_path": (videos / folders.get(name, name)).as_uri()} | conf, *(how or [{}]))
         for name, dag, conf, *how in wanted
@@ -234,6 +237,17 @@ def test_each_row_of_a_csv_becomes_a_clip_whose_manifest_names_its_prompt(run, v
     assert landed["gate"]["vendor_defaults"].count("duration") == 1
 
 
+def pixels(av, data):
+    """The pictures of a film or of an image."""
+    with av.open(io.BytesIO(data)) as film:
+        return [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
+
+
+def difference(one, other):
+    """Of two pictures, on average, of 255."""
+    return abs(one.astype(int) - other.astype(int)).mean()
+
+
 def test_each_clip_of_a_chain_starts_from_the_last_frame_of_the_one_before(run, bucket, simulator):
     av = pytest.importorskip("av")
     found = run("chain")
@@ -244,8 +258,12 @@ def test_each_clip_of_a_chain_starts_from_the_last_frame_of_the_one_before(run, 
     seen = simulator.images("/frames/")
     assert [image["address"].rpartition("/")[2] for image in seen] == [f"{request_id}.png" for request_id in ids]
     assert {(image["status"], image["media_type"]) for image in seen} == {(200, "image/png")}
-    with av.open(io.BytesIO(frames[f"{ids[0]}.png"])) as picture:
-        assert (picture.streams.video[0].width, picture.streams.video[0].height) == (1280, 720)
+    clips = {key.partition("/")[0]: data for key, data in bucket.objects("chain").items() if key.endswith(".mp4")}
+    for request_id in ids:
+        first, *_, last = pixels(av, next(data for key, data in clips.items() if request_id in key))
+        (picture,) = pixels(av, frames[f"{request_id}.png"])
+        assert picture.shape == (720, 1280, 3)
+        assert difference(picture, last) < 2 < difference(first, last)
 
 
 def test_a_person_chooses_among_takes_that_differ_by_their_seeds(run, videos):
@@ -283,11 +301,23 @@ def test_a_landed_asset_is_announced(run, videos):
 def test_a_backfill_stops_buying_where_its_budget_ends(run, simulator):
     assert [run(f"day{number}")["state"] for number in (1, 2, 3)] == ["success", "success", "failed"]
     assert "budget" in run("day3")["log"]
+    assert "Nothing was sent" in run("day3")["log"] or "Nothing was bought" in run("day3")["log"]
     days = [prompt for prompt in bought(simulator) if "wall calendar" in prompt]
     assert days == [f"A wall calendar that shows the {day}, in morning light" for day in ("01 January", "02 January")]
 
 
+def test_a_day_that_is_run_again_buys_nothing_and_says_where_its_clip_comes_from(run, videos):
+    first, again = (run(name)["xcoms"]["generate/return_value"] for name in ("day1", "day again"))
+    assert run("day again")["state"] == "success", run("day again")["log"][-3000:]
+    assert again["request_id"] == first["request_id"]
+    assert again["reused_from"]["manifest_uri"] == first["manifest_uri"]
+    assert "Nothing is bought: the same request has landed before" in run("day again")["log"]
+
+
 def test_an_alert_says_whom_it_is_for_and_what_was_charged(run):
+    assert "ALERT for account owner: AuthenticationError, charged: no, request_id: None" in run("alert key")["log"]
+    lost = "ALERT for on-call: SubmissionOutcomeUnknownError, charged: unknown, request_id: None"
+    assert lost in run("alert lost")["log"]
     assert "ALERT for DAG author: JobFailedError, charged: unknown, request_id: pixverse" in run("alert")["log"]
     assert "ALERT for DAG author: RequestRejectedError, charged: no, request_id: None" in run("alert refused")["log"]
 

@@ -3,21 +3,29 @@ about buying, which a sensor never does."""
 
 from __future__ import annotations
 
+import asyncio
+import tempfile
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 
 import pytest
 import structlog
+from airflow.providers.standard.operators.python import PythonOperator
 from airflow.sdk import DAG
 
+from airflow_video_providers.core.client.client import VideoClient
 from airflow_video_providers.core.errors import VendorUnavailableError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob, VideoOutput
 from airflow_video_providers.core.polling import timing
 from airflow_video_providers.core.polling.decision import PollState, after, timed_out
+from airflow_video_providers.core.purchase.ledger import Ledger
+from airflow_video_providers.core.purchase.stores.local_directory import LocalDirectory
 from airflow_video_providers.core.vendors.pixazo import Pixazo
-from airflow_video_providers.core.vendors.segmind import Segmind
+from airflow_video_providers.core.vendors.segmind import Mochi1, Segmind
+from airflow_video_providers.hooks.segmind import SegmindHook
 from airflow_video_providers.integration import warned
-from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
+from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
+from airflow_video_providers.sensors import video
 from airflow_video_providers.sensors.video import VideoJobSensor
 from airflow_video_providers.testing.simulator import running
 from tests.support.airflow import MemoryAirflow
@@ -110,6 +118,51 @@ def test_every_way_of_waiting_warns_and_a_late_landing_does_too(airflow, tmp_pat
     assert "late: the vendor's documents promise it until" in log
 
 
+def waited(route, airflow, simulator, tmp_path):
+    """One job of a vendor that forgets it while it is made, waited for on this route."""
+    request = {"prompt": "a fox"}
+    if route.startswith("generate"):
+        with DAG("dag", schedule=None):
+            task = GenerateVideoOperator(
+                task_id="generate", model="segmind:mochi-1", request=request, output_path=str(tmp_path), poll_interval=0.02,
+                deferrable="deferred" in route, timeout=20,
+            )  # fmt: skip
+        assert airflow.run_to_end(task).state == "success"
+        return
+    with DAG("dag", schedule=None):
+        task = PythonOperator(task_id="task", python_callable=lambda: alone(route, simulator, request))
+    outcome = airflow.run(task)
+    assert outcome.state == "success", outcome.error
+
+
+def alone(route, simulator, request):
+    if route == "client":
+        connection = simulator.connection("segmind")
+        with VideoClient(Segmind(connection["host"]), connection["password"]) as client:
+            return client.wait(client.submit(Mochi1(**request)), 20, 0.1).request_id
+    hook = SegmindHook()
+    job = hook.submit("segmind:mochi-1", request)
+    try:
+        waiting = hook.wait(job, 20, 0.1) if route == "hook" else asyncio.run(hook.wait_async(job, 20, 0.1))
+    finally:
+        hook.close()
+    return waiting.request_id
+
+
+@pytest.mark.parametrize("route", ["generate", "generate deferred", "hook", "hook in a loop", "client"])
+def test_no_other_route_waits_past_the_vendors_time_in_silence(airflow, monkeypatch, tmp_path, caplog, route):
+    monkeypatch.setattr(Segmind, "retention", timedelta(seconds=4))
+    with running(queue_seconds=(0, 0), run_seconds=(5.2, 5.2)) as slow:
+        airflow.connections["segmind_default"] = slow.connection("segmind")
+        with structlog.testing.capture_logs() as lines:
+            waited(route, airflow, slow, tmp_path)
+    said = [str(line) for line in lines if line["log_level"] == "warning"] + [
+        line.getMessage() for line in caplog.records
+    ]
+    assert sum("The vendor forgets job" in line for line in said) == 1
+    assert sum("UTC only. The wait goes on" in line for line in said) == 1
+
+
 def test_a_sensors_error_says_that_the_error_was_not_charged_and_names_the_two_tasks_to_clear(airflow, simulator):
     submit, wait = chain("pixazo:pixverse-v6-text-to-video", "[[fault:job_error]] a fox")
     assert airflow.run(submit).state == "success"
@@ -161,6 +214,43 @@ def test_a_rescheduled_wait_warns_once_at_three_quarters_and_once_when_the_time_
     assert [len(lines) for lines in said] == [0, 1, 0, 0, 1, 0, 0]
     assert "forgets job" in said[1][0]
     assert "UTC only. The wait goes on" in said[4][0]
+
+
+@pytest.fixture(params=["a ledger's directory", "a file on the worker"])
+def no_state_store(request, monkeypatch, tmp_path):
+    """As before Airflow 3.3, where nothing of a task survives a reschedule."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if request.param == "a ledger's directory":
+        (tmp_path / "ledger").mkdir()
+        monkeypatch.setenv("AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH", str(tmp_path / "ledger"))
+    for name in ("warned_before", "remember_warned"):
+        known = getattr(warned, name)
+        monkeypatch.setattr(video, name, lambda *given, known=known: known(*given[:-2], {}, given[-1]))
+    return tmp_path
+
+
+def test_before_airflow_33_a_rescheduled_wait_warns_as_often(slow_airflow, no_state_store):
+    pokes = OtherProcess(slow_airflow)
+    said = [pokes.poke_at(age) for age in AGES]
+    assert [len(lines) for lines in said] == [0, 1, 0, 0, 1, 0, 0]
+    assert "forgets job" in said[1][0]
+    assert "UTC only. The wait goes on" in said[4][0]
+    late = JOB.replace(submitted_at=datetime.now(UTC) - AGES[1], expires_at=datetime.now(UTC) + AGES[0])
+    assert warned.warned_before(late, {}, structlog.get_logger()) == 0  # each job for itself
+    ledger = no_state_store / "ledger"
+    assert not ledger.exists() or Ledger(LocalDirectory(ledger)).overview().flaws == []
+
+
+def test_the_lists_of_a_ledger_do_not_read_what_a_wait_has_left_there(slow_airflow, no_state_store):
+    pokes = OtherProcess(slow_airflow)
+    pokes.poke_at(AGES[1])
+    if (ledger := no_state_store / "ledger").exists():
+        assert len(Ledger(LocalDirectory(ledger)).overview().attempts) == 1
+        assert list(ledger.glob("warned/*.json"))
+    else:
+        folder = no_state_store / warned.DIRECTORY
+        assert len(list(folder.glob("warned/*.json"))) == 1
+        assert folder.stat().st_mode & 0o077 == 0
 
 
 def test_a_store_that_does_not_answer_makes_a_warning_too_many_and_ends_no_wait(slow_airflow, monkeypatch):

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
-from airflow.sdk import DAG, ObjectStoragePath
+from airflow.sdk import DAG, Asset, ObjectStoragePath
 
+from airflow_video_providers.core.vendors.input_addresses import texts_in
 from airflow_video_providers.integration.openlineage import lineage_of
-from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
+from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 from airflow_video_providers.testing.simulator import running
 from airflow_video_providers.testing.simulator.images import seconds_left
@@ -36,6 +37,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 JPEG = b"\xff\xd8\xff\xe0" + bytes(2000)
 GIF = b"GIF89a" + bytes(2000)
 SIGNING = ("s3", "abfs")
+CLIPS = Asset(name="clips", uri="x-video://clips")
 
 
 @pytest.fixture(scope="module")
@@ -106,34 +108,86 @@ def test_a_path_object_is_taken_as_its_address_is(
     assert simulator.images()[0]["bytes"] == len(PNG)
 
 
-def test_the_signature_stands_in_no_xcom_log_ledger_field_lineage_or_manifest(
-    airflow: MemoryAirflow, simulator: SimulatorHandle, backend: Backend, prefix: str, tmp_path: Path
-) -> None:
+THEIRS = "https://me:authors-password@b.example/k.png?X-Amz-Signature=authors%2Bsignature&sig=another+signature&v=1"
+OPEN = "fal:fal-ai/open-test"
+PLACES: list[dict[str, Any]] = [
+    {"request": {"image_url": "OURS"}},
+    {"request": {"image_url": "THEIRS"}},
+    {"model": OPEN, "request": {"image_url": "OURS"}, "extra_fields": {"mask": "THEIRS"}},
+    {"model": OPEN, "request": {"image_url": "THEIRS"}, "extra_fields": {"layers": [[{"src": "OURS"}], "THEIRS"]}},
+    {"model": OPEN, "request": {"elements": [{"pictures": ["OURS", "THEIRS"]}], "sound": "OURS"}},
+]
+
+
+def placed(value: Any, ours: Any) -> Any:
+    """The places with addresses in them: one in our storage, and one that its author has signed."""
+    if isinstance(value, dict):
+        return {name: placed(inner, ours) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [placed(inner, ours) for inner in value]
+    return {"OURS": ours, "THEIRS": THEIRS}.get(value, value)
+
+
+@pytest.mark.parametrize("as_object", [False, True])
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("kind", [SubmitVideoOperator, GenerateVideoOperator])
+def test_no_signature_stands_in_xcom_log_ledger_field_lineage_manifest_or_event(
+    airflow: MemoryAirflow, simulator: SimulatorHandle, backend: Backend, prefix: str, tmp_path: Path,
+    place: dict[str, Any], kind: type[Any], as_object: bool,
+) -> None:  # fmt: skip
     signing(backend).store(f"{prefix}/fox.png", PNG)
     connections(airflow, backend)
+    airflow.connections["fal_default"] = simulator.connection("fal")
     address = f"{backend.root}/{prefix}/fox.png"
-    task = submit(address, keep_prompt=True)
+    given = placed(place, ObjectStoragePath(address) if as_object else address)
+    model = given.get("model", V6)
+    how = {"unchecked": True} if "model" in given else {}
+    how |= (
+        {"output_path": str(tmp_path), "outlets": [CLIPS], "deferrable": False} if kind is GenerateVideoOperator else {}
+    )
+    with DAG("dag", schedule=None):
+        task = kind(
+            task_id="submit", model=model, request={"prompt": "It moves", **given["request"]}, keep_prompt=True,
+            extra_fields=given.get("extra_fields"), **how,
+        )  # fmt: skip
     outcome, log = run(airflow, task)
     assert outcome.state == "success", outcome.error
-    sent = bodies(simulator)[0]["image_url"]
-    with DAG("rest", schedule=None):
-        wait = VideoJobSensor(task_id="wait", job=airflow.xcom("submit"), deferrable=False, poke_interval=0.05)
-    _, log_of_wait = run(airflow, wait)
-    with DAG("rest2", schedule=None):
-        land = DownloadVideoOperator(task_id="land", job=airflow.xcom("wait"), output_path=str(tmp_path))
-    assert run(airflow, land)[0].state == "success"
-    manifest = airflow.xcom("land")
-    everywhere = "\n".join([
-        log, log_of_wait, repr(airflow.xcoms), repr(airflow.store), repr(lineage_of(task)), json.dumps(manifest),
-        repr(task.request),
-    ])  # fmt: skip
-    query = sent.partition("?")[2]
-    assert query
-    for part in query.split("&"):
-        assert part not in everywhere
-    assert "signed address holds for 6 h" in log
-    assert manifest["parameters"]["image_url_sha256"] == hashlib.sha256(PNG).hexdigest()
-    assert manifest["parameters"]["image_url"] == address
+    if kind is SubmitVideoOperator:
+        with DAG("rest", schedule=None):
+            wait = VideoJobSensor(task_id="wait", job=airflow.xcom("submit"), deferrable=False, poke_interval=0.05)
+        log += run(airflow, wait)[1]
+        with DAG("rest2", schedule=None):
+            job = airflow.xcom("wait")
+            land = DownloadVideoOperator(task_id="submit", job=job, output_path=str(tmp_path), outlets=[CLIPS])
+        outcome, more = run(airflow, land)
+        log += more
+        assert outcome.state == "success", outcome.error
+    manifest = airflow.xcom("submit")
+    landed = "".join(path.read_text() for path in tmp_path.rglob("*.json"))
+    everywhere = "\n".join([log, *airflow.received, repr(lineage_of(task)), json.dumps(manifest), landed])
+    written = json.dumps(place)
+    signed = [text for text in texts_in(bodies(simulator)[0]).values() if "?" in text]
+    assert len(signed) == written.count("OURS") + written.count("THEIRS")
+    assert (THEIRS in signed) == ("THEIRS" in written)
+    for text in signed:
+        for part in text.partition("?")[2].split("&"):
+            assert part == "v=1" or part not in everywhere
+    for secret in ("authors-password", "authors%2Bsignature", "authors+signature", "another+signature"):
+        assert secret not in everywhere
+    ours = [one.removesuffix("_address_sha256") for one in manifest["parameters"] if one.endswith("_address_sha256")]
+    assert len(ours) == written.count("OURS")
+    assert {manifest["parameters"][f"{one}_sha256"] for one in ours} <= {hashlib.sha256(PNG).hexdigest()}
+    for one in ours:  # kept by choice, as it was written
+        assert manifest["parameters"].get(one, address) == address
+    datasets = {f"{one.namespace}/{one.name}" for one in lineage_of(task).inputs}
+    public = f"{address.partition('://')[0]}://{address.rpartition('@')[2]}"
+    assert datasets == ({public} if ours else set()) | ({"https://b.example/k.png"} if "THEIRS" in written else set())
+    assert len([one for one in simulator.images() if one["bytes"] == len(PNG)]) == len(ours)
+    if ours:
+        assert "signed address holds for 6 h" in log
+        assert address in "".join(airflow.received)  # the rendered field has what the author wrote
+    (event,) = outcome.message.outlet_events
+    assert event["extra"]["parameters"] == manifest["parameters"]
 
 
 def test_a_fresh_signature_is_no_change_of_the_request_and_another_image_is_one(

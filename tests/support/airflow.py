@@ -51,6 +51,8 @@ class MemoryAirflow:
     first_reschedule: str | None = None
     #: What Airflow says of the state of every task; None: it does not answer.
     task_state: str | None = None
+    #: Everything that a task's process has sent to Airflow: XComs, rendered fields, asset events, a trigger's arguments.
+    received: list[str] = field(default_factory=list)
     run_id: str = "run-1"
     folder: Path = field(default_factory=Path)
 
@@ -64,6 +66,7 @@ class MemoryAirflow:
     def _answer(self, request: httpx.Request) -> httpx.Response:
         path = [unquote(part) for part in request.url.raw_path.decode().partition("?")[0].strip("/").split("/")]
         body = json.loads(request.content) if request.content else None
+        self.received.append(request.content.decode())
         name = path[0]
         if name == "task-instances" and path[-1] == "run":
             return httpx.Response(200, json=self._run_context())

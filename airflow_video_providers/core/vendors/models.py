@@ -240,7 +240,12 @@ class VideoModel(BaseModel):
 
     def inputs(self) -> dict[str, Input]:
         """The files that this request names, by their place: ``image_url``, ``elements.0.image_url``."""
-        return inputs_in(self, self.json_schema(), declared=True)
+        return self.inputs_among(self)
+
+    @classmethod
+    def inputs_among(cls, fields: Mapping[str, Any] | BaseModel) -> dict[str, Input]:
+        """The same of fields that nobody has checked."""
+        return inputs_in(fields, cls.json_schema(), declared=True)
 
     def with_inputs(self, addresses: Mapping[str, str]) -> Self:
         """The request with other addresses for some of :meth:`inputs`, which are not checked again."""

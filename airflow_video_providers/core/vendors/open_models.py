@@ -96,8 +96,12 @@ class OpenModel(VideoModel):
         return dict(self.__pydantic_extra__ or {})
 
     def inputs(self) -> dict[str, Input]:
+        return self.inputs_among(self.body())
+
+    @classmethod
+    def inputs_among(cls, fields: Mapping[str, Any] | BaseModel) -> dict[str, Input]:
         """Whatever its schema says of a text: few schemas say which of them are addresses."""
-        return inputs_in(self.body(), self.json_schema())
+        return inputs_in(fields, cls.json_schema())
 
     def with_inputs(self, addresses: Mapping[str, str]) -> Self:
         return self.model_copy(update=replaced(self.body(), addresses)) if addresses else self

@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
-from airflow_video_providers.core.vendors.fields import whole_number
+from airflow_video_providers.core.redact import public_url
+from airflow_video_providers.core.vendors.fields import is_stored, whole_number
+from airflow_video_providers.core.vendors.input_addresses import texts_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,13 +93,18 @@ def with_texts(job: VideoJob, request: Mapping[str, Any]) -> VideoJob:
     :param request: The request's fields, as the author wrote them.
     """
     known = job.parameters or {}
+    top = {name: value for name, value in request.items() if isinstance(value, str)}
     texts = {
-        name: value
-        for name, value in request.items()
-        if isinstance(value, str)
-        and digest_of(value) in (known.get(f"{name}{DIGEST}"), known.get(f"{name}{ADDRESS_DIGEST}"))
+        name: _shown(value)
+        for name, value in {**texts_in(request), **top}.items()
+        if digest_of(value) in (known.get(f"{name}{DIGEST}"), known.get(f"{name}{ADDRESS_DIGEST}"))
     }
     return job.replace(parameters={**known, **texts}) if texts else job
+
+
+def _shown(text: str) -> str:
+    """An address that an author has signed stands without its signature, as everywhere."""
+    return text if is_stored(text) or re.search(r"\s", text) or "://" not in text else public_url(text)
 
 
 def without_texts(job: VideoJob) -> VideoJob:

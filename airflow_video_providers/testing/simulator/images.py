@@ -10,11 +10,13 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from .jobs import Job
 
 _TIMEOUT = 10.0
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
+_CALLBACK = re.compile("webhook|callback", re.IGNORECASE)
 #: First bytes of the types that the documents name.
 _TYPES = (
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
@@ -29,16 +31,26 @@ def fetch(jobs: Iterable[Job], part: str = "") -> list[dict[str, Any]]:
     """What each job's images are now, fetched as the vendor would fetch them, without any key.
 
     :param part: Of images whose address holds this alone.
-    :return: Per image ``request_id``, ``field``, ``address`` (without its query), ``status`` (None: nobody answered),
+    :return: Per image ``request_id``, ``field`` (``elements.0.image_url`` inside of others), ``address`` (without its query), ``status`` (None: nobody answered),
         ``media_type``, ``bytes``, and ``seconds_left``: how long the address still holds, None where it does not say.
     """
     with httpx.Client(trust_env=False, timeout=_TIMEOUT, follow_redirects=True) as client:
         return [
-            {"request_id": job.request_id, "field": name, **_seen(client, str(url))}
+            {"request_id": job.request_id, "field": name, **_seen(client, url)}
             for job in jobs
-            for name, url in job.body.items()
-            if name.endswith("image_url") and part in str(url)
+            for name, url in _addresses(job.body)
+            if part in url
         ]
+
+
+def _addresses(value: Any, place: str = "") -> Iterator[tuple[str, str]]:
+    """Every text in a body that is an address as a whole, by its place; but not those that a vendor calls."""
+    if isinstance(value, str) and _ADDRESS.fullmatch(value):
+        yield place, value
+    elif isinstance(value, dict | list):
+        for name, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            if not _CALLBACK.search(str(name)):
+                yield from _addresses(inner, f"{place}.{name}" if place else str(name))
 
 
 def _seen(client: httpx.Client, url: str) -> dict[str, Any]:

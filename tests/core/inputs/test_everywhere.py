@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
+from unittest import mock
 
 import httpx
 import pytest
@@ -18,9 +20,13 @@ from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.hosts import is_private
 from airflow_video_providers.core.inputs import read
 from airflow_video_providers.core.inputs.checked import inputs_of, unreachable
+from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.purchase.order import make_order
 from airflow_video_providers.core.settings import Settings
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.fal import Fal
 from airflow_video_providers.core.vendors.models import ImageAddress, Text, VideoModel, image
+from airflow_video_providers.core.vendors.parameters import with_texts
 from airflow_video_providers.core.vendors.pixazo import Pixazo, PixverseV6ImageToVideo
 
 if TYPE_CHECKING:
@@ -294,3 +300,33 @@ def test_the_bare_client_of_a_vendor_in_a_private_network_reaches_others_there()
     client = VideoClient(Pixazo("http://127.0.0.1:1"), "key-of-a-test", transport=transport)
     image_url = "http://minio:9000/a.png"
     assert client.submit(PixverseV6ImageToVideo(prompt="x", image_url=image_url)).request_id == "r"
+
+
+THEIRS = "https://me:their-password@b.example/k.png?X-Amz-Signature=their-signature"
+OURS = "s3://aws@lab/a.png"
+NAMES = st.text("ab.\\\\", min_size=1, max_size=3)
+REQUESTS = st.recursive(
+    st.sampled_from([OURS, THEIRS, "a fox", 5, None]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(NAMES, REQUESTS, max_size=3), st.dictionaries(NAMES.map("x{}".format), REQUESTS, max_size=3))
+def test_no_signature_is_recorded_wherever_the_address_stands(fields: dict[str, Any], extra: dict[str, Any]) -> None:
+    request = catalogue.find("fal:fal-ai/any", unchecked=True).parse({"prompt": "It moves", **fields})
+    with mock.patch.object(read, "_remote", return_value=(Bucket(), PNG)):
+        made = make_order(Fal(), request, extra, Settings("fal_default", "key"))
+    lent = made.lent(VideoClient(Fal(), "k" * 20), Settings("c", "key"), loan=timedelta(hours=6), log=LOG)
+    written, sent = json.dumps([request.body(), extra]), json.dumps(lent.wire.body)
+    assert sent.count("s3cret") == written.count(OURS)
+    assert sent.count("their-signature") == written.count("their-signature")
+    assert OURS not in sent
+    job = made.noted_in(VideoJob(model=request.id, request_id="r"))
+    kept = json.dumps(with_texts(job, {"prompt": "It moves", **fields}).to_dict())
+    for recorded in (repr(made.staged), json.dumps(made.intent.__dict__, default=str), job.to_dict(), kept):
+        assert "s3cret" not in str(recorded)
+    assert "their-signature" not in kept
+    assert "their-password" not in kept
+    assert "their-signature" not in json.dumps(job.to_dict())
+    assert lent.intent.request_sha256 == made.intent.request_sha256
