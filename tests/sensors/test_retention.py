@@ -163,8 +163,9 @@ def test_no_other_route_waits_past_the_vendors_time_in_silence(airflow, monkeypa
     assert sum("UTC only. The wait goes on" in line for line in said) == 1
 
 
-def test_a_sensors_error_says_that_the_error_was_not_charged_and_names_the_two_tasks_to_clear(airflow, simulator):
-    submit, wait = chain("pixazo:pixverse-v6-text-to-video", "[[fault:job_error]] a fox")
+@pytest.mark.parametrize("how", [{}, {"deferrable": False}])
+def test_a_sensors_error_says_that_the_error_was_not_charged_and_names_the_two_tasks_to_clear(airflow, simulator, how):
+    submit, wait = chain("pixazo:pixverse-v6-text-to-video", "[[fault:job_error]] a fox", **how)
     assert airflow.run(submit).state == "success"
     outcome = airflow.run_to_end(wait, retries=3)
     assert outcome.state == "failed"  # no retry of the wait can help: it buys nothing
