@@ -272,7 +272,7 @@ def test_the_frame_that_a_chain_takes_is_the_last_of_its_clip(tmp_path):
             film.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         film.mux(stream.encode(None))
     chain = runpy.run_path(str(EXAMPLES / "example_video_chain.py"))["example_video_chain"]()
-    manifest = {"outputs": [{"path": str(tmp_path / "clip.mp4")}], "request_id": "r-1"}
+    manifest = {"outputs": [{"role": "video", "path": str(tmp_path / "clip.mp4")}], "request_id": "r-1"}
     target = chain.get_task("last_frame").python_callable(manifest, params={"frames": tmp_path.as_uri()})
     assert target == f"{tmp_path.as_uri()}/r-1.png"
     (taken,) = pixels(av, (tmp_path / "r-1.png").read_bytes())
