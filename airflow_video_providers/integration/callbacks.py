@@ -19,6 +19,7 @@ from airflow_video_providers.core.callbacks.webhook import LONGEST_ADDRESS, Call
 from airflow_video_providers.core.errors import InvalidRequestError, LedgerError
 from airflow_video_providers.core.polling.mailbox import Mailbox
 from airflow_video_providers.core.vendors.base import Vendor
+from airflow_video_providers.integration.callback_keys import verifiable
 from airflow_video_providers.integration.ledger_config import SECTION, ledger_path, open_directory, option
 
 if TYPE_CHECKING:
@@ -69,11 +70,6 @@ def secrets() -> list[str]:
     return found
 
 
-def signing_secret(vendor: str) -> str | None:
-    """``[video_providers] callback_signing_secret_<vendor>``: with what a vendor that signs its calls signs them."""
-    return option(f"callback_signing_secret_{vendor}") or None
-
-
 def receiver_for(vendor: type[Vendor], settings: Settings, resolve_within: float) -> Receiver | None:
     """Our receiver, where this connection's submits ask for calls; None where nobody is asked to call.
 
@@ -82,6 +78,8 @@ def receiver_for(vendor: type[Vendor], settings: Settings, resolve_within: float
     url = option("callback_url")
     if not url or not ledger_path() or not vendor.webhook_modes or not settings.callbacks or not (known := secrets()):
         return None
+    if not verifiable(vendor):
+        return None  # nobody here could say whether a call is the vendor's own
     mode = "terminal"
     checked(vendor, url, mode, allowed_hosts=settings.allow_private_hosts, field="callback_url")
     checkable = vendor.is_of_model is not Vendor.is_of_model  # else no id that a call names is ever believed

@@ -130,6 +130,28 @@ _OPTIONS = {
         "example": "",
         "default": "",
     },
+    "callback_signing_secret_replicate": {
+        "description": (
+            "The secret with which Replicate signs its calls, whsec_..., as its API gives it at /v1/webhooks/default/secret; of "
+            "several accounts, or while it is changed, separated by commas. Empty: Replicate is not asked to call, because "
+            "nobody could say whether a call is its own."
+        ),
+        "version_added": "0.1.0",
+        "type": "string",
+        "sensitive": True,
+        "example": "",
+        "default": "",
+    },
+    "callback_signing_secret_fal": {
+        "description": (
+            "The public keys with which fal signs its calls (x of its JSON Web Keys), or an https address of a key set, "
+            "separated by commas. Empty: the receiver fetches them from rest.fal.ai, once a day."
+        ),
+        "version_added": "0.1.0",
+        "type": "string",
+        "example": "https://keys.example.com/fal/jwks.json",
+        "default": "",
+    },
     "callback_receiver": {
         "description": (
             "Where the receiver runs: api-server mounts it in Airflow's API server at /video-callbacks. Empty: only where "

@@ -1,8 +1,9 @@
 """The receiver that vendors call: one small ASGI app, run by ``airflow video-callbacks`` or mounted in the API server.
 
 It takes ``POST <address>?token=...`` with a JSON body, writes a piece of mail and answers. The token is checked before
-anything is read or written; what is not in order is answered 403, with nothing logged or stored. Nothing is fetched, and
-of the body nothing is kept but the job's id, and whether the vendor calls it ended.
+anything is read or written; what is not in order is answered 403, with nothing logged or stored. Of the vendor's signature, where
+it signs, everything is checked before the body is read. Nothing is fetched but a vendor's published keys, once a day, and of
+the body nothing is kept but the job's id, and whether the vendor calls it ended.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from urllib.parse import parse_qs
 
 from airflow_video_providers.core.border import json_value
 from airflow_video_providers.core.callbacks import token
+from airflow_video_providers.core.callbacks.replays import Replays
 from airflow_video_providers.core.errors import LedgerError, VideoProviderError
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.output_shapes import find_ids, find_status
 from airflow_video_providers.integration import callbacks, metrics
+from airflow_video_providers.integration.callback_keys import SigningKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,8 +31,8 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.polling.mailbox import Mailbox
     from airflow_video_providers.core.vendors.base import Vendor
 
-#: Bytes of a body; a vendor's own has less than two thousand.
-MOST_BYTES = 64 * 1024
+#: Bytes of a body. Most have less than two thousand; Replicate's holds the job's logs, which no document bounds.
+MOST_BYTES = 1024 * 1024
 #: Seconds for all of a body to come.
 PATIENCE = 5.0
 #: Calls that are taken in at once; more are asked to come again.
@@ -56,20 +59,21 @@ class ReceiverApp:
 
     :param secrets: Gives the secrets that are accepted; asked at each call, so that they can be changed.
     :param opened: Opens the mailbox of a connection. Blocking.
-    :param signing_secret: Gives the secret with which a vendor signs its calls, where it does.
+    :param signing_keys: Gives the keys with which a vendor signs its calls, where it does. Blocking.
     """
 
     def __init__(
         self,
         secrets: Callable[[], Sequence[str]] = callbacks.secrets,
         opened: Callable[[str], Mailbox | None] = callbacks.open_mailbox,
-        signing_secret: Callable[[str], str | None] = callbacks.signing_secret,
+        signing_keys: Callable[..., Sequence[str]] | None = None,
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._secrets = secrets
         self._opened = opened
-        self._signing_secret = signing_secret
+        self._signing_keys = signing_keys or SigningKeys()
+        self._replays = Replays()
         self._clock = clock
         self._mailboxes: dict[str, Mailbox] = {}
         self._swept: dict[str, float] = {}
@@ -97,7 +101,12 @@ class ReceiverApp:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         body = await _body(headers, receive) if claim is not None else None
         vendor = None if claim is None else catalogue.vendors().get(claim.vendor)
-        news = None if body is None or vendor is None else self._read(vendor, headers, body)
+        try:
+            genuine = claim and body is not None and vendor and await self._is_genuine(vendor, claim, headers, body)
+        except VideoProviderError as failure:
+            log.warning("A call could not be verified, and the vendor is asked to repeat it: %s", failure)
+            return 503
+        news = self._read(vendor, body) if genuine and vendor and body is not None else None
         if claim is None or news is None:
             metrics.refused()
             return 403
@@ -117,9 +126,19 @@ class ReceiverApp:
             return None
         return token.read(given[0], self._secrets(), self._clock()) if len(given) == 1 else None
 
-    def _read(self, vendor: type[Vendor], headers: Mapping[str, str], body: bytes) -> News | None:
-        if not vendor.verify_callback(headers, body, self._signing_secret(vendor.id)):
-            return None
+    async def _is_genuine(self, vendor: type[Vendor], claim: Claim, headers: Mapping[str, str], body: bytes) -> bool:
+        """Has the vendor made this call, now, and for this address? Of one that does not sign the token says enough."""
+        if not vendor.signs_callbacks():
+            return True
+        now = self._clock()
+        keys = await asyncio.to_thread(self._signing_keys, vendor)
+        if not vendor.verify_callback(headers, body, keys, now):
+            renewed = await asyncio.to_thread(self._signing_keys, vendor, renew=True)  # it may have changed them
+            if renewed == keys or not vendor.verify_callback(headers, body, renewed, now):
+                return False
+        return not self._replays.is_replay(headers, body, (claim.conn_id, claim.identity, claim.number))
+
+    def _read(self, vendor: type[Vendor], body: bytes) -> News | None:
         try:
             said = json_value(body)
         except ValueError:

@@ -66,7 +66,7 @@ def test_testing_knows_no_airflow_and_the_simulator_is_a_second_opinion():
     for place, modules in below("testing").items():
         assert not any(module.split(".")[0] == "airflow" for module in modules), place
         assert {floor(module) for module in modules} <= {None, "core", "testing"}, place
-    allowed = {"httpx", "starlette", "uvicorn", "pytest", PACKAGE}
+    allowed = {"cryptography", "httpx", "starlette", "uvicorn", "pytest", PACKAGE}
     for place, modules in below("testing/simulator").items():
         assert {floor(module) for module in modules} <= {None, "testing"}, place
         assert {module.split(".")[0] for module in modules} <= {*sys.stdlib_module_names, *allowed}, place

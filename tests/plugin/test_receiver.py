@@ -11,13 +11,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from airflow_video_providers.core.callbacks.replays import Replays
 from airflow_video_providers.core.callbacks.token import Claim, issue
-from airflow_video_providers.core.errors import LedgerError
+from airflow_video_providers.core.errors import LedgerError, VendorUnavailableError
 from airflow_video_providers.core.polling.mailbox import Mailbox, job_mark
 from airflow_video_providers.core.purchase.records import Identity
 from airflow_video_providers.core.purchase.stores.local_directory import LocalDirectory
 from airflow_video_providers.plugin import receiver
 from airflow_video_providers.plugin.receiver import MOST_BYTES, ReceiverApp
+from airflow_video_providers.testing.simulator.signing import WEBHOOK_SECRET, sign_as_replicate
 from tests.testing.conformance.test_fourth_vendor import installed  # noqa: F401  the fixture
 
 SECRET, OLD = "the-secret-of-this-test", "the-secret-before-it-was-changed"
@@ -44,7 +46,9 @@ class Place:
 
     def __init__(self, root):
         self.root, self.opened, self.broken = root, 0, False
-        self.app = ReceiverApp(lambda: [SECRET, OLD], self.open, lambda _: "signs", clock=lambda: NOW)
+        self.app = ReceiverApp(
+            lambda: [SECRET, OLD], self.open, lambda _vendor, renew=False: ["signs"], clock=lambda: NOW
+        )
 
     def open(self, conn_id):
         self.opened += 1
@@ -220,6 +224,85 @@ def test_a_vendor_that_signs_is_verified(place, secret, status):
 @pytest.mark.usefixtures("installed")
 def test_a_call_of_such_a_vendor_without_a_signature_is_refused(place):
     assert place.call({"id": "clip-1", "status": "done"}, vendor="lanterna") == 403
+
+
+def signed(body, now=NOW):
+    return JSON | sign_as_replicate(str(body["id"]), json.dumps(body).encode(), now.timestamp())
+
+
+PREDICTION = {"id": "p-1", "status": "succeeded", "output": "https://x.example/secret?sig=1"}
+
+
+@pytest.fixture
+def asked(place):
+    """Which keys the receiver has asked for."""
+    asked = []
+
+    def keys(vendor, *, renew=False):
+        asked.append((vendor.id, renew))
+        if place.broken:
+            raise VendorUnavailableError("the keys are away")
+        return [WEBHOOK_SECRET] if renew or not place.changed else ["whsec_AAAA"]
+
+    place.changed = False
+    place.app = ReceiverApp(lambda: [SECRET], place.open, keys, clock=lambda: NOW)
+    return asked
+
+
+def test_a_signed_call_is_taken_and_of_its_body_the_id_alone(place, asked):
+    assert place.call(PREDICTION, headers=signed(PREDICTION), vendor="replicate") == 200
+    assert [mail.job for mail in place.mail()] == [job_mark("replicate", "p-1")]
+    assert asked == [("replicate", False)]
+
+
+@pytest.mark.usefixtures("asked")
+@pytest.mark.parametrize(
+    "headers",
+    [
+        JSON, signed(PREDICTION | {"id": "p-2"}), signed(PREDICTION, now=NOW - timedelta(minutes=6)),
+        signed(PREDICTION, now=NOW + timedelta(minutes=6)), signed(PREDICTION) | {"webhook-signature": "v1,AAAA"},
+    ],
+    ids=["unsigned", "another body's", "stale", "of the future", "forged"],
+)  # fmt: skip
+def test_any_other_call_of_a_vendor_that_signs_leaves_no_trace(place, headers):
+    assert place.call(PREDICTION, headers=headers, vendor="replicate") == 403
+    assert place.opened == 0
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_vendors_own_repeat_is_answered_and_the_same_call_for_another_attempt_is_a_replay(place):
+    again = {"headers": signed(PREDICTION), "vendor": "replicate"}
+    assert [place.call(PREDICTION, **again) for _ in range(3)] == [200] * 3
+    assert place.call(PREDICTION, **again, number=2) == 403
+    assert place.call(PREDICTION, **again, conn_id="another") == 403
+    assert len(place.mail()) == 1
+
+
+def test_a_changed_key_is_asked_for_once_more(place, asked):
+    place.changed = True
+    assert place.call(PREDICTION, headers=signed(PREDICTION), vendor="replicate") == 200
+    assert asked == [("replicate", False), ("replicate", True)]
+
+
+def test_keys_that_are_away_ask_the_vendor_to_repeat_its_call(place, asked):
+    place.broken = True
+    assert place.call(PREDICTION, headers=signed(PREDICTION), vendor="replicate") == 503
+    place.broken = False
+    assert place.call(PREDICTION, headers=signed(PREDICTION), vendor="replicate") == 200
+
+
+def test_nobody_is_asked_for_keys_by_a_call_with_a_forged_token(place, asked):
+    assert place.call(PREDICTION, query="token=a.b", headers=signed(PREDICTION), vendor="replicate") == 403
+    assert place.call(DONE) == 200, "a vendor that does not sign needs none"
+    assert asked == []
+
+
+def test_of_many_signed_calls_the_newest_are_remembered():
+    replays = Replays(most=2)
+    for name in ("a", "b", "c"):
+        assert not replays.is_replay({"x-signature": name}, b"", (1,))
+    assert replays.is_replay({"x-signature": "c"}, b"", (2,))
+    assert not replays.is_replay({"x-signature": "a"}, b"", (2,)), "forgotten"
 
 
 def test_more_calls_at_once_than_it_takes_are_asked_to_come_again(place, monkeypatch):

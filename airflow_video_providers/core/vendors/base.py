@@ -32,7 +32,7 @@ from airflow_video_providers.core.vendors.refusals import (
 from airflow_video_providers.core.vendors.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.jobs import VideoJob
@@ -156,13 +156,26 @@ class Vendor(OptionalVerbs):
         return False
 
     @classmethod
-    def verify_callback(cls, headers: Mapping[str, str], body: bytes, secret: str | None) -> bool:  # noqa: ARG003 # most do not sign
-        """Has the vendor made this call itself? True where it does not sign: then the token in the address says enough.
+    def verify_callback(
+        cls,
+        headers: Mapping[str, str],  # noqa: ARG003 # most do not sign
+        body: bytes,  # noqa: ARG003
+        keys: Sequence[str],  # noqa: ARG003
+        now: datetime,  # noqa: ARG003
+    ) -> bool:
+        """Has the vendor made this call itself, now? True where it does not sign: then the token in the address says enough.
 
         :param headers: The call's, with names in lower case.
-        :param secret: What signs the calls, ``[video_providers] callback_signing_secret_<vendor>``; None where it is not set.
+        :param keys: What signs the calls: ``[video_providers] callback_signing_secret_<vendor>``, or what stands at
+            ``callback_keys_url``. Each is tried; where there is none, no call is the vendor's.
+        :param now: The time (UTC). A call that says another is a replay.
         """
         return True
+
+    @classmethod
+    def signs_callbacks(cls) -> bool:
+        """Does it sign its calls?"""
+        return cls.verify_callback.__func__ is not Vendor.verify_callback.__func__  # type: ignore[attr-defined]
 
     # Building blocks for the vendors' files.
 

@@ -54,6 +54,8 @@ class Description:
     :cvar status_routes: The status calls the documents describe; the first is the default.
     :cvar webhook_modes: When the vendor calls back an address that came with a submit: ``"terminal"``, ``"sync"``.
         Empty: it has no webhooks.
+    :cvar callback_keys_url: Where it publishes the keys with which it signs its calls, as a JSON Web Key Set. Fetched without
+        the API key. Empty: nowhere.
 
     :param base_url: The address to use instead of the vendor's own.
     :param status_route: ``"legacy"`` for an older status call, where the vendor has one.
@@ -94,6 +96,7 @@ class Description:
     open_ids: ClassVar[str] = ""
     _open_id: ClassVar[re.Pattern[str]] = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)+")
     webhook_modes: ClassVar[tuple[WebhookMode, ...]] = ()
+    callback_keys_url: ClassVar[str] = ""
 
     def __init__(
         self,

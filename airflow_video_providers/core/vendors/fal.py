@@ -17,10 +17,11 @@ from airflow_video_providers.core.vendors.history import MOST_PAGES, Shown
 from airflow_video_providers.core.vendors.openapi import Described, request_schema
 from airflow_video_providers.core.vendors.output_shapes import REASON_PATHS, at, id_at, reason_at
 from airflow_video_providers.core.vendors.refusals import status_refused, unavailable
+from airflow_video_providers.core.vendors.signatures import ed25519
 from airflow_video_providers.core.vendors.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     import httpx
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Ids that have a part more before the owner's name.
 _NAMESPACES = ("workflows", "comfy")
+#: Headers of a call: what is signed, in order, and the signature.
+_SIGNED = tuple(f"x-fal-webhook-{name}" for name in ("request-id", "user-id", "timestamp", "signature"))
 
 
 class Fal(Vendor):
@@ -51,6 +54,7 @@ class Fal(Vendor):
     retention = timedelta(days=30)  # of the request and its answer; the files live as the account has set it
     poll_seconds = (3.0, 30.0)
     webhook_modes = ("terminal",)
+    callback_keys_url = "https://rest.fal.ai/.well-known/jwks.json"
     open_ids = "an endpoint such as fal-ai/kling-video/v2.1/standard/text-to-video"
 
     def wire(self, request: VideoModel, extra_fields: Mapping[str, Any]) -> Wire:
@@ -62,6 +66,10 @@ class Fal(Vendor):
         if callback is not None:
             call.url = call.url.copy_merge_params({"fal_webhook": callback.url})
         return call
+
+    @classmethod
+    def verify_callback(cls, headers: Mapping[str, str], body: bytes, keys: Sequence[str], now: datetime) -> bool:
+        return ed25519(headers, _SIGNED, body, keys, now)
 
     def status_call(self, job: VideoJob) -> httpx.Request:
         return self.call("GET", f"{self._request(job)}/status?logs=0")

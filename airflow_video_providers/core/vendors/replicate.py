@@ -18,10 +18,11 @@ from airflow_video_providers.core.vendors.history import MOST_PAGES, Shown
 from airflow_video_providers.core.vendors.openapi import Described, request_schema
 from airflow_video_providers.core.vendors.output_shapes import at, id_at
 from airflow_video_providers.core.vendors.refusals import status_refused, unavailable
+from airflow_video_providers.core.vendors.signatures import standard_webhook
 from airflow_video_providers.core.vendors.wire import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     import httpx
@@ -71,6 +72,10 @@ class Replicate(Vendor):
     def submit_call(self, request: VideoModel, wire: Wire, callback: Callback | None = None) -> httpx.Request:
         asked = {} if callback is None else {"webhook": callback.url, "webhook_events_filter": ["completed"]}
         return super().submit_call(request, Wire({**wire.body, **asked}, wire.headers))
+
+    @classmethod
+    def verify_callback(cls, headers: Mapping[str, str], body: bytes, keys: Sequence[str], now: datetime) -> bool:
+        return standard_webhook(headers, body, keys, now)
 
     def status_call(self, job: VideoJob) -> httpx.Request:
         return self.call("GET", f"/v1/predictions/{self.in_path(job.request_id)}")

@@ -14,7 +14,7 @@ stand-in needs no faults: it only has to accept a submit, to report a status, an
 
 from __future__ import annotations
 
-from airflow_video_providers.testing.conformance import finding, models, outputs, polls, readings, submits
+from airflow_video_providers.testing.conformance import calls, finding, models, outputs, polls, readings, submits
 from airflow_video_providers.testing.conformance.subject import Check, ConformanceError, Subject
 
 #: Every check, the quick ones first.
@@ -25,6 +25,7 @@ CHECKS: tuple[Check, ...] = (
     *readings.CHECKS,
     *outputs.CHECKS,
     *finding.CHECKS,
+    *calls.CHECKS,
 )
 
 __all__ = ["CHECKS", "Check", "ConformanceError", "Subject"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
@@ -51,6 +51,8 @@ class Subject:
     :param bad_key: One that it refuses.
     :param failing: A request that the stand-in accepts, and whose job has failed after ``finish``: the simulator's
         gateways take ``[[fault:job_failed]]`` before a prompt.
+    :param callback_keys: Gives the keys with which the stand-in signs its calls, for a vendor that signs; the stand-in has to
+        call plain http on loopback then. None: that is not checked.
     :param outputs: How many files the stand-in makes of ``request``.
     :param files: Role and media type of each of them, the videos first, as the stand-in's answers say them; None: not checked.
     :param run: Called with no arguments; afterwards every job that the stand-in accepted runs and is not finished.
@@ -71,6 +73,7 @@ class Subject:
     run: Callable[[], None] | None = None
     says: Collection[str] = ()
     cost: Decimal | None = None
+    callback_keys: Callable[[], Sequence[str]] | None = None
 
     def submit(
         self,

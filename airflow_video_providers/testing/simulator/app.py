@@ -61,8 +61,8 @@ class Simulator:
             Pixazo(self.world, self.webhooks),
             AppyPie(self.world),
             Segmind(self.world),
-            Fal(self.world),
-            Replicate(self.world),
+            Fal(self.world, self.webhooks),
+            Replicate(self.world, self.webhooks),
             *(kind(self.world) for kind in more),
         )
         self.gateways = {gateway.name: gateway for gateway in gateways}

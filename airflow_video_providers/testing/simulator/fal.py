@@ -18,6 +18,7 @@ from .clock import iso_millis
 from .gateway import Gateway, Route
 from .open_schema import OPENAPI, PRICE
 from .schema import Field, Model
+from .signing import key_set, sign_as_fal
 from .wire import Answer, Call
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from .faults import Fault
     from .jobs import Job
+    from .webhooks import Webhooks
+    from .world import World
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _APP = rf"(?P<app>(?:(?:workflows|comfy)/)?{_PART}/{_PART})"
@@ -70,6 +73,15 @@ class Fal(Gateway):
     system_error = "ERROR"
     refuses_unknown_fields = False
 
+    def __init__(self, world: World, webhooks: Webhooks | None = None) -> None:
+        super().__init__(world)
+        self.webhooks = webhooks
+
+    async def serve(self, call: Call) -> Answer:
+        if (call.method, call.path) == ("GET", "/.well-known/jwks.json"):  # for everybody, without a key
+            return Answer(200, key_set())
+        return await super().serve(call)
+
     def find(self, call: Call) -> Route | Answer:
         if call.path == "/v1/models/requests/by-endpoint" and call.method == "GET":
             return Route("other", self._history)
@@ -105,12 +117,19 @@ class Fal(Gateway):
     def charged_outcomes(self) -> tuple[str, ...]:
         return ("COMPLETED",)
 
-    def _submit(self, model: Model, call: Call, faults: list[Fault]) -> Answer:
+    async def _submit(self, model: Model, call: Call, faults: list[Fault]) -> Answer:
         if isinstance(call.json, dict) and not isinstance(call.json.get("prompt", ""), str):
             return Answer(422, {"detail": [{"loc": ["body", "prompt"], "msg": "must be text", "type": "string_type"}]})
-        job = self.accept(call, model, faults, lambda _now: str(uuid.uuid4()))
+        url = call.parameters.get("fal_webhook")
+        early = bool(url) and self.webhooks is not None and self.webhooks.early(call.armed)
+        at_once = (0.0, 0.0) if early else None
+        job = self.accept(call, model, faults, lambda _now: str(uuid.uuid4()), at_once)
         if isinstance(job, Answer):
             return job
+        if url and self.webhooks is not None:
+            self.webhooks.expect(job, url, "terminal", partial(self._called, job, call), sign_as_fal)
+            if early:
+                await self.webhooks.answered(job)
         return Answer(200, {"status": "IN_QUEUE", "queue_position": 0} | _addresses(job, call.base))
 
     def _status(self, job: Job, call: Call, _faults: list[Fault]) -> Answer:
@@ -144,6 +163,14 @@ class Fal(Gateway):
         size = len(clip(job.clip, colour_of(f"{job.request_id}/0")))
         video = {"url": url, "content_type": "video/mp4", "file_name": "output.mp4", "file_size": size}
         return Answer(200, {"video": video, "seed": job.body.get("seed", 42)})
+
+    def _called(self, job: Job, call: Call, _state: str) -> dict[str, Any]:
+        """What a call says: the result's body, and whether that is an error."""
+        answer = self._result(job, call, [])
+        body = {"request_id": job.request_id, "gateway_request_id": job.request_id, "payload": answer.content}
+        if answer.status == 200:
+            return body | {"status": "OK", "error": None}
+        return body | {"status": "ERROR", "error": f"Invalid status code: {answer.status}"}
 
     def _cancel(self, job: Job, _call: Call, _faults: list[Fault]) -> Answer:
         now = self.world.clock.now()

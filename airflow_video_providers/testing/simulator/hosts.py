@@ -16,6 +16,7 @@ OF_VENDORS = {
     "workflows-api.segmind.com": "segmind",
     "queue.fal.run": "fal",
     "api.fal.ai": "fal",
+    "rest.fal.ai": "fal",
     "api.replicate.com": "replicate",
 }
 

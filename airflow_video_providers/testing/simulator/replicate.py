@@ -14,11 +14,14 @@ from .clock import iso_millis
 from .fal import any_model
 from .gateway import Gateway, Route
 from .open_schema import OPENAPI
+from .signing import WEBHOOK_SECRET, sign_as_replicate
 from .wire import Answer, Call
 
 if TYPE_CHECKING:
     from .faults import Fault
     from .jobs import Job
+    from .webhooks import Webhooks
+    from .world import World
 
 _PART = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _MODEL = re.compile(rf"/v1/(?P<kind>models|deployments)/(?P<name>{_PART}/{_PART})/predictions$")
@@ -51,7 +54,13 @@ class Replicate(Gateway):
     system_error = "FAILED"
     refuses_unknown_fields = False
 
+    def __init__(self, world: World, webhooks: Webhooks | None = None) -> None:
+        super().__init__(world)
+        self.webhooks = webhooks
+
     def find(self, call: Call) -> Route | Answer:
+        if (call.method, call.path) == ("GET", "/v1/webhooks/default/secret"):
+            return Route("other", lambda _call, _faults: Answer(200, {"key": WEBHOOK_SECRET}))
         if (call.method, call.path) == ("GET", "/v1/account"):
             return Route(
                 "other", lambda _call, _faults: Answer(200, {"type": "user", "username": "studio", "name": ""})
@@ -89,14 +98,24 @@ class Replicate(Gateway):
     def charged_outcomes(self) -> tuple[str, ...]:
         return ("COMPLETED",)
 
-    def _submit(self, name: str, call: Call, faults: list[Fault]) -> Answer:
+    async def _submit(self, name: str, call: Call, faults: list[Fault]) -> Answer:
         version = call.json.get("version") if isinstance(call.json, dict) else None
         if not name and not isinstance(version, str):
             return self.error(422, "version is required")
         if not isinstance(self.request_in(call), dict):
             return self.error(422, "input is required")
-        job = self.accept(call, any_model(name or str(version), call.path), faults, lambda _now: uuid.uuid4().hex[:26])
-        return job if isinstance(job, Answer) else Answer(201, self._prediction(job, call))
+        url = call.json.get("webhook")
+        early = isinstance(url, str) and self.webhooks is not None and self.webhooks.early(call.armed)
+        at_once = (0.0, 0.0) if early else None
+        model = any_model(name or str(version), call.path)
+        job = self.accept(call, model, faults, lambda _now: uuid.uuid4().hex[:26], at_once)
+        if isinstance(job, Answer):
+            return job
+        if isinstance(url, str) and self.webhooks is not None:
+            self.webhooks.expect(job, url, "terminal", lambda _state: self._prediction(job, call), sign_as_replicate)
+            if early:
+                await self.webhooks.answered(job)
+        return Answer(201, self._prediction(job, call))
 
     def _status(self, job: Job, call: Call, _faults: list[Fault]) -> Answer:
         return Answer(200, self._prediction(job, call))

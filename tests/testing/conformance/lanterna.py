@@ -11,7 +11,8 @@ from airflow_video_providers.core.vendors.base import Flow, Vendor
 from airflow_video_providers.core.vendors.models import Price, Text, VideoModel, optional, required
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     import httpx
 
@@ -44,9 +45,9 @@ class Lanterna(Vendor):
         return {"Lanterna-Notify": callback.url}
 
     @classmethod
-    def verify_callback(cls, headers: Mapping[str, str], body: bytes, secret: str | None) -> bool:
-        signature = hmac.digest((secret or "").encode(), body, "sha256").hex()
-        return secret is not None and hmac.compare_digest(signature, headers.get("lanterna-signature", ""))
+    def verify_callback(cls, headers: Mapping[str, str], body: bytes, keys: Sequence[str], now: datetime) -> bool:
+        signatures = [hmac.digest(key.encode(), body, "sha256").hex() for key in keys]
+        return any(hmac.compare_digest(one, headers.get("lanterna-signature", "")) for one in signatures)
 
     def is_of_model(self, model: str, body: Mapping[str, Any]) -> bool:
         return body.get("model") == model.partition(":")[2]

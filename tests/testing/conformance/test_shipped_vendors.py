@@ -51,6 +51,14 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
+def keys_of(vendor: str) -> list[str]:
+    """As fal publishes them, and as Replicate gives them to the account."""
+    from airflow_video_providers.core.vendors.signatures import public_keys
+    from airflow_video_providers.testing.simulator.signing import WEBHOOK_SECRET, key_set
+
+    return {"fal": public_keys(key_set()), "replicate": [WEBHOOK_SECRET]}[vendor]
+
+
 @pytest.fixture(params=CASES)
 def subject(request: pytest.FixtureRequest, video_simulator: SimulatorHandle) -> Subject:  # noqa: F811  the fixture
     case = CASES[request.param]
@@ -63,6 +71,7 @@ def subject(request: pytest.FixtureRequest, video_simulator: SimulatorHandle) ->
         failing=model.parse({"prompt": "[[fault:job_failed]] a paper boat in the rain"}),
         url=video_simulator.base_url(vendor.id),
         finish=lambda: video_simulator.advance(600),
+        callback_keys=(lambda: keys_of(vendor.id)) if vendor.signs_callbacks() else None,
         **case,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from airflow_video_providers.core.vendors.replicate import Replicate
 from airflow_video_providers.core.vendors.wire import Wire
 from airflow_video_providers.testing.conformance import CHECKS, ConformanceError, Subject
 from airflow_video_providers.testing.pytest_plugin import video_simulator, video_simulator_server  # noqa: F401
+from tests.testing.conformance.test_shipped_vendors import keys_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -250,7 +252,32 @@ def fals(video_simulator: SimulatorHandle) -> Subject:  # noqa: F811  the fixtur
         url=video_simulator.base_url("fal"),
         words={"IN_QUEUE": JobStatus.QUEUED, "COMPLETED": JobStatus.SUCCEEDED},
         finish=lambda: video_simulator.advance(600),
+        callback_keys=lambda: keys_of("fal"),
     )
+
+
+class BelievesEveryCall(Fal):
+    @classmethod
+    def verify_callback(cls, headers: Any, body: bytes, keys: Any, now: Any) -> bool:
+        return bool(headers and keys)
+
+
+class BelievesOldCalls(Fal):
+    @classmethod
+    def verify_callback(cls, headers: Any, body: bytes, keys: Any, now: Any) -> bool:
+        then = datetime.fromtimestamp(int(headers["x-fal-webhook-timestamp"]), UTC)
+        return super().verify_callback(headers, body, keys, then)
+
+
+class BelievesAnyUser(Fal):
+    @classmethod
+    def verify_callback(cls, headers: Any, body: bytes, keys: Any, now: Any) -> bool:
+        return super().verify_callback({**headers, "x-fal-webhook-user-id": "simulated-user"}, body, keys, now)
+
+
+class DropsOurAddress(Fal):
+    def submit_call(self, request: Any, wire: Wire, callback: Any = None) -> Any:
+        return super().submit_call(request, wire)
 
 
 class TakesCompletedForSuccess(Fal):
@@ -350,6 +377,10 @@ class TakesTroubleForNothing(Fal):
 @pytest.mark.parametrize(
     ("vendor", "check"),
     [
+        (BelievesEveryCall, "a_signed_call_is_believed_as_it_came_and_in_no_other_way"),
+        (BelievesOldCalls, "a_signed_call_is_believed_as_it_came_and_in_no_other_way"),
+        (BelievesAnyUser, "a_signed_call_is_believed_as_it_came_and_in_no_other_way"),
+        (DropsOurAddress, "a_signed_call_is_believed_as_it_came_and_in_no_other_way"),
         (ShowsAnotherId, "what_the_history_shows_is_what_was_sent"),
         (ShowsHalfABody, "what_the_history_shows_is_what_was_sent"),
         (ShowsAnotherId, FOUND),
