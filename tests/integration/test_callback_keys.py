@@ -80,7 +80,7 @@ def test_nobody_is_asked_for_calls_that_nobody_here_could_verify(monkeypatch, tm
     option(monkeypatch, "LEDGER_PATH", str(tmp_path))
     option(monkeypatch, "CALLBACK_URL", "https://airflow.example.com/video-callbacks")
     option(monkeypatch, "CALLBACK_SECRET", "the-secret-of-this-test")
-    settings = Settings(api_key="k-0123456789abcdef")
+    settings = Settings("mine", api_key="k-0123456789abcdef")
     asked = {vendor: receiver_for(vendor, settings, 0.0) is not None for vendor in (Pixazo, Fal, Replicate)}
     assert asked == {Pixazo: True, Fal: True, Replicate: False}
     assert (configured(Replicate), verifiable(Replicate)) == ([], False)
