@@ -24,7 +24,8 @@ def lost(case: str, url: str, vendor: str, submit: Callable[[str], object]) -> d
     ended = 0
     for number in range(int(purchases)):
         _steer(url, "DELETE", {})
-        _steer(url, "POST", {"name": fault, "count": int(times), "vendor": vendor, "on": "submit"})
+        if int(times):
+            _steer(url, "POST", {"name": fault, "count": int(times), "vendor": vendor, "on": "submit"})
         with contextlib.suppress(Exception):  # what it raises tells its user nothing about the bill
             submit(f"fox number {number}")
             ended += 1
