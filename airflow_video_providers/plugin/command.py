@@ -14,8 +14,11 @@ from airflow_video_providers.core.errors import InvalidRequestError, VideoProvid
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import uvicorn
     from airflow.cli.cli_config import CLICommand
 
+#: Connections at once; whoever comes on top is asked to come again.
+MOST_CONNECTIONS = 256
 _HELP = "take the calls of vendors about jobs, and write them below ledger_path"
 _ARGUMENTS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("--port", {"type": int, "required": True, "help": "the port to listen on"}),
@@ -41,8 +44,6 @@ def run(args: argparse.Namespace) -> None:
 
 def serve(host: str, port: int) -> int:
     """Serve until the process is asked to end; 2 where the configuration does not allow it."""
-    import uvicorn
-
     from airflow_video_providers.integration import callbacks, metrics
     from airflow_video_providers.integration.ledger_config import ledger_path
     from airflow_video_providers.plugin.receiver import ReceiverApp
@@ -58,12 +59,23 @@ def serve(host: str, port: int) -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     metrics.prepare()
-    # No access log: the address of a call holds its token.
-    uvicorn.run(
-        ReceiverApp(), host=host, port=port, access_log=False, log_level="warning", server_header=False, date_header=False,
-        timeout_keep_alive=5, limit_concurrency=256, h11_max_incomplete_event_size=16 * 1024,
-    )  # fmt: skip
+    server(ReceiverApp(), host, port).run()
     return 0
+
+
+def server(app: Any, host: str, port: int) -> uvicorn.Server:
+    """The server of the process. Without an access log: the address of a call holds its token."""
+    import uvicorn
+
+    from airflow_video_providers.plugin.impatient import ImpatientProtocol
+
+    return uvicorn.Server(
+        uvicorn.Config(
+            app, host=host, port=port, http=ImpatientProtocol, ws="none", access_log=False, log_level="warning",
+            server_header=False, date_header=False, timeout_keep_alive=5, limit_concurrency=MOST_CONNECTIONS,
+            h11_max_incomplete_event_size=16 * 1024,
+        )
+    )  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

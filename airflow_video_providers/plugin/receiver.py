@@ -198,11 +198,13 @@ async def _body(headers: Mapping[str, str], receive: Any) -> bytes | None:
 
 async def _answer(send: Any, status: int) -> None:
     body = b"{}" if status == 200 else b""
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),  # a call is a connection: none is held by somebody who has called once
+    ]
     if status == 503:
         headers.append((b"retry-after", b"5"))
-    if status != 200:
-        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
