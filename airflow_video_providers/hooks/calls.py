@@ -45,7 +45,8 @@ class CallingHook(OrderingHook):
 
         Without a ledger this is the bare call: each one is a purchase, also in a task that Airflow tries again. With one
         (``ledger`` of the hook) it is what ``SubmitVideoOperator`` does: the intent is stored before the paid call, and
-        a retry returns the job that was bought. What the connection's extra says about spending holds either way.
+        a retry returns the job that was bought. Where callbacks are switched on, a submit whose answer was lost waits for the
+        vendor's call in this process. What the connection's extra says about spending holds either way.
 
         :param model: A model's id, with ``request`` as a dict, or a typed request.
         :param request: The model's fields, where ``model`` is an id.
@@ -67,7 +68,9 @@ class CallingHook(OrderingHook):
                 if isinstance(model, VideoModel)
                 else catalogue.find(model).parse({} if request is None else request)
             )
-            return self.order(typed, extra_fields, self.callback(webhook_url, webhook_mode), make_unique=make_unique)
+            ours = None if self.ledger is None else self.ledger.receiver(self)
+            webhook = self.callback(webhook_url, webhook_mode)
+            return self.order(typed, extra_fields, webhook, receiver=ours, make_unique=make_unique)
 
         if self.ledger is not None:
             return self.ledger.submit(self, make)

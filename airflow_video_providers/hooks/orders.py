@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from airflow_video_providers.core.callbacks.webhook import Callback
     from airflow_video_providers.core.jobs import VideoJob
-    from airflow_video_providers.core.purchase.order import Order
+    from airflow_video_providers.core.purchase.order import Order, Receiver
     from airflow_video_providers.core.purchase.pricing import Estimate
     from airflow_video_providers.core.vendors.models import VideoModel
 
@@ -53,9 +53,13 @@ class OrderingHook(ConnectedHook):
         extra_fields: Mapping[str, Any] | None = None,
         callback: Callback | None = None,
         *,
+        receiver: Receiver | None = None,
         make_unique: bool = False,
     ) -> Order:
         """What a hook buys, with the limits in the connection's extra: they are its owner's, and hold here too.
+
+        :param callback: An author's own receiver, where one is named.
+        :param receiver: Ours, where there is one and a ledger.
 
         :raises InvalidRequestError: the request, a price or a limit is wrong, or an image cannot be bought with. Nothing was
             sent.
@@ -66,7 +70,13 @@ class OrderingHook(ConnectedHook):
 
         fields = {} if extra_fields is None else extra_fields
         return make_order(
-            self.get_conn().vendor, request, fields, self.settings, callback=callback, make_unique=make_unique
+            self.get_conn().vendor,
+            request,
+            fields,
+            self.settings,
+            callback=callback,
+            receiver=receiver,
+            make_unique=make_unique,
         )
 
     def estimate(self, model: str | VideoModel, request: Mapping[str, Any] | None = None) -> Estimate:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_video_providers.core.errors import (
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.purchase.decision import OnClear, OnUnknownOutcome
     from airflow_video_providers.core.purchase.ledger import Ledger
-    from airflow_video_providers.core.purchase.order import NoOrder, Order
+    from airflow_video_providers.core.purchase.order import NoOrder, Order, Receiver
+    from airflow_video_providers.core.purchase.records import Attempt
+    from airflow_video_providers.core.vendors.base import Identified
     from airflow_video_providers.hooks.orders import OrderingHook
 
 
@@ -41,12 +44,14 @@ class TaskLedger:
     :param this: The try that buys.
     :param chosen: What a Clear and an unknown outcome mean.
     :param process: What the try is called that runs in this process: it gets one job.
+    :param resolve_within: Seconds for which a submit whose answer was lost waits, in this process, for the vendor's call.
     """
 
     ledger: Ledger | None
     this: Try
     chosen: Choices = field(default_factory=Choices)
     process: str = field(default_factory=lambda: uuid.uuid4().hex)
+    resolve_within: float = 900.0
 
     #: Which tries of this process have their job, and its id.
     _served: ClassVar[dict[str, str]] = {}
@@ -60,14 +65,36 @@ class TaskLedger:
         :raises SubmissionOutcomeUnknownError: an earlier try, or this one, may have bought.
         """
         from airflow_video_providers.core.clock import utcnow
+        from airflow_video_providers.integration.lost_answers import AwaitsCallback, wait_here, warn_of_wait
+
+        self._refuse_second()
+        log, event = hook.plain_log(), None
+        while True:
+            try:
+                job = self._bought(hook, make, event)
+            except AwaitsCallback as wait:
+                waiting = wait
+            else:
+                self._served[self.process] = job.request_id
+                return job
+            until = waiting.attempt.resolve_until or utcnow()
+            warn_of_wait(waiting.attempt, until, log)
+            event = wait_here(waiting, until, log=log, sleep=hook.sleep)
+
+    def _bought(self, hook: OrderingHook, make: Callable[[], Order], event: dict[str, Any] | None) -> VideoJob:
+        from airflow_video_providers.core.clock import utcnow
         from airflow_video_providers.core.polling.decision import believed
         from airflow_video_providers.core.purchase.submit_once import Outside, submit_once
         from airflow_video_providers.hooks.lost_answers import answer_from_history, may_answer_later
+        from airflow_video_providers.integration.lost_answers import answer_from_mail, await_instead
 
-        self._refuse_second()
+        def ask(attempt: Attempt) -> Callable[[VideoJob], Identified]:
+            same = (attempt.conn_id, attempt.model.partition(":")[0]) == (hook.conn_id, hook.vendor_class.id)
+            return (hook if same else hook.for_model(attempt.model, attempt.conn_id)).identify
+
         hook.settings  # noqa: B018 # whatever is wrong with it must show before an intent is stored
-
         log = hook.plain_log()
+        answer_from_mail(self.ledger, self.this, ask, log=log, sleep=hook.sleep, event=event)
         answer_from_history(self.ledger, self.this, log, hook.for_model)  # before all that follows from an open attempt
         order, sent = self._order(hook, make), False
 
@@ -91,18 +118,30 @@ class TaskLedger:
             sleep=hook.sleep,
         )
         try:
-            job = submit_once(order, self.ledger, send, this=self.this, outside=outside, chosen=self.chosen)
+            return submit_once(order, self.ledger, send, this=self.this, outside=outside, chosen=self.chosen)
         except SubmissionOutcomeUnknownError as unknown:
             if not sent or not answer_from_history(self.ledger, self.this, log, hook.for_model):
-                raise may_answer_later(unknown, self.ledger, self.this, hook.for_model) from unknown.__cause__
-            job = submit_once(order, self.ledger, send, this=self.this, outside=outside, chosen=self.chosen)
-        self._served[self.process] = job.request_id
-        return job
+                later = may_answer_later(unknown, self.ledger, self.this, hook.for_model)
+                raise await_instead(later, self.ledger, self.this) from unknown.__cause__
+            return submit_once(order, self.ledger, send, this=self.this, outside=outside, chosen=self.chosen)
+
+    def receiver(self, hook: OrderingHook) -> Receiver | None:
+        """Our receiver of callbacks, where there is one and this ledger can keep what a call names.
+
+        :raises InvalidRequestError: the configuration names one that cannot be called. Nothing was sent.
+        """
+        from airflow_video_providers.integration.callbacks import receiver_for
+
+        if self.ledger is None or not self.ledger.store.shared:
+            return None
+        return receiver_for(hook.vendor_class, hook.settings, self.resolve_within)
 
     def note_landed(self, job: VideoJob, manifest: Mapping[str, Any], log: Logger) -> None:
         """Take the job off the list of what was bought and never landed; a Clear may now buy again."""
         from airflow_video_providers.core.purchase.endings import note_landed
+        from airflow_video_providers.integration.callbacks import drop_mail
 
+        drop_mail(job, log)
         self._report(lambda ledger: note_landed(ledger, job, manifest), f"{job.request_id} has landed", log)
 
     def note_ending(self, error: VideoProviderError, job: VideoJob, log: Logger) -> None:
@@ -150,7 +189,11 @@ class TaskLedger:
 
 
 def task_ledger(
-    context: Context | None = None, *, on_clear: OnClear | None = None, on_unknown_outcome: OnUnknownOutcome = "fail"
+    context: Context | None = None,
+    *,
+    on_clear: OnClear | None = None,
+    on_unknown_outcome: OnUnknownOutcome = "fail",
+    resolve_within: timedelta | float = 900,
 ) -> TaskLedger:
     """The ledger of the running task: ``[video_providers] ledger_path``, or Airflow 3.3's state store.
 
@@ -158,6 +201,8 @@ def task_ledger(
     :param on_clear: What a user's Clear does with a job that has landed: ``"resubmit"`` buys again, ``"reattach"``
         returns it. By default ``[video_providers] on_clear``.
     :param on_unknown_outcome: ``"fail"``, or ``"resubmit"``: buy at most once more, which may pay twice.
+    :param resolve_within: Seconds, or a timedelta, for which a submit whose answer was lost waits for the vendor's call
+        where callbacks are switched on: in this process, from the time of the submit. 15 minutes by default.
     :raises InvalidRequestError: no task runs here, or ``on_clear`` of the configuration is wrong.
     :raises LedgerError: the configured directory cannot be opened.
     """
@@ -166,7 +211,8 @@ def task_ledger(
 
     running = context if context is not None else _running()
     chosen = Choices(on_clear or default_on_clear(), on_unknown_outcome)
-    return TaskLedger(open_ledger(running), this_try(running), chosen, str(running["ti"].id))
+    seconds = resolve_within.total_seconds() if isinstance(resolve_within, timedelta) else resolve_within
+    return TaskLedger(open_ledger(running), this_try(running), chosen, str(running["ti"].id), max(0.0, seconds))
 
 
 def _running() -> Context:

@@ -147,6 +147,7 @@ def forget(ledger: Ledger, identity: Identity, view: AirflowView, now: datetime,
     """
     attempts, flaws = ledger.survey(identity)
     refuse_in_flight(attempts, view, now)
+    resolve.refuse_while_waiting(attempts, now)
     still_open = [attempt for attempt in attempts if attempt.open]
     if not dry_run and (bought := not_forgotten(ledger, still_open, now)) is not None:
         raise InvalidRequestError(

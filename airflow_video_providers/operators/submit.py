@@ -28,9 +28,10 @@ from airflow_video_providers.integration import (
 )
 from airflow_video_providers.integration.callbacks import receiver_for
 from airflow_video_providers.integration.ledger_config import default_on_clear, open_ledger
+from airflow_video_providers.integration.lost_answers import await_instead
 from airflow_video_providers.integration.this_try import identity_of, this_try
 from airflow_video_providers.integration.waiting import settings_for, sleep_of
-from airflow_video_providers.operators.callbacks import answer_from_mail, await_instead
+from airflow_video_providers.operators.callbacks import answer_from_mail
 from airflow_video_providers.operators.kept import kept_job
 from airflow_video_providers.operators.landed_before import landed_before, warn_of_equal_takes
 from airflow_video_providers.operators.open_models import model_of

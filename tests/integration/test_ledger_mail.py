@@ -168,3 +168,11 @@ def test_find_reads_the_calls_first(desk, capsys):
     desk.call()
     assert main(["find", *SUBMIT]) == 0
     assert f"has bought job {desk.jobs()[0]}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]], ids=["done", "dry run"])
+def test_what_a_task_waits_for_is_not_forgotten(desk, capsys, dry):
+    desk.age(-1000)
+    assert main(["forget", *SUBMIT, *dry]) == 1
+    assert "waits for the vendor's call until" in capsys.readouterr().err
+    assert desk.attempts[0].open

@@ -363,6 +363,20 @@ def test_mail_for_a_forgotten_attempt_is_checked_and_kept_with_it(desk):
     assert desk.airflow.xcom("submit")["request_id"] == desk.jobs()[1]
 
 
+def test_what_a_deleted_run_of_the_same_id_has_bought_is_answered_and_stays_that_runs(desk):
+    lose_one(desk)
+    desk.age()
+    attempt = desk.attempts[0]
+    earlier = (attempt.run_after or utcnow()) - timedelta(days=1)
+    desk.ledger.replace(attempt.replace(run_after=earlier))
+    desk.call()
+    assert desk.run(desk.submit()).error is None
+    first, second = desk.attempts
+    assert (first.state, first.request_id, first.run_after) == (AttemptState.SUBMITTED, desk.jobs()[0], earlier)
+    assert second.request_id == desk.jobs()[1]
+    assert desk.airflow.xcom("submit")["request_id"] == desk.jobs()[1]
+
+
 @pytest.mark.parametrize(
     "off",
     [{"CALLBACK_SECRET": ""}, {"CALLBACK_URL": ""}, {"LEDGER_PATH": ""}],

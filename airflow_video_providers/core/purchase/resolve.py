@@ -84,21 +84,29 @@ def forget(ledger: Ledger, identity: Identity, *, now: datetime | None = None) -
     """
     now = now or datetime.now(UTC)
     attempts, flaws = ledger.survey(identity)
-    for attempt in attempts:
-        if attempt.open and attempt.resolve_until is not None and now < attempt.resolve_until:
-            raise InvalidRequestError(
-                f"The submit of {identity} at {attempt.created_at:%Y-%m-%d %H:%M:%S} UTC waits for the vendor's call until "
-                f"{attempt.resolve_until:%Y-%m-%d %H:%M:%S} UTC, which may name its job.",
-                money="Nothing was changed.",
-                remedy="Attach its job if you know it, or wait until then.",
-                model=attempt.model,
-            )
+    refuse_while_waiting(attempts, now)
     open_ones = [attempt.replace(state=AttemptState.FORGOTTEN) for attempt in attempts if attempt.open]
     if not (forgotten := open_ones + stand_ins(flaws, identity, attempts, now)):
         raise InvalidRequestError(f"No attempt of {identity} is open.", remedy="List the open ones and try again.")
     for attempt in forgotten:
         ledger.replace(attempt)
     return forgotten
+
+
+def refuse_while_waiting(attempts: Sequence[Attempt], now: datetime) -> None:
+    """An attempt whose job a call may still name is nobody's to forget.
+
+    :raises InvalidRequestError: one of them waits for a call.
+    """
+    for attempt in attempts:
+        if attempt.open and attempt.resolve_until is not None and now < attempt.resolve_until:
+            raise InvalidRequestError(
+                f"The submit of {attempt.identity} at {attempt.created_at:%Y-%m-%d %H:%M:%S} UTC waits for the vendor's call until "
+                f"{attempt.resolve_until:%Y-%m-%d %H:%M:%S} UTC, which may name its job.",
+                money="Nothing was changed.",
+                remedy="Attach its job if you know it, or wait until then.",
+                model=attempt.model,
+            )
 
 
 def stand_ins(flaws: Sequence[Flaw], identity: Identity, attempts: Sequence[Attempt], now: datetime) -> list[Attempt]:
