@@ -21,6 +21,8 @@ BENCHMARKS = (
     "bench_landing",
     "bench_polling detection",
     "bench_finished",
+    "bench_callbacks",
+    "bench_called",
     "bench_polling size",
     "bench_polling cpu",
     "bench_worker_starts",

@@ -6,11 +6,17 @@ import json
 import socket
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
+from airflow_video_providers.core.callbacks import token
+from airflow_video_providers.core.callbacks.token import Claim
+from airflow_video_providers.core.purchase.records import Identity
+from airflow_video_providers.plugin.receiver import MOST_BYTES
 from airflow_video_providers.testing.simulator import running
 from tests.support.cluster import airflow_cluster
 from tests.support.home import new_home
@@ -41,15 +47,17 @@ def process_port():
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory, simulator, process_port):
+    ledger = tmp_path_factory.mktemp("ledger")
     more = {
         **configuration(),
         "AIRFLOW_CONN_PIXAZO_DEFAULT": json.dumps(simulator.connection("pixazo")),
-        "AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH": str(tmp_path_factory.mktemp("ledger")),
+        "AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH": str(ledger),
         "AIRFLOW__VIDEO_PROVIDERS__CALLBACK_RECEIVER": "api-server",
     }
     with airflow_cluster(new_home(tmp_path_factory), Path(__file__).parent / "dags", more) as cluster:
         cluster.start("video-callbacks", "--port", str(process_port))
         cluster.ready(DAG, LATE)
+        cluster.ledger = ledger
         yield cluster
 
 
@@ -60,6 +68,7 @@ class Called:
     """
 
     def __init__(self, cluster, simulator, port, videos):
+        self.port = port
         simulator.reset()
         simulator.configure(webhook_routes=[f"{HOST}=127.0.0.1:{port}"])
         self.run_id = cluster.run_put_aside(simulator, DAG, 3, output_path=videos.as_uri())
@@ -83,6 +92,30 @@ def test_calls_wake_waits_and_answer_a_submit_whose_answer_was_lost(cluster, cal
     assert found in {job["request_id"] for job in seen.bought["jobs"]}
     assert "token=" not in said(cluster)
     assert SECRET not in said(cluster)
+
+
+@pytest.mark.parametrize("place", ["process", "api-server"])
+def test_whoever_calls_without_a_token_of_ours_is_refused_and_leaves_nothing(cluster, called, place):
+    seen = called[place]
+    address = seen.deliveries[0]["url"].replace(f"https://{HOST}", f"http://127.0.0.1:{seen.port}")
+    job = {"request_id": seen.deliveries[0]["request_id"], "status": "COMPLETED"}
+    claim = Claim("pixazo", "pixazo_default", Identity(DAG, seen.run_id, "submit_lost"), 1, datetime.now(UTC))
+    bare, before = address.partition("?")[0], mail(cluster)
+
+    def call(url, **how):
+        return httpx.post(url, trust_env=False, timeout=30, **(how or {"json": job})).status_code
+
+    assert call(bare) == 403
+    assert call(f"{address}x") == 403, "forged"
+    assert call(token.address(bare, token.issue(claim, SECRET))) == 403, "expired"
+    assert call(address, json={**job, "more": "x" * MOST_BYTES}) == 403
+    assert call(address, data=job) == 403, "no JSON"
+    assert call(address, json={"status": "COMPLETED"}) == 403, "no job"
+    assert httpx.get(address, trust_env=False).status_code == 403
+    assert mail(cluster) == before
+    assert {call(address) for _ in range(5)} == {200}, "replayed"
+    assert len(mail(cluster)) <= len(before) + 1
+    assert "token=" not in said(cluster)
 
 
 @pytest.mark.usefixtures("called")  # calls have arrived, and are relied on
@@ -120,6 +153,11 @@ def test_with_receiver_and_api_server_down_waits_end_and_what_was_lost_is_found(
     assert outcomes[-1] == 200
     assert len(outcomes) > 4, "it was called about again and again while nobody listened"
     assert said(cluster).count("are not relied on any more") == 1
+
+
+def mail(cluster):
+    """What the mailbox holds."""
+    return sorted(path.name for path in cluster.ledger.glob("callbacks/**/*.json"))
 
 
 def said(cluster):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -56,6 +56,8 @@ async def answer(port, sent):
         return await asyncio.wait_for(reader.read(), 10)
     finally:
         writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
 
 
 def test_a_call_is_answered_and_its_connection_is_closed(tmp_path):
@@ -80,6 +82,8 @@ def test_callers_who_send_nothing_take_no_places(tmp_path, monkeypatch):
                 writer.write(b"POST / HTTP/1.1\r\nHost: x\r\n")  # and no more
             crowded = await answer(port, call(1))
             closed = await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in held)), 5)
+            for _, writer in held:
+                writer.close()
             return crowded, closed, await answer(port, call(2))
 
     crowded, closed, after = asyncio.run(main())

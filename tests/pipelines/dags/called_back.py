@@ -8,13 +8,18 @@ from airflow_video_providers.operators.video import DownloadVideoOperator, Submi
 from airflow_video_providers.sensors.video import VideoJobSensor
 
 MODEL = "pixazo:pixverse-v6-text-to-video"
+#: How the vendor calls about the jobs that it has answered for.
+CALLS = (
+    "[[fault:webhook_duplicate]][[fault:webhook_out_of_order]][[fault:webhook_storm:10]]",
+    "[[fault:webhook_delayed:5]]",
+)
 
 
 @dag(schedule=None, params={"output_path": ""})
 def called_back():
     @task
     def requests():
-        return [{"prompt": f"A fox of litter {number}"} for number in range(2)]
+        return [{"prompt": f"{how} A fox"} for how in CALLS]
 
     several = SubmitVideoOperator.partial(task_id="submit_each", model=MODEL).expand(request=requests())
     waits = VideoJobSensor.partial(task_id="wait_each", poke_interval=3600).expand(job=several.output)
