@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -203,7 +204,7 @@ def task_ledger(
     :param on_unknown_outcome: ``"fail"``, or ``"resubmit"``: buy at most once more, which may pay twice.
     :param resolve_within: Seconds, or a timedelta, for which a submit whose answer was lost waits for the vendor's call
         where callbacks are switched on: in this process, from the time of the submit. 15 minutes by default.
-    :raises InvalidRequestError: no task runs here, or ``on_clear`` of the configuration is wrong.
+    :raises InvalidRequestError: no task runs here, or ``resolve_within``, or ``on_clear`` of the configuration, is wrong.
     :raises LedgerError: the configured directory cannot be opened.
     """
     from airflow_video_providers.integration.ledger_config import default_on_clear, open_ledger
@@ -212,7 +213,11 @@ def task_ledger(
     running = context if context is not None else _running()
     chosen = Choices(on_clear or default_on_clear(), on_unknown_outcome)
     seconds = resolve_within.total_seconds() if isinstance(resolve_within, timedelta) else resolve_within
-    return TaskLedger(open_ledger(running), this_try(running), chosen, str(running["ti"].id), max(0.0, seconds))
+    if not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+        raise InvalidRequestError(
+            f"resolve_within is {resolve_within!r:.60}.", field="resolve_within", allowed="a number of seconds from 0"
+        )
+    return TaskLedger(open_ledger(running), this_try(running), chosen, str(running["ti"].id), seconds)
 
 
 def _running() -> Context:

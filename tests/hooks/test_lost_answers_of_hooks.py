@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from airflow.sdk import DAG, task
 
-from airflow_video_providers.core.errors import SubmissionOutcomeUnknownError
+from airflow_video_providers.core.errors import InvalidRequestError, SubmissionOutcomeUnknownError
 from airflow_video_providers.core.purchase.records import AttemptState
 from airflow_video_providers.hooks.pixazo import PixazoHook
 from airflow_video_providers.hooks.task_ledger import task_ledger
@@ -90,6 +90,12 @@ def test_it_does_not_wait_where_it_is_told_not_to(desk, sleeps):
     desk.call()
     assert desk.run(buying(resolve_within=0), try_number=2, retries=3).error is None
     assert desk.accepted == 1
+
+
+@pytest.mark.parametrize("wrong", [-1, float("nan"), float("inf"), "900", None], ids=str)
+def test_a_time_that_is_none_is_refused_and_nothing_is_sent(desk, wrong):
+    assert isinstance(desk.run(buying(resolve_within=wrong)).error, InvalidRequestError)
+    assert desk.posts == []
 
 
 def test_a_retry_after_a_kill_reads_what_was_named_first(desk):
