@@ -10,17 +10,19 @@ from urllib.parse import urlsplit
 import pytest
 from airflow.sdk import DAG
 
+from airflow_video_providers.core.callbacks.identify import Identification
 from airflow_video_providers.core.clock import utcnow
 from airflow_video_providers.core.errors import (
     InvalidRequestError,
     SubmissionOutcomeUnknownError,
     VendorUnavailableError,
 )
-from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.purchase import resolve
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.receipts import repair
 from airflow_video_providers.core.purchase.records import AttemptState, Identity
+from airflow_video_providers.core.vendors.base import Identified
 from airflow_video_providers.integration import callbacks
 from airflow_video_providers.operators.video import GenerateVideoOperator
 from airflow_video_providers.plugin.entry import RECEIVER
@@ -293,6 +295,27 @@ def test_an_answer_whose_id_a_callback_gave_away_is_written_and_the_log_says_so(
     desk.ledger.replace(held)
     assert desk.ledger.attempts(held.identity)[0].request_id == job
     assert "another attempt has it already" in caplog.text
+
+
+def test_a_job_that_was_named_for_an_attempt_which_a_person_has_answered_stays_free(desk):
+    lose_one(desk)
+    desk.run(desk.submit(task_id="other"))
+    mine, others = desk.jobs()
+    for path in desk.root.glob("named/**/*.json"):
+        path.unlink()
+    attempt = desk.attempts[0]
+    resolve.attach(
+        desk.ledger, attempt.identity, VideoJob(model=V6, request_id=mine, conn_id="pixazo_default"), now=utcnow()
+    )
+    asked = Identification(
+        desk.ledger,
+        lambda job: Identified(job.replace(status=JobStatus.RUNNING), same_model=True, created_at=utcnow()),
+        log=logging.getLogger("named"),
+        sleep=lambda _: None,
+    )
+    assert asked.answer(attempt, [others]).request_id == mine
+    other = desk.ledger.attempts(Identity("dag", "run-1", "other"))[0]
+    assert desk.ledger.take(other, others)
 
 
 def test_a_damaged_record_of_who_has_an_id_holds_up_no_receipt(desk):

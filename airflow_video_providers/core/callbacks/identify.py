@@ -70,12 +70,12 @@ class Identification:
             raise _two(attempt, named)
         if not named or (job := self._believed(attempt, named[0])) is None:
             return None
+        known = next(one for one in self._ledger.attempts(attempt.identity) if one.number == attempt.number)
+        if not (known.open or known.state is AttemptState.FORGOTTEN):
+            return known  # a person was faster, perhaps with another job: this one stays free
         if not self._ledger.take(attempt, job.request_id):
             self._log.warning("Job %s is another attempt's already: it does not answer this one.", job.request_id)
             return None
-        known = next(one for one in self._ledger.attempts(attempt.identity) if one.number == attempt.number)
-        if not (known.open or known.state is AttemptState.FORGOTTEN):
-            return known  # a person was faster
         answered = known.bought(job).replace(max_tries=self._max_tries).within(self._run)
         persist(
             lambda: self._ledger.replace(answered),
