@@ -237,7 +237,11 @@ def test_before_airflow_33_a_rescheduled_wait_warns_as_often(slow_airflow, no_st
     assert "forgets job" in said[1][0]
     assert "UTC only. The wait goes on" in said[4][0]
     late = JOB.replace(submitted_at=datetime.now(UTC) - AGES[1], expires_at=datetime.now(UTC) + AGES[0])
-    assert warned.warned_before(late, {}, structlog.get_logger()) == 0  # each job for itself
+    log = structlog.get_logger()
+    assert warned.warned_before(late, {}, log) == 0  # each job for itself
+    for request_id in ("one", "other"):
+        warned.remember_warned(late.replace(request_id=request_id), 1, {}, log)
+    assert warned.warned_before(late.replace(request_id="one"), {}, log) == 1
     ledger = no_state_store / "ledger"
     assert not ledger.exists() or Ledger(LocalDirectory(ledger)).overview().flaws == []
 

@@ -186,6 +186,13 @@ def test_no_signature_stands_in_xcom_log_ledger_field_lineage_manifest_or_event(
     if ours:
         assert "signed address holds for 6 h" in log
         assert address in "".join(airflow.received)  # the rendered field has what the author wrote
+    fields = [
+        known
+        for text in airflow.received
+        if text and "output_path" in (known := json.loads(text)) and "request" in known
+    ]
+    assert all(isinstance(known["request"], dict) for known in fields)  # and is no text, whatever objects stand in it
+    assert fields
     (event,) = outcome.message.outlet_events
     assert event["extra"]["parameters"] == manifest["parameters"]
 

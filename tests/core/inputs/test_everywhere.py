@@ -11,7 +11,7 @@ from unittest import mock
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import AnyUrl, BaseModel
 
@@ -312,6 +312,7 @@ REQUESTS = st.recursive(
 )
 
 
+@example({"a": THEIRS, "b": [OURS, {"a.b": THEIRS}]}, {"xa": THEIRS, "xb": [[OURS]]})
 @given(st.dictionaries(NAMES, REQUESTS, max_size=3), st.dictionaries(NAMES.map("x{}".format), REQUESTS, max_size=3))
 def test_no_signature_is_recorded_wherever_the_address_stands(fields: dict[str, Any], extra: dict[str, Any]) -> None:
     request = catalogue.find("fal:fal-ai/any", unchecked=True).parse({"prompt": "It moves", **fields})
