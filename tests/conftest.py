@@ -11,6 +11,7 @@ import sys
 from collections.abc import Generator  # noqa: TC003 # pytest reads the hooks' types
 from typing import Any
 
+import croniter  # noqa: F401 # at its import it starts a process to see how wide an address is
 import pytest
 import urllib3.util.connection  # noqa: F401 # at its import it binds a socket to see whether IPv6 is there
 from hypothesis import HealthCheck, is_hypothesis_test, settings
