@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from airflow_video_providers.core.vendors.schema_files import made
 from tests.contract.lost_answers import FAULTS, MODELS, PURCHASES, TABLE, WITH_EQUALS, Count, ours, python, theirs
 
 pytestmark = pytest.mark.slow
@@ -39,6 +42,15 @@ def test_without_a_history_nothing_is_bought_twice_and_a_person_is_asked(fault):
 @pytest.mark.parametrize("vendor", ["fal", "replicate"])
 def test_of_equal_requests_the_later_ones_stay_unknown_and_are_not_bought_again(vendor):
     assert ours(vendor, FIRST, WITH_EQUALS) == Count(PURCHASES, PURCHASES, PURCHASES - 2, 2)
+
+
+@pytest.mark.parametrize("vendor", ["fal", "replicate"])
+def test_equal_requests_that_were_made_unique_all_land_and_no_person_is_needed(vendor, tmp_path):
+    schema = {"type": "object", "properties": {"prompt": {"type": "string"}, "seed": {"type": "integer"}}}
+    place = tmp_path / "schema.json"
+    place.write_text(json.dumps(made(MODELS[vendor], schema, fetched="2026-01-02").to_dict()))
+    found = ours(vendor, FIRST, WITH_EQUALS, make_unique=True, schema=str(place), unchecked=False)
+    assert found == Count(PURCHASES, charges=PURCHASES, landed=PURCHASES, people=0)
 
 
 @needs_clients
