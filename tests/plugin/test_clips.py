@@ -111,6 +111,13 @@ def test_a_page_calls_each_file_what_it_is_and_plays_a_video_from_its_own_addres
     assert (frame.content_type, frame.why) == ("image/png", None)
 
 
+def test_of_a_bucket_videos_come_from_itself_and_pictures_through_the_server_as_the_policy_says(tmp_path, monkeypatch):
+    manifest = with_file(tmp_path, landed(tmp_path), "last_frame", PNG, "image/png", "png")
+    monkeypatch.setattr(media, "_origin_of", lambda *_: "https://store.example")
+    video, frame = media.shown(Files(), Identity("dag", "run", "task"), manifest, secure=True)
+    assert ["through=server" in one.source for one in (video, frame)] == [False, True]
+
+
 @pytest.mark.parametrize(
     ("role", "data", "kind", "extension"),
     [

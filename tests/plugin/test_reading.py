@@ -207,6 +207,12 @@ def test_what_expires_soon_needs_a_hand_also_while_airflow_is_at_it_and_is_said_
     assert {one.identity.task_id for one in seen.making} == {"soon", "early"}
 
 
+def test_what_a_task_of_the_run_has_landed_needs_no_hand_though_its_vendor_forgets_it_soon(place):
+    place.buys(who(), "job-1", expires_at=NOW + timedelta(minutes=20))
+    place.view = AirflowView({who(): TaskView("success", 1)}, frozenset({(MODEL, "job-1")}))
+    assert place.overview().hand == []
+
+
 def test_of_many_that_are_not_finished_what_expires_soonest_is_never_left_out_and_the_rest_is_counted(
     place, monkeypatch
 ):
