@@ -142,8 +142,8 @@ class UnknownWord(Replicate):
 
 
 class OtherCode(Replicate):
-    def _submit(self, *given):
-        return super()._submit(*given).replace(status=202)
+    async def _submit(self, *given):
+        return (await super()._submit(*given)).replace(status=202)
 
 
 class OtherType(Fal):
@@ -186,8 +186,8 @@ def test_what_differs_is_named_and_the_clip_lands_all_the_same(other, capsys, ve
 
 
 class RenamedId(Fal):
-    def _submit(self, *given):
-        answer = super()._submit(*given)
+    async def _submit(self, *given):
+        answer = await super()._submit(*given)
         return answer.replace(content={f"{name}_": value for name, value in answer.content.items()})
 
 
