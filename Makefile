@@ -97,7 +97,7 @@ test-matrix:  ## Every supported Airflow and Python
 	@HYPOTHESIS_PROFILE=ci $(PYTHON) scripts/matrix.py
 
 test: lint sdks  ## Everything on the newest Airflow; three processes, because some wait for a scheduler more than they compute
-	HYPOTHESIS_PROFILE=ci $(BIN)/pytest -q -n 3 tests
+	HYPOTHESIS_PROFILE=ci $(BIN)/pytest -q -n 3 --dist worksteal tests
 
 clean:
 	rm -rf $(VENV) $(CHAOS) .venv-sdks .venv-sdks-newest .demo build dist

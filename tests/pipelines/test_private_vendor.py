@@ -32,7 +32,8 @@ def test_operators_sensor_and_trigger_work_with_it(simulator, tmp_path, monkeypa
     airflow.fire(deferred.message, timeout=60.0)
     assert airflow.run(wait).state == "success"
     assert airflow.run(land).state == "success"
-    (output,) = airflow.xcom("land")["outputs"]
-    assert (output["width"], output["height"], output["duration_s"]) == (640, 360, 2.0)
+    video, frame = airflow.xcom("land")["outputs"]
+    assert (video["width"], video["height"], video["duration_s"]) == (640, 360, 2.0)
+    assert frame["role"] == "last_frame"
     assert simulator.ledger()["charges"] == 1
     assert simulator.violations() == []
