@@ -7,6 +7,7 @@ fifth more CPU on it. What an idle connection receives is counted here as it com
 from __future__ import annotations
 
 import asyncio
+import select
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +83,14 @@ class LoopStream(httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:
         if info == "is_readable":
-            return self.unread or self._reader.at_eof() or self._writer.is_closing()
+            return self.unread or self._reader.at_eof() or self._writer.is_closing() or self._holds_more()
         return self._writer.get_extra_info({"client_addr": "sockname", "server_addr": "peername"}.get(info, info))
+
+    def _holds_more(self) -> bool:
+        """Is there more at the socket, which a loop that was held up has not taken in?"""
+        asked = select.poll()
+        asked.register(self._writer.get_extra_info("socket"), select.POLLIN)
+        return bool(asked.poll(0))
 
 
 class LoopBackend(httpcore.AsyncNetworkBackend):

@@ -205,19 +205,11 @@ def output_entry(
     del described["picture"]
     if role is not OutputRole.VIDEO:
         described = {name: described[name] for name in ("width", "height") if name in described}
-        return {
-            "index": index,
-            "role": str(role),
-            "key": key,
-            "bytes": size,
-            "sha256": sha256,
-            "content_type": content_type,
-            **described,
-        }
-    described["codecs"] = list(described["codecs"])
-    described["remarks"] = list(described["remarks"])
-    if not described["remarks"]:
-        del described["remarks"]
+    else:
+        described["codecs"] = list(described["codecs"])
+        described["remarks"] = list(described["remarks"])
+        if not described["remarks"]:
+            del described["remarks"]
     return {
         "index": index,
         "role": str(role),

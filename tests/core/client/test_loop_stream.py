@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -47,12 +48,23 @@ def test_what_nobody_asked_for_shows_before_it_is_read():
             assert not stream.get_extra_info("is_readable")
             other.write(b"stray")
             await until(stream, readable=True)
+            await asyncio.sleep(0.01)  # in which the loop takes it in
             assert stream.unread
             assert await stream.read(3) == b"str"
             assert stream.unread
             assert await stream.read(100) == b"ay"
             assert not stream.unread
             assert not stream.get_extra_info("is_readable")
+
+    asyncio.run(main())
+
+
+def test_what_came_while_the_loop_was_held_up_shows_before_the_next_request():
+    async def main() -> None:
+        async with connected() as (stream, other):
+            os.write(other.get_extra_info("socket").fileno(), b"stray")  # and the loop has had no turn since
+            assert not stream.unread
+            assert stream.get_extra_info("is_readable")
 
     asyncio.run(main())
 
