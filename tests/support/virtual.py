@@ -20,15 +20,20 @@ T = TypeVar("T")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+#: What a thread of the loop may take in seconds of a real clock; one that needs longer waits for the loop's own time.
+THREAD_SECONDS = 2.0
+
+
 class _Jump(selectors.DefaultSelector):
     def __init__(self) -> None:
         super().__init__()
         self.jumped = 0.0
         self.rounds = 0
+        self.threads = 0
 
     def select(self, timeout: float | None = None) -> Any:
         self.rounds += 1
-        ready = super().select(0)
+        ready = super().select(THREAD_SECONDS if self.threads and timeout != 0 else 0)
         if not ready and timeout:
             self.jumped += timeout
         return ready
@@ -43,6 +48,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return 1000.0 + self._jump.jumped
+
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """Time stands still for a thread's work, too: a slow machine must not move the clock."""
+        self._jump.threads += 1
+        future = super().run_in_executor(executor, func, *args)
+        future.add_done_callback(lambda _: setattr(self._jump, "threads", self._jump.threads - 1))
+        return future
 
     @property
     def round(self) -> int:
