@@ -77,7 +77,7 @@ class Calls:
         scheduled.call = "due"
         self._trust.arrived()
         if scheduled.slot is not None:
-            self._scheduler.hurry(scheduled.slot, self._loop.time())
+            self._scheduler.hurry(scheduled.slot)
 
     def _mail_is_away(self) -> None:
         if self._trust.earned:

@@ -22,6 +22,10 @@ BATCH = 500
 #: While requests are short, the order is computed anew after a second; with many jobs less often.
 RANKED_FOR = 1.0
 RANKED_FOR_EACH = 0.001
+#: Who has come due waits for others, so that polls come in bunches: seconds at most, and for each other job that waits. A loop that
+#: wakes for one poll finds its code in no cache of the processor, and takes a quarter more CPU for it.
+SLACK = 1.0
+SLACK_FOR_EACH = 0.001
 
 
 class Scheduler:
@@ -57,8 +61,8 @@ class Scheduler:
         self._enter(slot, due)
         return slot
 
-    def hurry(self, slot: Slot, due: float) -> None:
-        """It is due at this time already; nothing where it has been granted."""
+    def hurry(self, slot: Slot, due: float = 0.0) -> None:
+        """It is due at this time already, by default at once; nothing where it has been granted."""
         if not slot.granted.done():
             slot.entries += 1
             self._enter(slot, due)
@@ -77,8 +81,12 @@ class Scheduler:
 
     def _enter(self, slot: Slot, due: float) -> None:
         heappush(self._later, (due, next(self._numbers), slot))
-        if self._timer is None or due < self._timer.when():
-            self._wake_at(due)
+        wake = due + self._slack()
+        if self._timer is None or wake < self._timer.when():
+            self._wake_at(wake)
+
+    def _slack(self) -> float:
+        return min(SLACK, SLACK_FOR_EACH * (len(self._later) - 1))
 
     def give_back(self) -> None:
         """The poll is over: somebody else may poll."""
@@ -118,7 +126,7 @@ class Scheduler:
                 self._gone -= 1
                 continue
             self._grant(slot, now)
-        wakes = [self._later[0][0]] if self._later else []
+        wakes = [self._later[0][0] + self._slack()] if self._later else []
         if self._unranked:
             wakes.append(now)
         elif self._due:

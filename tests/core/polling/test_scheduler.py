@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, cast
 
 from airflow_video_providers.core.polling.rate_limiter import RateLimiter
-from airflow_video_providers.core.polling.scheduler import BATCH, Scheduler
+from airflow_video_providers.core.polling.scheduler import BATCH, SLACK, Scheduler
 from tests.support.virtual import VirtualLoop, run_virtually
 
 if TYPE_CHECKING:
@@ -82,3 +82,41 @@ def test_while_all_places_are_taken_the_order_is_kept_up() -> None:
         return "late" if late in done else "early"
 
     assert run_virtually(main()) == "late"
+
+
+def test_the_more_wait_the_more_come_together() -> None:
+    """Polls come in bunches, and nobody waits for others longer than is said."""
+
+    async def main(jobs: int) -> tuple[int, float]:
+        loop = asyncio.get_running_loop()
+        began, taken = loop.time(), list[tuple[float, float]]()
+        scheduler = Scheduler(RateLimiter(1_000_000), places=jobs)
+
+        async def one(due: float) -> None:
+            await scheduler.take(due, lambda: 0.5)
+            taken.append((loop.time(), due))
+
+        await asyncio.gather(*(one(began + 10 * number / jobs) for number in range(jobs)))
+        scheduler.close()
+        return len({at for at, _ in taken}), max(at - due for at, due in taken)
+
+    bunches, longest = run_virtually(main(2000))
+    assert bunches <= 40
+    assert SLACK / 2 < longest <= SLACK
+    bunches, longest = run_virtually(main(10))
+    assert bunches == 10
+    assert longest <= 0.01
+
+
+def test_who_is_hurried_waits_for_no_others() -> None:
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        scheduler = Scheduler(RateLimiter(1_000_000), places=10)
+        slots = [scheduler.enter(began + 600, lambda: 0.5) for _ in range(2000)]
+        scheduler.hurry(slots[7])
+        await scheduler.wait_for(slots[7])
+        scheduler.close()
+        return loop.time() - began
+
+    assert run_virtually(main()) == 0
