@@ -166,6 +166,8 @@ class VideoHook(CallingHook):
                     await asyncio.to_thread(self.ledger.note_ending, error, job, self.plain_log())
                 raise
         metrics.cost(done)
+        if self.ledger is not None:
+            await asyncio.to_thread(self.ledger.note_finished, done, self.plain_log())
         return done
 
     async def land_async(self, job: VideoJob | Mapping[str, Any], output_path: str, **options: Any) -> dict[str, Any]:

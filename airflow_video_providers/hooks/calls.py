@@ -137,6 +137,8 @@ class CallingHook(OrderingHook):
                 log=self.plain_log(),
             )
         metrics.cost(done)
+        if self.ledger is not None:
+            self.ledger.note_finished(done, self.plain_log())
         return done
 
     def land(self, job: VideoJob | Mapping[str, Any], output_path: str, **options: Any) -> dict[str, Any]:

@@ -145,6 +145,13 @@ class TaskLedger:
         drop_mail(job, log)
         self._report(lambda ledger: note_landed(ledger, job, manifest), f"{job.request_id} has landed", log)
 
+    def note_finished(self, job: VideoJob, log: Logger) -> None:
+        """Write what the finished job has really cost; the ledger is not asked where its vendor does not say."""
+        from airflow_video_providers.core.purchase.endings import note_finished
+
+        if job.cost_usd is not None:
+            self._report(lambda ledger: note_finished(ledger, job), f"{job.request_id} cost ${job.cost_usd}", log)
+
     def note_ending(self, error: VideoProviderError, job: VideoJob, log: Logger) -> None:
         """Write how a job ended that nothing will come of any more."""
         from airflow_video_providers.core.purchase.endings import FINAL, note_ending

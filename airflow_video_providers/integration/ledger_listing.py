@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.purchase.records import AttemptState, Identity
-from airflow_video_providers.core.purchase.settlements import Ending, Settlement, by_job, ending_of
+from airflow_video_providers.core.purchase.settlements import Ending, Settlement, by_job, cost_of, ending_of
 from airflow_video_providers.integration.airflow_view import AirflowView, view_of_airflow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime, timedelta
+    from decimal import Decimal
 
     from airflow_video_providers.core.purchase.ledger import Flaw, Overview
     from airflow_video_providers.core.purchase.records import Attempt
@@ -39,6 +40,11 @@ class Row:
     ending: Settlement | None = None
 
     @property
+    def cost(self) -> Decimal | None:
+        """What it really cost in US dollars; None where the vendor has not said."""
+        return cost_of(self.attempt, self.ending)
+
+    @property
     def waits_until(self) -> datetime | None:
         """Until when a call may answer it by itself; None where nobody waits for one any more."""
         until = self.attempt.resolve_until if self.attempt.open else None
@@ -57,15 +63,15 @@ class Row:
             "request_digest": (self.attempt.request_sha256 or "")[:12] or None,
             "manifest_uri": ending.manifest_uri if ending else None,
             "kept_at": ending.kept_at if ending else None,
-            "cost_usd": str(ending.cost) if ending and ending.cost is not None else None,
+            "cost_usd": None if self.cost is None else str(self.cost),
             "waits_until": None if self.waits_until is None else self.waits_until.isoformat(),
         }
 
     def __str__(self) -> str:
         attempt, ending = self.attempt, self.ending
         price = "price unknown" if attempt.estimated_cost_usd is None else f"about ${attempt.estimated_cost_usd}"
-        if ending is not None and ending.cost is not None:
-            price = f"cost ${ending.cost} ({price})"
+        if self.cost is not None:
+            price = f"cost ${self.cost} ({price})"
         what = f"request_id={attempt.request_id}" if attempt.request_id else (attempt.reason or "no answer")
         if self.waits_until is not None:
             what += f"  waits for the vendor's call until {self.waits_until:%Y-%m-%d %H:%M:%S} UTC"
@@ -131,7 +137,7 @@ def _state(attempt: Attempt, ending: Settlement | None, view: AirflowView, now: 
             return FREE
         case AttemptState.FORGOTTEN:
             return FORGOTTEN
-    if ending is None:
+    if ending is None or ending.ending is Ending.FINISHED:
         return LANDED if (attempt.model, attempt.request_id) in view.landed else BOUGHT
     if ending.ending is Ending.FAILED:
         return FREE if ending.charged == "no" else FAILED

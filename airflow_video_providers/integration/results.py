@@ -83,3 +83,9 @@ def report_outcome(job: VideoJob, log: Any) -> None:
         "Job %s of %s is finished%s: %d output(s), charged: %s%s, estimated cost: %s.",
         job.request_id, job.model, age, len(job.outputs), job.charged, real, cost,
     )  # fmt: skip
+    if job.cost_usd is not None and job.estimated_cost_usd is not None and job.cost_usd > job.estimated_cost_usd:
+        log.warning(
+            "Job %s cost more than was estimated, and limits count estimates: put the account's own price of %s into prices of "
+            "the connection's extra.",
+            job.request_id, job.model,
+        )  # fmt: skip

@@ -35,6 +35,13 @@ def repair_receipt(job: VideoJob, context: Context, log: Any) -> None:
             repair(ledger, job, own=identity_of(context), log=log)
 
 
+def note_finished(job: VideoJob, context: Context, log: Any) -> None:
+    """Write what the finished job has really cost; the ledger is not asked where its vendor does not say."""
+    if job.cost_usd is not None:
+        with reporting_to_ledger(context, log, f"{job.request_id} cost ${job.cost_usd}") as ledger:
+            endings.note_finished(ledger, job)
+
+
 def note_landed(job: VideoJob, manifest: Mapping[str, Any], context: Context, log: Any) -> None:
     """Take the job off the list of what was bought and never landed; a Clear may now buy again.
 

@@ -194,9 +194,11 @@ class GenerateVideoOperator(CancelsOnKill, BuysAndLands):
 
     def _land(self, job: VideoJob, context: Context) -> dict[str, Any]:
         from airflow_video_providers.integration.results import report_outcome
+        from airflow_video_providers.operators.bookkeeping import note_finished
         from airflow_video_providers.operators.download import deliver
 
         report_outcome(job, self.log)
+        note_finished(job, context, self.log)
         job = self.as_kept(job)
         context["ti"].xcom_push(key="job", value=job.to_dict())
         return deliver(job, self, context)

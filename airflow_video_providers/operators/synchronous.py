@@ -14,6 +14,7 @@ from airflow_video_providers.core.vendors.base import Vendor
 from airflow_video_providers.core.vendors.models import comes_later
 from airflow_video_providers.integration.results import report_outcome
 from airflow_video_providers.integration.this_try import identity_of
+from airflow_video_providers.operators.bookkeeping import note_finished
 from airflow_video_providers.operators.download import check_before_purchase, deliver
 from airflow_video_providers.operators.kept import is_next_try, kept_job
 from airflow_video_providers.operators.submit import buy
@@ -71,6 +72,7 @@ def generate_now(task: BuysAndLands, context: Context) -> dict[str, Any]:
     finished = kept_job(job, task, context) if is_next_try(context) else None
     job = task.as_kept(finished or job)
     report_outcome(job, task.log)
+    note_finished(job, context, task.log)
     context["ti"].xcom_push(key="job", value=job.to_dict())
     if not job.outputs and not kept.exists() and finished is None:
         raise OutputMissingError(

@@ -123,11 +123,11 @@ class VideoJobSensor(CancelsOnKill, ReadsTemplates, ReportsLineage, BaseSensorOp
         """Defer, or wait here."""
         try:
             if (finished := self._kept(context)) is not None:
-                return self._finish(finished)
+                return self._finish(finished, context)
             if self.deferrable:
                 waiting = self._begin(context)
                 if done := waiting.done_before():
-                    return self._finish(done)
+                    return self._finish(done, context)
                 self._defer(waiting)
             return super().execute(context)
         except (AirflowSensorTimeout, AirflowTaskTimeout) as late:
@@ -148,14 +148,14 @@ class VideoJobSensor(CancelsOnKill, ReadsTemplates, ReportsLineage, BaseSensorOp
             if (now := self._waiting.state.warned) > warned:
                 remember_warned(self._waiting.job, now, context, self.log)
             self._waiting.hook.close()  # the next poll comes from another process
-        return PokeReturnValue(is_done=job is not None, xcom_value=job and self._finish(job))
+        return PokeReturnValue(is_done=job is not None, xcom_value=job and self._finish(job, context))
 
     def execute_complete(self, context: Context, event: Any) -> dict[str, Any]:
         """Read the trigger's event, and a finished job's result from the vendor."""
         from airflow_video_providers.integration.results import finished_job
 
         try:
-            return self._finish(finished_job(event, self._job(), self))
+            return self._finish(finished_job(event, self._job(), self), context)
         except VideoProviderError as error:
             failure = self._failed(error, context)
         raise failure
@@ -251,14 +251,16 @@ class VideoJobSensor(CancelsOnKill, ReadsTemplates, ReportsLineage, BaseSensorOp
         """Airflow's sensor asks this between two pokes."""
         return self._waiting.pause() if self._waiting else self.poke_interval
 
-    def _finish(self, job: VideoJob) -> dict[str, Any]:
+    def _finish(self, job: VideoJob, context: Context) -> dict[str, Any]:
         from airflow_video_providers.integration.results import report_outcome
+        from airflow_video_providers.operators.bookkeeping import note_finished
 
         known = self._job()
         if known.parameters is not None:  # the wait itself carries no texts
             job = job.replace(parameters=known.parameters)
         self.known_job = job
         report_outcome(job, self.log)
+        note_finished(job, context, self.log)
         return job.to_dict()
 
     def _failed(self, error: VideoProviderError, context: Context) -> Exception:

@@ -173,6 +173,28 @@ def test_spend_counts_what_may_have_been_charged_by_day_model_and_connection(pla
     assert place.reading.spent_now(ALL, NOW.date())["segmind_default", "month"] == Decimal("0.1")
 
 
+def test_what_the_vendor_says_that_a_job_cost_is_summed_instead_of_the_estimate_and_a_limit_counts_estimates(place):
+    landed = place.buys(who(task_id="landed"), "job-1")
+    place.ledger.mark_landed(landed.replace(cost_usd=Decimal("0.25")), "s3://bucket/manifest.json")
+    seen = place.buys(who(task_id="seen"), "job-2", estimated_cost_usd=None)
+    place.ledger.mark_finished(seen.replace(cost_usd=Decimal("0.03")))
+    attached = attempt(who(task_id="attached"))
+    place.ledger.create(attached)
+    place.ledger.replace(attached.bought(VideoJob(model=MODEL, request_id="job-3", cost_usd=Decimal("0.004"))))
+    place.buys(who(task_id="estimated"), "job-4", landed=True)
+    overview = place.overview()
+    total = place.reading.spending(ALL, NOW.date()).total
+    assert (total.usd, total.count, total.unpriced, total.real) == (Decimal("0.384"), 4, 0, 3)
+    assert place.reading.spent_now(ALL, NOW.date())["pixazo_default", "day"] == Decimal("0.3")
+    words = {one.identity.task_id: (one.word, one.cost_usd) for one in [*overview.hand, *overview.landed]}
+    assert words == {
+        "landed": ("landed", Decimal("0.25")), "seen": ("bought", Decimal("0.03")),
+        "attached": ("bought", Decimal("0.004")), "estimated": ("landed", None),
+    }  # fmt: skip
+    place.ledger.mark_landed(seen.replace(cost_usd=Decimal("0.03")), "s3://bucket/seen.json")
+    assert "seen" in [one.identity.task_id for one in place.overview().landed]
+
+
 def test_an_account_whose_newest_purchase_was_refused_for_want_of_credits_is_said_to_be_empty_until_one_is_bought(
     place,
 ):

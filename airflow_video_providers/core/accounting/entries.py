@@ -8,6 +8,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.purchase.settlements import cost_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +41,7 @@ class Entry:
     @property
     def cost(self) -> Decimal | None:
         """What it really cost in US dollars; None where the vendor has not said."""
-        return None if self.ending is None else self.ending.cost
+        return cost_of(self.attempt, self.ending)
 
     @property
     def usd(self) -> Decimal | None:

@@ -37,6 +37,15 @@ def note_ending(ledger: Ledger, error: VideoProviderError, job: VideoJob) -> Non
         ledger.mark_failed(known)
 
 
+def note_finished(ledger: Ledger, job: VideoJob) -> None:
+    """Write what a finished job has cost, where its vendor says so: it may never land here.
+
+    :raises LedgerError: it could not be written.
+    """
+    if job.reused_from is None:  # else it is another task's
+        ledger.mark_finished(job)
+
+
 def note_landed(ledger: Ledger, job: VideoJob, manifest: Mapping[str, Any]) -> None:
     """Write that the job's output is in storage.
 

@@ -1,4 +1,4 @@
-"""How bought jobs ended, in the eyes of the ledger: landed, lost, kept for a second opinion, or failed.
+"""How bought jobs ended, in the eyes of the ledger: landed, lost, kept for a second opinion, or failed; and what they cost.
 
 One record per job, under its model and its id: two vendors may issue the same id. Records of an older version
 have a name made of the id alone and no model; they are read for any job with that id.
@@ -7,7 +7,7 @@ have a name made of the id alone and no model; they are read for any job with th
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from airflow_video_providers.core.jobs import VideoJob
+    from airflow_video_providers.core.purchase.records import Attempt
     from airflow_video_providers.core.purchase.stores.base import Store
 
 #: Under which all of these records are kept.
@@ -37,6 +38,8 @@ class Ending(StrEnum):
     REJECTED = "rejected"
     #: The vendor ended it without an output.
     FAILED = "failed"
+    #: The vendor has finished it and said what it cost. What becomes of its output is not known yet: no end for a Clear.
+    FINISHED = "finished"
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,7 @@ class Settlement:
     @property
     def cost(self) -> Decimal | None:
         """What the job really cost in US dollars; None where nobody has said."""
-        try:
-            cost = Decimal(self.cost_usd or "")
-        except InvalidOperation:
-            return None
-        return cost if cost.is_finite() and 0 <= cost <= MOST_USD else None
+        return usd_in(self.cost_usd)
 
     @classmethod
     def read(cls, value: dict[str, Any]) -> Self:
@@ -97,6 +96,14 @@ class Settlements:
     def __init__(self, store: Store) -> None:
         self.store = store
 
+    def mark_finished(self, job: VideoJob) -> None:
+        """Write what the finished job has cost, where its vendor has said so; how it ends is written over it."""
+        if job.cost_usd is None:
+            return
+        known = self.settlement(job)
+        if known is None or (known.ending is Ending.FINISHED and known.cost != job.cost_usd):
+            self._settle(job, Ending.FINISHED)
+
     def mark_landed(
         self,
         job: VideoJob,
@@ -115,7 +122,7 @@ class Settlements:
                 known = self.settlement(job)
                 if known is not None and known.manifest_uri == manifest_uri:
                     manifest_sha256 = known.manifest_sha256 or manifest_sha256
-                    job = job.replace(cost_usd=known.cost if job.cost_usd is None else job.cost_usd)
+                    job = _with_cost(job, known)
         self._settle(job, Ending.LANDED, manifest_uri=manifest_uri, manifest_sha256=manifest_sha256)
 
     def mark_lost(self, job: VideoJob) -> None:
@@ -125,12 +132,13 @@ class Settlements:
         """
         known = self.settlement(job)
         if known is None or known.ending not in (Ending.LANDED, Ending.REJECTED):
-            self._settle(job, Ending.LOST)
+            self._settle(_with_cost(job, known), Ending.LOST)
 
     def mark_failed(self, job: VideoJob) -> None:
         """Write that the vendor ended the job without an output, and whether ``job.charged``."""
-        if self.settlement(job) is None:
-            self._settle(job, Ending.FAILED, charged=job.charged, reason=job.status.value)
+        known = self.settlement(job)
+        if known is None or known.ending is Ending.FINISHED:
+            self._settle(_with_cost(job, known), Ending.FAILED, charged=job.charged, reason=job.status.value)
 
     def mark_refused_file(self, job: VideoJob, address: str, reason: str) -> None:
         """Write that the job's file came whole, was refused by our reading, and is kept at ``address``.
@@ -143,7 +151,7 @@ class Settlements:
         """
         known = self.settlement(job)
         if known is None or known.ending is not Ending.LANDED:
-            self._settle(job, Ending.REJECTED, kept_at=address, reason=reason)
+            self._settle(_with_cost(job, known), Ending.REJECTED, kept_at=address, reason=reason)
 
     def refused_file(self, job: VideoJob) -> Settlement | None:
         """The mark of :meth:`mark_refused_file` while it stands: its ``kept_at`` and ``reason``; otherwise None."""
@@ -152,8 +160,8 @@ class Settlements:
 
     def drop_refused_file(self, job: VideoJob) -> None:
         """Write that a person removed the kept file, which is the word that a Clear may buy again."""
-        if self.refused_file(job) is not None:
-            self._settle(job, Ending.LOST)
+        if (known := self.refused_file(job)) is not None:
+            self._settle(_with_cost(job, known), Ending.LOST)
 
     def settled(self, job: VideoJob) -> bool:
         """Has the job landed, or was its output lost? A file that is kept is neither."""
@@ -187,8 +195,40 @@ def settled_key(model: str | None, request_id: str) -> Key:
 
 
 def by_job(found: Iterable[Settlement]) -> dict[tuple[str | None, str], Settlement]:
-    """Settlements by model and id; those of old versions by id alone."""
-    return {(one.model, one.request_id): one for one in found}
+    """Settlements by model and id; those of old versions by id alone.
+
+    On Airflow's state store each task has its own of one job: that it is finished says less than how it ended.
+    """
+    known: dict[tuple[str | None, str], Settlement] = {}
+    for one in found:
+        other = known.get((one.model, one.request_id))
+        known[one.model, one.request_id] = one if other is None else _of_both(other, one)
+    return known
+
+
+def _of_both(first: Settlement, second: Settlement) -> Settlement:
+    ended, other = (first, second) if second.ending is Ending.FINISHED else (second, first)
+    return ended if ended.cost is not None else replace(ended, cost_usd=other.cost_usd)
+
+
+def cost_of(attempt: Attempt, ending: Settlement | None) -> Decimal | None:
+    """What an attempt's job really cost in US dollars: as it ended, else as it was attached; None where nobody has said."""
+    known = None if ending is None else ending.cost
+    return usd_in((attempt.job or {}).get("cost_usd")) if known is None else known
+
+
+def _with_cost(job: VideoJob, known: Settlement | None) -> VideoJob:
+    """The job, with the cost that was noted where it says none."""
+    return job if known is None or job.cost_usd is not None else job.replace(cost_usd=known.cost)
+
+
+def usd_in(text: object) -> Decimal | None:
+    """An amount of US dollars as a record holds it; None where it is none."""
+    try:
+        cost = Decimal(str(text or ""))
+    except InvalidOperation:
+        return None
+    return cost if cost.is_finite() and 0 <= cost <= MOST_USD else None
 
 
 def ending_of(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import from_json
 
 from airflow_video_providers.core.purchase.records import MOST_USD, Attempt, AttemptState, Identity
-from airflow_video_providers.core.purchase.settlements import Settlement
+from airflow_video_providers.core.purchase.settlements import Settlement, usd_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.purchase.records import Key
 
 #: Raised with the layout: an older file is thrown away.
-_VERSION = 1
+_VERSION = 2
 _LAYOUT = """
 CREATE TABLE attempts (
     source TEXT PRIMARY KEY, stamp TEXT, gate INTEGER, dag_id TEXT, run_id TEXT, task_id TEXT, map_index INTEGER,
     number INTEGER, state TEXT, word TEXT, created REAL, model TEXT, conn_id TEXT, request_id TEXT, micros INTEGER,
-    reason TEXT, expires REAL, value TEXT, ended REAL);
+    reason TEXT, expires REAL, value TEXT, ended REAL, named INTEGER, real INTEGER);
 CREATE INDEX attempts_buyer ON attempts (dag_id, run_id, task_id, map_index, number);
 CREATE INDEX attempts_request ON attempts (request_id);
 CREATE INDEX attempts_word ON attempts (word, created);
@@ -39,7 +39,8 @@ CREATE VIEW purchases AS SELECT * FROM attempts a WHERE gate = 0 OR NOT EXISTS (
     SELECT 1 FROM attempts b WHERE b.gate = 0 AND (b.dag_id, b.run_id, b.task_id, b.map_index, b.number)
     = (a.dag_id, a.run_id, a.task_id, a.map_index, a.number));
 CREATE TABLE endings (
-    source TEXT PRIMARY KEY, stamp TEXT, model TEXT, request_id TEXT, ending TEXT, at REAL, charged TEXT, value TEXT);
+    source TEXT PRIMARY KEY, stamp TEXT, model TEXT, request_id TEXT, ending TEXT, at REAL, charged TEXT, value TEXT,
+    micros INTEGER);
 CREATE INDEX endings_request ON endings (request_id);
 CREATE TABLE flaws (source TEXT PRIMARY KEY, stamp TEXT, dag_id TEXT, name TEXT, why TEXT, key TEXT);
 CREATE TABLE folders (path TEXT PRIMARY KEY, stamp INTEGER);
@@ -50,10 +51,14 @@ _WORD = """CASE state
     WHEN 'intent' THEN 'unknown' WHEN 'unknown' THEN 'unknown' WHEN 'rejected' THEN 'not bought'
     WHEN 'void' THEN 'failed without charge' WHEN 'forgotten' THEN 'forgotten'
     ELSE COALESCE((SELECT CASE WHEN e.ending = 'failed' AND e.charged = 'no' THEN 'failed without charge' ELSE e.ending END
-                   FROM endings e WHERE e.request_id = attempts.request_id
+                   FROM endings e WHERE e.request_id = attempts.request_id AND e.ending != 'finished'
                    AND (e.model = attempts.model OR e.model IS NULL) ORDER BY e.model IS NULL LIMIT 1), 'bought') END"""
-_ENDED = """(SELECT e.at FROM endings e WHERE e.request_id = attempts.request_id
+_ENDED = """(SELECT e.at FROM endings e WHERE e.request_id = attempts.request_id AND e.ending != 'finished'
              AND (e.model = attempts.model OR e.model IS NULL) ORDER BY e.model IS NULL LIMIT 1)"""
+#: What it really cost: as its job ended, else as it was attached (``named``).
+_REAL = """COALESCE((SELECT e.micros FROM endings e WHERE e.request_id = attempts.request_id AND e.micros IS NOT NULL
+                     AND (e.model = attempts.model OR e.model IS NULL) ORDER BY e.ending = 'finished', e.model IS NULL LIMIT 1),
+                    named)"""
 
 
 class Index:
@@ -114,7 +119,7 @@ class Index:
 
     def _name_again(self) -> None:
         """Attempts that were taken in have no name yet; others have another since their job's ending was."""
-        setting = f"UPDATE attempts SET word = {_WORD}, ended = {_ENDED}"
+        setting = f"UPDATE attempts SET word = {_WORD}, ended = {_ENDED}, real = {_REAL}"
         self._db.executemany(f"{setting} WHERE request_id = ?", [(one,) for one in self._touched])
         self._db.execute(f"{setting} WHERE word IS NULL")
 
@@ -192,6 +197,7 @@ class Index:
                 int(value.get("map_index", -1)), int(value["number"]), _STATES[value["state"]], _moment(value["created_at"]),
                 str(value["model"]), value.get("conn_id"), value.get("request_id"), _micros(value.get("estimated_cost_usd")),
                 value.get("reason"), _expiry(value.get("job")), text.decode() if isinstance(text, bytes) else text,
+                _real(value.get("job")),
             )  # fmt: skip
         except (KeyError, ValueError, TypeError, InvalidOperation):
             Attempt.model_validate(value)  # it says better what is wrong
@@ -199,7 +205,7 @@ class Index:
         self._db.execute("DELETE FROM flaws WHERE source = ?", (source,))
         self._db.execute(
             "INSERT OR REPLACE INTO attempts (source, stamp, gate, dag_id, run_id, task_id, map_index, number, state, created,"
-            " model, conn_id, request_id, micros, reason, expires, value) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+            " model, conn_id, request_id, micros, reason, expires, value, named) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
             row,
         )
 
@@ -208,10 +214,10 @@ class Index:
         self._touched.add(ending.request_id)
         self._db.execute("DELETE FROM flaws WHERE source = ?", (source,))
         self._db.execute(
-            "INSERT OR REPLACE INTO endings VALUES (?,?,?,?,?,?,?,?)",
+            "INSERT OR REPLACE INTO endings VALUES (?,?,?,?,?,?,?,?,?)",
             (
                 source, stamp, ending.model, ending.request_id, ending.ending.value, at, ending.charged,
-                ending.manifest_uri or ending.kept_at,
+                ending.manifest_uri or ending.kept_at, _micros(ending.cost),
             ),
         )  # fmt: skip
 
@@ -226,6 +232,10 @@ def _moment(text: object) -> float:
 def _expiry(job: object) -> float | None:
     text = job.get("expires_at") if isinstance(job, dict) else None
     return None if text is None else _moment(text)
+
+
+def _real(job: object) -> int | None:
+    return _micros(usd_in(job.get("cost_usd"))) if isinstance(job, dict) else None
 
 
 def _micros(amount: object) -> int | None:

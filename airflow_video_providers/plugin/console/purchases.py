@@ -79,6 +79,7 @@ class Purchase:
     :param ended_at: When its ending was written: landed, failed, lost.
     :param where: The manifest's address, or where a refused file is kept.
     :param expiring: Most of the time is over for which its vendor keeps it.
+    :param cost_usd: What it really cost in US dollars, where its vendor has said so.
     """
 
     attempt: Attempt
@@ -88,12 +89,14 @@ class Purchase:
     task_state: str | None = None
     run_state: str | None = None
     expiring: bool = False
+    cost_usd: Decimal | None = None
 
     @classmethod
     def of_row(cls, row: sqlite3.Row, where: str | None = None) -> Purchase:
         """The purchase in a row of the index."""
         ended = datetime.fromtimestamp(row["ended"], UTC) if row["ended"] is not None else None
-        return cls(Attempt.model_validate_json(row["value"]), row["word"], ended, where)
+        real = None if row["real"] is None else Decimal(row["real"]).scaleb(-6)
+        return cls(Attempt.model_validate_json(row["value"]), row["word"], ended, where, cost_usd=real)
 
     @property
     def identity(self) -> Identity:
@@ -203,21 +206,24 @@ class EmptyAccount:
 
 @dataclass
 class Spend:
-    """Estimates of what was bought; not a bill.
+    """What vendors say that purchases cost, and else their estimates; not a bill.
 
     :param unpriced: Purchases without a known price, which the sum does not hold.
+    :param real: Purchases that are in it with what the vendor says.
     """
 
     name: str
     usd: Decimal = Decimal(0)
     count: int = 0
     unpriced: int = 0
+    real: int = 0
 
-    def add(self, micros: int | None, count: int, unpriced: int) -> None:
+    def add(self, micros: int | None, count: int, unpriced: int, real: int) -> None:
         """Count more."""
         self.usd += Decimal(micros or 0).scaleb(-6)
         self.count += count
         self.unpriced += unpriced
+        self.real += real
 
 
 @dataclass(frozen=True)
@@ -233,7 +239,8 @@ class Spending:
         """All of it."""
         total = Spend("total")
         for day in self.days:
-            total.usd, total.count, total.unpriced = (
-                total.usd + day.usd, total.count + day.count, total.unpriced + day.unpriced,
-            )  # fmt: skip
+            total.usd += day.usd
+            total.count += day.count
+            total.unpriced += day.unpriced
+            total.real += day.real
         return total

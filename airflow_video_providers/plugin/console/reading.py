@@ -135,11 +135,11 @@ class Reading:
         return self._with_airflow([self._purchase(row) for row in rows])[0], total
 
     def spending(self, wanted: Filter, today: date) -> Spending:
-        """Estimates of the last :data:`~.spent.DAYS` days (UTC), by day, model and connection."""
+        """What was spent in the last :data:`~.spent.DAYS` days (UTC), by day, model and connection."""
         return spent.spending(self._index, wanted, today)
 
     def spent_now(self, wanted: Filter, today: date) -> dict[tuple[str, str], Decimal]:
-        """What each connection has spent in the current day, week and month (UTC)."""
+        """What each connection has spent in the current day, week and month (UTC), in estimates as its limits count."""
         return spent.spent_now(self._index, wanted, today)
 
     def of_run(self, dag_id: str, run_id: str) -> list[Purchase]:
@@ -180,7 +180,8 @@ class Reading:
 
     def _purchase(self, row: sqlite3.Row) -> Purchase:
         found = self._index.rows(
-            "SELECT value FROM endings WHERE request_id = ? AND (model = ? OR model IS NULL) ORDER BY model IS NULL LIMIT 1",
+            "SELECT value FROM endings WHERE request_id = ? AND (model = ? OR model IS NULL) AND ending != 'finished' "
+            "ORDER BY model IS NULL LIMIT 1",
             row["request_id"], row["model"],
         ) if row["request_id"] else []  # fmt: skip
         return Purchase.of_row(row, found[0][0] if found else None)

@@ -1,4 +1,4 @@
-"""What was spent, from the index: estimates of what may have been charged, never a bill."""
+"""What was spent, from the index: what vendors say that jobs cost, else estimates of what may have been charged. Never a bill."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _COST = "word NOT IN ('not bought', 'failed without charge', 'forgotten')"
 
 
 def spending(index: Index, wanted: Filter, today: date) -> Spending:
-    """Estimates of the last :data:`DAYS` days (UTC), by day, model and connection."""
+    """What was spent in the last :data:`DAYS` days (UTC), by day, model and connection, as ``video-ledger spend`` counts it."""
     mine, values = replace(wanted, state="").conditions()
     first = today - timedelta(days=DAYS - 1)
     days = {str(first + timedelta(days=step)): Spend(str(first + timedelta(days=step))) for step in range(DAYS)}
     models: dict[str, Spend] = {}
     connections: dict[str, Spend] = {}
     rows = index.rows(
-        "SELECT date(created, 'unixepoch') AS day, model, COALESCE(conn_id, 'not known') AS conn, SUM(micros), COUNT(*), "
-        f"SUM(micros IS NULL) FROM purchases WHERE {_COST} AND created >= ? AND {mine} GROUP BY day, model, conn",
+        "SELECT date(created, 'unixepoch') AS day, model, COALESCE(conn_id, 'not known') AS conn, SUM(COALESCE(real, micros)), "
+        f"COUNT(*), SUM(COALESCE(real, micros) IS NULL), SUM(real IS NOT NULL) FROM purchases WHERE {_COST} AND created >= ? AND {mine} GROUP BY day, model, conn",
         datetime.combine(first, datetime.min.time(), UTC).timestamp(), *values,
     )  # fmt: skip
     for day, model, conn_id, *amounts in rows:
@@ -41,7 +41,7 @@ def spending(index: Index, wanted: Filter, today: date) -> Spending:
 
 
 def spent_now(index: Index, wanted: Filter, today: date) -> dict[tuple[str, str], Decimal]:
-    """What each connection has spent in the current day, week and month (UTC)."""
+    """What each connection has spent in the current day, week and month (UTC): estimates, which its limits count."""
     mine, values = Filter(wanted.dags).conditions()
     spans = {"day": today, "week": today - timedelta(days=today.weekday()), "month": today.replace(day=1)}
     found: dict[tuple[str, str], Decimal] = {}

@@ -17,6 +17,7 @@ from airflow_video_providers.plugin.console.purchases import MAKING, Purchase
 from airflow_video_providers.plugin.console.render import age, airflow_task, moment, moment_of, usd
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from decimal import Decimal
 
     from airflow_video_providers.core.purchase.records import Identity
@@ -166,7 +167,7 @@ def _facts(view: View, job: VideoJob | None, purchase: Purchase | None) -> None:
         "request_id": (kept.request_id if kept else None) or manifest.get("request_id") or (attempt.request_id if attempt else None),
         "Connection": (kept.conn_id if kept else None) or manifest.get("conn_id") or (attempt.conn_id if attempt else None),
         "Price, estimated": _estimate(manifest, estimate, basis),
-        "Price, real": _real_price(kept, attempt.state if attempt else None),
+        "Price, real": _real_price(kept, purchase, manifest),
         "Credits left": (kept.remaining_credits if kept else None) or manifest.get("remaining_credits"),
         "The vendor said": _said(kept),
         "What happened": attempt.reason if attempt else None,
@@ -193,10 +194,11 @@ def _estimate(manifest: dict[str, Any], estimate: Decimal | None, basis: str | N
     return usd(estimate) + (f" ({basis})" if basis else "")
 
 
-def _real_price(job: VideoJob | None, state: AttemptState | None) -> str:
-    real = getattr(job, "cost_usd", None)
-    if real is not None:
-        return f"${real}"
+def _real_price(job: VideoJob | None, purchase: Purchase | None, manifest: Mapping[str, Any]) -> str:
+    for real in (getattr(job, "cost_usd", None), manifest.get("cost_usd"), getattr(purchase, "cost_usd", None)):
+        if real is not None:
+            return f"${real}"
+    state = purchase.attempt.state if purchase else None
     if state in (AttemptState.REJECTED, AttemptState.VOID, AttemptState.FORGOTTEN) or (job and job.charged == "no"):
         return "nothing: it was not charged"
     charged = {"yes": "it was charged", "unknown": "whether it was charged is not known yet"}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
 from airflow_video_providers.core.errors import LedgerError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.purchase.records import digest
-from airflow_video_providers.core.purchase.settlements import KIND, Ending
+from airflow_video_providers.core.purchase.settlements import KIND, Ending, Settlement, by_job, ending_of
 
 JOB = VideoJob(model="pixazo:mochi-v1", request_id="r-1")
+COST = JOB.replace(cost_usd=Decimal("0.21"))
 SAME_ID = VideoJob(model="segmind:mochi-1", request_id="r-1")
 KEPT = "s3://bucket/videos/_rejected/r-1/"
 
@@ -70,6 +73,47 @@ def test_a_failed_job_says_whether_it_was_charged(ledger):
     ended = ledger.settlement(JOB)
     assert (ended.ending, ended.charged, ended.reason) == (Ending.FAILED, "no", "error")
     assert not ledger.settled(JOB)
+
+
+def test_what_a_finished_job_cost_is_noted_and_ends_nothing(ledger):
+    ledger.mark_finished(JOB)
+    assert ledger.settlement(JOB) is None, "a vendor that does not say what a job cost is left alone"
+    ledger.mark_finished(COST)
+    noted = ledger.settlement(JOB)
+    assert (noted.ending, noted.cost, ledger.settled(JOB)) == (Ending.FINISHED, Decimal("0.21"), False)
+    ledger.mark_finished(JOB.replace(cost_usd=Decimal("0.30")))
+    assert ledger.settlement(JOB).cost == Decimal("0.30"), "the vendor's last word counts"
+
+
+@pytest.mark.parametrize(
+    ("end", "ending"),
+    [
+        (lambda ledger: ledger.mark_lost(JOB), Ending.LOST),
+        (lambda ledger: ledger.mark_failed(JOB), Ending.FAILED),
+        (lambda ledger: ledger.mark_refused_file(JOB, KEPT, "container"), Ending.REJECTED),
+        (lambda ledger: ledger.mark_landed(COST, "s3://b/m.json"), Ending.LANDED),
+    ],
+    ids=["lost", "failed", "rejected", "landed"],
+)
+def test_how_it_ends_is_written_over_that_and_keeps_the_cost_and_never_the_other_way_round(ledger, end, ending):
+    ledger.mark_finished(COST)
+    end(ledger)
+    ledger.mark_finished(JOB.replace(cost_usd=Decimal(9)))
+    assert (ledger.settlement(JOB).ending, ledger.settlement(JOB).cost) == (ending, Decimal("0.21"))
+
+
+def test_a_kept_file_that_was_removed_keeps_the_cost(ledger):
+    ledger.mark_refused_file(COST, KEPT, "container")
+    ledger.drop_refused_file(JOB)
+    assert ledger.settlement(JOB).cost == Decimal("0.21")
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_of_one_jobs_records_in_several_tasks_the_end_counts_and_the_cost_of_either(turned):
+    finished = Settlement("r-1", Ending.FINISHED, JOB.model, cost_usd="0.21")
+    landed = Settlement("r-1", Ending.LANDED, JOB.model, manifest_uri="s3://b/m.json")
+    found = ending_of(by_job([landed, finished] if turned else [finished, landed]), JOB.model, "r-1")
+    assert (found.ending, found.manifest_uri, found.cost) == (Ending.LANDED, "s3://b/m.json", Decimal("0.21"))
 
 
 @pytest.mark.parametrize("value", [{}, {"request_id": 1}, {"request_id": "r-1", "ending": "gone"}, {"request_id": "r-1", "kept_at": []}])  # fmt: skip
