@@ -129,16 +129,15 @@ def test_of_a_job_that_had_ended_when_it_was_attached_the_attempt_itself_says_it
 
 @pytest.mark.parametrize("real", ["0.01", "5"])
 def test_limits_count_estimates_whatever_jobs_really_cost_and_a_dearer_one_is_warned_of(
-    pipeline, ledger, monkeypatch, caplog, real
+    pipeline, ledger, monkeypatch, capsys, real
 ):
     monkeypatch.setattr(Pixazo, "cost_in", lambda *_: Decimal(real))
     pipeline.submit.max_run_cost_usd = "0.45"
     assert pipeline.run().state == "success"
     assert noted(ledger, pipeline.xcom("wait")) == Decimal(real)
-    ti = pipeline.airflow
-    reserved = Reservations.of_run(ledger.store, "dag", ti.run_id).reserved()
+    reserved = Reservations.of_run(ledger.store, "dag", pipeline.airflow.run_id).reserved()
     assert reserved == Decimal("0.225")
-    assert ("cost more than was estimated" in caplog.text) == (real == "5")
+    assert ("cost more than was estimated" in capsys.readouterr().out) == (real == "5")
 
 
 def test_a_hook_that_waits_and_lands_nothing_notes_it_in_either_way_of_waiting(pipeline, ledger):

@@ -225,7 +225,7 @@ def _with_cost(job: VideoJob, known: Settlement | None) -> VideoJob:
 def usd_in(text: object) -> Decimal | None:
     """An amount of US dollars as a record holds it; None where it is none."""
     try:
-        cost = Decimal(str(text or ""))
+        cost = Decimal("" if text is None else str(text))
     except InvalidOperation:
         return None
     return cost if cost.is_finite() and 0 <= cost <= MOST_USD else None
