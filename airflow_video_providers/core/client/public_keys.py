@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 import httpx
 
-from airflow_video_providers.core.border import json_value
+from airflow_video_providers.core.border import BodyReader, json_value
 from airflow_video_providers.core.client.transport import SyncTransport, call_of
 from airflow_video_providers.core.errors import VendorUnavailableError
 from airflow_video_providers.core.vendors.signatures import public_keys
@@ -35,14 +36,12 @@ def fetch_keys(url: str, *, transport: Callable[[httpx.URL], httpx.BaseTransport
     call_of(request, TIMEOUT)
     way = transport(request.url)
     try:
-        response = way.handle_request(request)
-        body = bytearray()
-        for piece in cast("httpx.SyncByteStream", response.stream):
-            body += piece
-            if len(body) > MOST_BYTES:
-                break
-        response.close()
-        keys = public_keys(json_value(bytes(body))) if response.status_code == 200 else []
+        with closing(way.handle_request(request)) as response:
+            reader = BodyReader(response.headers, MOST_BYTES)
+            stream = cast("httpx.SyncByteStream", response.stream)
+            body = b"".join(part for piece in stream for part in reader.take(piece))
+            reader.finish()
+        keys = public_keys(json_value(body)) if response.status_code == 200 else []
     except (httpx.HTTPError, ValueError) as error:
         raise _unavailable(url, type(error).__name__) from error
     finally:

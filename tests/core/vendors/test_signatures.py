@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import json
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -114,6 +116,12 @@ def test_a_key_set_is_read_for_its_ed25519_keys(document, keys):
     assert public_keys(document) == keys
 
 
+#: Some hundred bytes, which would be a set with a good key if all of it were read.
+BOMB = gzip.compress(
+    json.dumps({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": X}], "": " " * 2 * MOST_BYTES}).encode()
+)
+
+
 def fetched(*answers):
     sent = []
 
@@ -143,8 +151,10 @@ def test_published_keys_are_fetched_without_an_api_key():
         httpx.Response(200, json={"keys": []}), httpx.Response(200, text="<html>"), httpx.Response(503, text="away"),
         httpx.Response(302, headers={"location": "https://elsewhere.example/"}), httpx.ConnectError("no"),
         httpx.ReadTimeout("slow"), httpx.Response(200, content=b'{"keys": [' + b" " * (2 * MOST_BYTES) + b"]}"),
+        httpx.Response(200, headers={"content-encoding": "gzip"}, stream=httpx.ByteStream(BOMB)),
+        httpx.Response(200, headers={"content-encoding": "br"}, stream=httpx.ByteStream(b"{}")),
     ],
-    ids=range(7),
+    ids=range(9),
 )  # fmt: skip
 def test_keys_that_cannot_be_had_are_one_error_and_no_redirect_is_followed(answer):
     error, sent = fetched(answer)
