@@ -34,7 +34,13 @@ COMMAND = Command(
                 "help": "fields that are to be set, such as image_url; the rest is chosen",
             },
         ),
-        (("--schema",), {"metavar": "FILE", "help": "of a model that the catalogue does not list: its pinned schema"}),
+        (
+            ("--schema",),
+            {
+                "metavar": "FILE",
+                "help": "of a model that the catalogue does not list: its pinned schema, which is held against what the vendor shows now",
+            },
+        ),
         (
             ("--output",),
             {

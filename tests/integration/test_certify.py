@@ -9,10 +9,12 @@ import pytest
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.hooks.calls import CallingHook
 from airflow_video_providers.integration.certify_cli import main
+from airflow_video_providers.integration.models_cli import main as models
 from airflow_video_providers.testing.certification.transcript import Transcript, certified
 from airflow_video_providers.testing.simulator import running
 from airflow_video_providers.testing.simulator.fal import Fal
 from airflow_video_providers.testing.simulator.handle import KEYS
+from airflow_video_providers.testing.simulator.open_schema import OPENAPI, PRICE
 from airflow_video_providers.testing.simulator.replicate import Replicate
 
 pytestmark = pytest.mark.slow
@@ -183,6 +185,88 @@ def test_what_differs_is_named_and_the_clip_lands_all_the_same(other, capsys, ve
     assert other.transcript.complete
     assert main(["--offline", "t.json"]) == 1
     assert all(line in capsys.readouterr().out for line in said[:1])
+
+
+# A pinned schema, and what the vendor shows now.
+
+
+@pytest.fixture
+def pinned(here, monkeypatch):
+    """Two states and a price line of the model, of which the file holds the first."""
+    here.connect("fal")
+    assert models(["fetch", FAL, "--into", "kling.json"]) == 0
+
+    def certify(*more, prices=None):
+        return here.certify("fal", None, "--schema", "kling.json", *more, prices=prices)
+
+    return certify
+
+
+def shows(monkeypatch, *, fields=None, price=None):
+    known = OPENAPI["components"]["schemas"]["MagicaInput"]["properties"]
+    for name, field in (fields or {}).items():
+        monkeypatch.setitem(known, name, field)
+    if price is not None:
+        monkeypatch.setitem(PRICE, "unit_price", price)
+
+
+def test_a_pinned_schema_that_is_still_what_the_vendor_shows_differs_in_nothing(here, pinned, capsys):
+    assert pinned() == 0
+    assert "Its schema was fetched on" in capsys.readouterr().out
+    asked = len(here.simulator.requests())
+    assert pinned("--yes") == 0, capsys.readouterr()
+    assert "nothing differs" in capsys.readouterr().out
+    assert (here.transcript.model, here.transcript.pinned.changes) == (FAL, [])
+    assert len(here.simulator.requests()) > asked
+
+
+def test_what_the_vendor_shows_otherwise_than_the_pinned_schema_is_named_also_offline(
+    here, pinned, monkeypatch, capsys
+):
+    shows(monkeypatch, fields={"camera": {"type": "object"}, "seed": {"type": "string"}}, price=0.04)
+    assert pinned("--yes") == 1
+    for said in (capsys.readouterr().out, main(["--offline", "t.json"]) == 1 and capsys.readouterr().out):
+        assert "new field: camera" in said
+        assert "field that changed: seed" in said
+        assert "price line: " in said
+    assert here.transcript.complete, "what costs no more than was said is bought all the same"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"price": 0.06}, "was said"),
+        ({"fields": {"duration": {"type": "string", "enum": ["10"]}}}, "duration"),
+        ({"price": 0}, None),
+    ],
+    ids=["dearer", "no longer taken", "cheaper"],
+)
+def test_what_costs_more_than_was_said_or_is_no_longer_taken_is_not_bought(
+    here, pinned, monkeypatch, capsys, change, said
+):
+    shows(monkeypatch, **change)
+    assert pinned("--yes") == 1
+    captured = capsys.readouterr()
+    assert "pinned schema: fetched" in captured.out
+    assert here.simulator.ledger()["submits"] == (1 if said is None else 0)
+    assert said is None or said in captured.err
+
+
+def test_a_vendor_that_does_not_describe_its_model_now_is_noted_and_the_clip_is_bought(here, pinned, capsys):
+    here.simulator.fault("error_404", vendor="fal", on="other", count=1)
+    assert pinned("--yes") == 0, capsys.readouterr()
+    assert "not compared: pinned schema" in capsys.readouterr().out
+
+
+def test_a_clip_that_is_paid_for_lands_whatever_the_vendor_shows_meanwhile(here, pinned, monkeypatch):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CallingHook, "wait", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            pinned("--yes")
+    shows(monkeypatch, price=0.09)
+    assert pinned("--yes") == 1
+    assert here.transcript.complete
+    assert here.simulator.ledger()["accepted"] == 1
 
 
 class RenamedId(Fal):

@@ -18,6 +18,7 @@ from airflow_video_providers.core.purchase.settlements import Ending
 from airflow_video_providers.core.vendors.field_errors import shown
 from airflow_video_providers.hooks.task_ledger import TaskLedger
 from airflow_video_providers.integration.commands.certify_plan import Plan, plan_of
+from airflow_video_providers.integration.commands.certify_schema import Schema
 from airflow_video_providers.integration.commands.opened import the_ledger
 from airflow_video_providers.integration.ledger_config import ledger_path
 from airflow_video_providers.integration.ledger_listing import printable
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 #: What the ledger calls the buyer; no DAG has this name by chance.
 DAG_ID = "video-certify"
 _ENDED = (Ending.LANDED, Ending.LOST, Ending.FAILED)
-_OF_A_FILE = ("media_type", "bytes", "sha256", "width", "height", "duration_s")
+_OF_A_FILE = ("role", "content_type", "bytes", "sha256", "width", "height", "duration_s")
 
 
 def run(args: argparse.Namespace, out: TextIO) -> int:
@@ -111,6 +112,7 @@ class Certification:
         self.hook = self.plan.hook
         self.recorder = Recorder(self.hook.vendor(self.hook.settings), self.plan.request)
         self.hook.heard = self.recorder
+        self.schema = Schema(self.plan)
         self.hook.close()  # a client that was made before hears nothing
 
     def run(self) -> None:
@@ -119,6 +121,7 @@ class Certification:
         :raises VideoProviderError: as the verbs do; what was bought is in the ledger, and the next run takes it up.
         """
         this = self._try()
+        self.schema.ask()
         self.hook.ledger = TaskLedger(self.ledger, this)
         self.job = self.hook.ledger.submit(self.hook, self._order)
         self.write(None)
@@ -134,6 +137,7 @@ class Certification:
 
     def _order(self) -> Order:
         plan = self.plan
+        self.schema.refuse_stale()
         return make_order(self.hook.get_conn().vendor, plan.request, {}, self.hook.settings, max_cost_usd=plan.max_usd)
 
     def _try(self) -> Try:
@@ -188,6 +192,7 @@ class Certification:
             complete=self.manifest is not None and any(one.verb == "submit" for one in exchanges),
             job=reduction.value(_of_job(self.job)),
             files=[] if self.manifest is None else [_of_file(one) for one in self.manifest["outputs"]],
+            pinned=self.schema.record(reduction),
             trouble=None if failure is None else reduction.text(f"{type(failure).__name__}: {failure.what}"),
         )
         try:

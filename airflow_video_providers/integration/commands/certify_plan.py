@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from airflow_video_providers.core.vendors.models import VideoModel
+    from airflow_video_providers.core.vendors.schema_files import SchemaFile
 
 
 @dataclass(frozen=True)
 class Plan:
     """One clip.
 
+    :param schema: The pinned schema that the request is checked against, of a model that the catalogue does not list.
     :param output: Where it lands.
     :param transcript: The file that is written.
     """
@@ -42,15 +44,21 @@ class Plan:
     max_usd: Decimal
     output: str
     transcript: Path
+    schema: SchemaFile | None = None
 
     def text(self) -> str:
         """What would be bought and spent."""
         url = self.hook.settings.base_url or self.hook.vendor_class.base_url
+        pinned = (
+            ""
+            if self.schema is None
+            else f"Its schema was fetched on {self.schema.fetched}; before the purchase the vendor is asked what it shows now.\n"
+        )
         return (
             f"One clip of {self.request.id} with the connection {self.hook.conn_id!r} at {url}:\n"
             f"  {json.dumps(self.request.body(), ensure_ascii=False)}\n"
             f"It is estimated to cost {self.cost}; at most ${self.max_usd} is allowed.\n"
-            f"It lands in {self.output}; the transcript is {self.transcript}.\n"
+            f"{pinned}It lands in {self.output}; the transcript is {self.transcript}.\n"
             "Nothing was sent. Run it again with --yes to buy this clip. Where an earlier run has bought one that has not landed, "
             "that one is taken up and nothing is bought.\n"
         )
@@ -75,10 +83,10 @@ def plan_of(args: argparse.Namespace) -> Plan:
     max_usd = money(args.max_usd, "--max-usd")
     given = _given(args.request)
     see_the_database()
-    if args.model:
-        schema = read_schema(args.schema) if args.schema else None
-        model = catalogue.find(args.model, schema=schema, unchecked=schema is None)
-        hook = VideoHook.for_model(args.model, args.conn_id)
+    schema = read_schema(args.schema) if args.schema else None
+    if named := args.model or (schema and schema.model):
+        model = catalogue.find(named, schema=schema, unchecked=schema is None)
+        hook = VideoHook.for_model(named, args.conn_id)
         request, cost = cheapest(model, given, hook.settings.extra.get("prices"))
     else:
         hook, request, cost = _cheapest_of_vendor(args.conn_id, given)
@@ -88,7 +96,7 @@ def plan_of(args: argparse.Namespace) -> Plan:
     preflight(output)
     transcript = Path(args.transcript or f"{re.sub(r'[^A-Za-z0-9.]+', '-', request.id)}.json")
     _check_transcript(transcript, request.id)
-    return Plan(hook, request, cost, max_usd, output, transcript)
+    return Plan(hook, request, cost, max_usd, output, transcript, schema)
 
 
 def _given(text: str) -> dict[str, Any]:

@@ -45,9 +45,7 @@ def run_check(args: argparse.Namespace, out: TextIO) -> int:
     for name in args.files:
         pinned = read_schema(name)
         now = _fetched(pinned.model, args.conn_id)
-        lines = changes(pinned.schema, now.schema)
-        if pinned.listed != now.listed:
-            lines.append(f"price line: {json.dumps(pinned.listed)} then, {json.dumps(now.listed)} now")
+        lines = changes_since(pinned, now)
         changed += bool(lines)
         since = f"since {pinned.fetched}"
         out.write(f"{name}: {pinned.model}: {'changed' if lines else 'nothing has changed'} {since}\n")
@@ -55,11 +53,28 @@ def run_check(args: argparse.Namespace, out: TextIO) -> int:
     return 1 if changed else 0
 
 
+def changes_since(pinned: SchemaFile, now: SchemaFile) -> list[str]:
+    """What the vendor shows otherwise than a file says, a line for each field; the price line is one."""
+    lines = changes(pinned.schema, now.schema)
+    if pinned.listed != now.listed:
+        lines.append(f"price line: {json.dumps(pinned.listed)} then, {json.dumps(now.listed)} now")
+    return lines
+
+
+def shown_now(hook: VideoHook, model: str) -> SchemaFile:
+    """What the vendor shows of a model at this moment, as a file of today would hold it. Buys nothing.
+
+    :raises InvalidRequestError: the vendor describes no models, or not this one.
+    :raises VendorError: it could not be asked.
+    """
+    described = hook.get_conn().describe_model(model)
+    return made(model, described.schema, fetched=f"{datetime.now(UTC):%Y-%m-%d}", listed=described.listed)
+
+
 def _fetched(model: str, conn_id: str | None) -> SchemaFile:
     see_the_database()
     hook = VideoHook.for_model(model, conn_id)
     try:
-        described = hook.get_conn().describe_model(model)
+        return shown_now(hook, model)
     finally:
         hook.close()
-    return made(model, described.schema, fetched=f"{datetime.now(UTC):%Y-%m-%d}", listed=described.listed)

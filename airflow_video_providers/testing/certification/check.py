@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_video_providers.core.errors import InvalidRequestError, VideoProviderError
+from airflow_video_providers.core.purchase.settlements import usd_in
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.testing.certification.compare import NEW, Difference, differences, requests
 from airflow_video_providers.testing.certification.samples import DOCUMENTS, documented, simulated
@@ -42,8 +43,10 @@ def check(transcript: Transcript, *, more: Sequence[type[Gateway]] = (), documen
             field="--offline",
             value=transcript.vendor,
         )
-    found: list[Difference] = []
+    found = [*_pinned(transcript), *_bill(transcript)]
     notes: list[str] = []
+    if transcript.pinned is not None and transcript.pinned.unread is not None:
+        notes.append(f"pinned schema: what the vendor shows could not be read ({transcript.pinned.unread})")
     if not transcript.complete:
         notes.append(
             f"the transcript is of a certification that came to no end ({transcript.trouble or 'interrupted'})"
@@ -61,7 +64,8 @@ def check(transcript: Transcript, *, more: Sequence[type[Gateway]] = (), documen
     if played is None:
         notes.append(f"simulator: it does not play {transcript.vendor}")
     else:
-        differ, more_notes = differences(transcript, played, "simulator")
+        heard = transcript.model_copy(update={"exchanges": [*transcript.exchanges, *transcript.outputs]})
+        differ, more_notes = differences(heard, played, "simulator")
         known = [one for one in found if one.what == NEW and one._replace(against="simulator") not in differ]
         found = [one for one in found if one not in known]
         notes += [
@@ -70,3 +74,19 @@ def check(transcript: Transcript, *, more: Sequence[type[Gateway]] = (), documen
         ]
         found, notes = found + differ + requests(transcript, played), notes + more_notes
     return Finding(found, notes)
+
+
+def _pinned(transcript: Transcript) -> list[Difference]:
+    if (pinned := transcript.pinned) is None:
+        return []
+    parts = (line.partition(": ") for line in pinned.changes)
+    return [Difference("pinned schema", f"fetched {pinned.fetched}", what, which) for what, _, which in parts]
+
+
+def _bill(transcript: Transcript) -> list[Difference]:
+    """What the clip cost by the vendor's word, where that is not what it was estimated at."""
+    told, real = (usd_in(transcript.job.get(name)) for name in ("estimated_cost_usd", "cost_usd"))
+    if real is None or real == told:
+        return []
+    expected = "an unknown price" if told is None else f"${told}"
+    return [Difference("estimate", "job", "cost", f"${real} instead of {expected}")]

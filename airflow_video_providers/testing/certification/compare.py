@@ -27,7 +27,7 @@ NEW = "no sample has it"
 class Difference(NamedTuple):
     """One thing that is not as it was taken to be.
 
-    :param against: ``documents``, ``simulator`` or ``this version``.
+    :param against: ``documents``, ``simulator``, ``this version``, ``pinned schema`` or ``estimate``.
     :param exchange: Which answer, or which request.
     :param place: Where in it.
     :param what: What differs.
@@ -129,6 +129,8 @@ def _fields(body: Any, samples: Sequence[Any]) -> list[tuple[str, str]]:
         mine, known = here[place] - {"null"}, ever[place] - {"null"}
         if mine and known and not mine <= known:
             found.append((place, f"{' or '.join(sorted(mine))} instead of {' or '.join(sorted(known))}"))
+        elif not mine and "null" not in ever[place]:
+            found.append((place, f"null instead of {' or '.join(sorted(known))}"))
     return found
 
 

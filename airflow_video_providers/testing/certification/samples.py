@@ -82,8 +82,8 @@ def simulated(transcript: Transcript, more: Sequence[type[Gateway]] = ()) -> lis
 
 def _played(app: Simulator, vendor: Vendor, request: VideoModel) -> list[Exchange]:
     """One job from its submit to its end, polled in each of its states."""
-    recorder, world = Recorder(vendor, request), app.world
-    with VideoClient(vendor, _KEY, transport=_InProcess(app), sleep=lambda _: None) as client:
+    recorder, world, way = Recorder(vendor, request), app.world, _InProcess(app)
+    with VideoClient(vendor, _KEY, transport=way, sleep=lambda _: None) as client:
         client.heard = recorder
         job = client.submit(request)
         for seconds in (0, 15, 600):
@@ -97,7 +97,16 @@ def _played(app: Simulator, vendor: Vendor, request: VideoModel) -> list[Exchang
                 recorder.verb = "history"
                 now = vendor.now()
                 client.history(request.id, now - timedelta(hours=1), now + timedelta(hours=1))
-    return recorder.exchanges(Reduction(_KEY, [vendor.url], [job.request_id]), job.request_id)
+    heard = recorder.exchanges(Reduction(_KEY, [vendor.url], [job.request_id]), job.request_id)
+    files = (way.handle_request(httpx.Request("HEAD", output.url)) for output in job.outputs)
+    return heard + [
+        Exchange(verb="output", step=step, answer=Reply(http=file.status_code, headers=_type_of(file)))
+        for step, file in enumerate(files)
+    ]
+
+
+def _type_of(file: httpx.Response) -> dict[str, str]:
+    return {"content-type": file.headers.get("content-type", "")}
 
 
 class _InProcess(httpx.BaseTransport):

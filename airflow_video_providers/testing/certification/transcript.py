@@ -16,7 +16,8 @@ from airflow_video_providers.core.vendors.output_shapes import find_status
 _LARGEST = 4 * 1024 * 1024
 #: Those that ship: what they certify, the vendors' pages say.
 SHIPPED = Path(__file__).parent / "transcripts"
-Verb = Literal["submit", "status", "history"]
+#: ``output`` is no call of the API: a file of the finished job.
+Verb = Literal["submit", "status", "history", "output"]
 
 
 class _Record(BaseModel):
@@ -62,6 +63,19 @@ class Exchange(_Record):
     error: str | None = None
 
 
+class Pinned(_Record):
+    """The schema file that the request was made by, beside what the vendor shows of the model.
+
+    :param fetched: The day on which the file was fetched.
+    :param changes: What the vendor shows otherwise, a line for each field; the price line is one.
+    :param unread: Why the vendor's own could not be read.
+    """
+
+    fetched: str
+    changes: list[str] = []
+    unread: str | None = None
+
+
 class Transcript(_Record):
     """One certification.
 
@@ -71,6 +85,7 @@ class Transcript(_Record):
     :param complete: Was a clip bought, finished and landed?
     :param job: How it ended.
     :param files: What landed, by size, digest and media type.
+    :param pinned: Of a request that was made by a pinned schema.
     :param trouble: What went wrong, where something did.
     """
 
@@ -86,6 +101,7 @@ class Transcript(_Record):
     complete: bool = False
     job: dict[str, Any] = {}
     files: list[dict[str, Any]] = []
+    pinned: Pinned | None = None
     trouble: str | None = None
 
     @classmethod
@@ -113,6 +129,15 @@ class Transcript(_Record):
     def text(self) -> str:
         """The file's content."""
         return json.dumps(self.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False) + "\n"
+
+    @property
+    def outputs(self) -> list[Exchange]:
+        """The files that landed, as what the vendor served."""
+        kinds = [str(one["content_type"]) for one in self.files if one.get("content_type")]
+        return [
+            Exchange(verb="output", step=step, answer=Reply(http=200, headers={"content-type": kind}))
+            for step, kind in enumerate(kinds)
+        ]
 
     @property
     def certifies(self) -> bool:

@@ -11,7 +11,14 @@ from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.testing.certification.check import check
 from airflow_video_providers.testing.certification.compare import differences, types_in
 from airflow_video_providers.testing.certification.samples import simulated
-from airflow_video_providers.testing.certification.transcript import SHIPPED, Exchange, Reply, Transcript, certified
+from airflow_video_providers.testing.certification.transcript import (
+    SHIPPED,
+    Exchange,
+    Pinned,
+    Reply,
+    Transcript,
+    certified,
+)
 
 FAL = "fal:fal-ai/kling-video/v2.1/standard/text-to-video"
 #: Other tests make models of their own.
@@ -53,6 +60,14 @@ def changed(one: Transcript, place: tuple[str, int], change) -> Transcript:
     return one.model_copy(update={"exchanges": exchanges})
 
 
+def with_field(answer: Reply, name: str, value: object) -> Reply:
+    return answer.model_copy(update={"body": {**answer.body, name: value}})
+
+
+def without(answer: Reply, name: str) -> Reply:
+    return answer.model_copy(update={"body": {each: value for each, value in answer.body.items() if each != name}})
+
+
 @pytest.mark.parametrize("model", MODELS)
 def test_documents_and_simulator_differ_in_nothing_for_every_model(model):
     finding = check(transcript(model))
@@ -80,6 +95,11 @@ def test_a_job_that_failed_is_compared_too(model):
          "status, call 2: video: text instead of object"),
         (("status", 1), lambda a: a.model_copy(update={"body": {**a.body, "nsfw": [True]}}), "status, call 2: nsfw: no sample has it"),
         (("status", 1), lambda a: a.model_copy(update={"headers": {"content-type": "text/html"}}), "text/html instead of"),
+        (("status", 1), lambda a: without(a, "seed"), "status, call 2: seed: is missing"),
+        (("status", 1), lambda a: with_field(a, "seed", "42"), "status, call 2: seed: text instead of number"),
+        (("status", 1), lambda a: with_field(a, "video", {**a.body["video"], "width": 640}), "status, call 2: video.width: no sample has it"),
+        (("status", 1), lambda a: with_field(a, "video", [a.body["video"]]), "status, call 2: video: list instead of object"),
+        (("status", 0), lambda a: with_field(a, "status_url", None), "status_url: null instead of text"),
     ],
 )  # fmt: skip
 def test_each_kind_of_difference_is_named_against_documents_or_simulator(place, change, said):
@@ -99,6 +119,50 @@ def test_a_call_without_an_answer_is_a_difference():
     broken = Exchange(verb="status", error="ReadError", request=one.exchanges[1].request)
     found, _ = differences(one.model_copy(update={"exchanges": [broken]}), simulated(one), "simulator")
     assert [each.what for each in found] == ["there was none (ReadError)"]
+
+
+def test_a_header_that_has_another_name_is_named():
+    one = transcript(FAL, prompt="[[fault:job_failed]] a fox")
+    assert check(one).differences == []
+    (renamed,) = check(changed(one, ("status", 1), lambda a: a.model_copy(update={"headers": {"content-type": "application/json", "x-error": "k"}}))).differences  # fmt: skip
+    assert (renamed.place, renamed.what) == ("header x-fal-error-type", "is missing")
+
+
+def test_an_output_of_another_type_is_named_in_the_answer_and_as_the_file_that_landed():
+    magica = changed(
+        transcript("replicate:studio/magica"),
+        ("status", 0),
+        lambda a: with_field(a, "output", {"video": a.body["output"]}) if a.body["output"] else a,
+    )
+    said = [str(each) for each in check(magica).differences]
+    assert "simulator: status, succeeded: output: object instead of text" in said, "the documents show all forms"
+    landed = transcript(FAL).model_copy(update={"files": [{"content_type": "video/mp4"}]})
+    assert check(landed).differences == []
+    (found,) = check(landed.model_copy(update={"files": [{"content_type": "video/webm"}]})).differences
+    assert str(found) == "simulator: output: header content-type: video/webm instead of video/mp4"
+
+
+def test_another_price_than_the_estimate_is_named_where_the_vendor_says_what_it_cost():
+    one = transcript(FAL)
+    for job, said in [
+        ({"estimated_cost_usd": "0.25"}, []),
+        ({"estimated_cost_usd": "0.25", "cost_usd": "0.250"}, []),
+        ({"estimated_cost_usd": "0.25", "cost_usd": "0.3"}, ["estimate: job: cost: $0.3 instead of $0.25"]),
+        ({"cost_usd": "0.3"}, ["estimate: job: cost: $0.3 instead of an unknown price"]),
+    ]:
+        assert [str(each) for each in check(one.model_copy(update={"job": job})).differences] == said
+
+
+def test_a_pinned_schema_from_which_the_vendor_differs_is_named_without_network():
+    pinned = Pinned(fetched="2026-11-01", changes=["field that changed: duration", "price line: {} then, null now"])
+    one = transcript(FAL).model_copy(update={"pinned": pinned})
+    assert [str(each) for each in check(one).differences] == [
+        "pinned schema: fetched 2026-11-01: field that changed: duration",
+        "pinned schema: fetched 2026-11-01: price line: {} then, null now",
+    ]
+    unread = check(transcript(FAL).model_copy(update={"pinned": Pinned(fetched="2026-11-01", unread="HTTP 500")}))
+    assert unread.differences == []
+    assert any("HTTP 500" in note for note in unread.notes)
 
 
 def test_what_this_version_sends_otherwise_is_named():
@@ -166,6 +230,17 @@ def test_a_vendor_is_certified_by_its_newest_transcript_and_by_none_of_another_h
         (tmp_path / f"{name}.json").write_text(one.model_copy(update=change).text())
     assert certified(tmp_path) == {"fal": "2026-11-20"}
     assert certified(tmp_path / "nothing") == {}
+
+
+def test_a_transcript_that_is_added_turns_documented_into_certified_in_the_vendors_table(tmp_path, monkeypatch):
+    from scripts import docs
+
+    monkeypatch.setattr(docs, "certified", lambda: certified(tmp_path))
+    assert "certified" not in docs.vendors()
+    (tmp_path / "fal.json").write_text(transcript(FAL).text())
+    rows = {line.split("](")[0].strip("| ["): line for line in docs.vendors().splitlines() if "](" in line}
+    assert rows["fal"].endswith("| certified on 2026-11-26 |")
+    assert all(row.endswith("| documented |") for name, row in rows.items() if name != "fal")
 
 
 def test_the_vendors_table_says_of_each_what_it_is_known_from():
