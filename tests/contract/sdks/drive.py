@@ -80,7 +80,7 @@ def replicate(case: str, url: str) -> dict[str, Any]:
     request = {"prompt": PROMPTS.get(case, "a fox")}
     if case == "deployment":
         prediction = client.deployments.predictions.create("studio/magica", input=request)
-    elif case == "which":
+    elif case == "version":
         prediction = client.predictions.create(version="0a" * 32, input=request)
     else:
         prediction = client.models.predictions.create("studio/magica", input=request)
@@ -101,12 +101,17 @@ def replicate(case: str, url: str) -> dict[str, Any]:
 
 
 def segmind(case: str, url: str) -> dict[str, Any]:
-    """Submit, wait and read with segmind; it knows no cancel."""
+    """Submit, wait and read with segmind, or list what of it cancels."""
     import segmind as sdk
 
     client = sdk.SegmindClient(api_key="SG_0123456789abcdef", base_url=f"{url}/segmind/v1")
     if case.startswith("lost:"):
         return lost(case, url, "segmind", lambda prompt: client.submit_async("mochi-1", prompt=prompt))
+    if case == "cancel":
+        places = {"SegmindClient": client, "AsyncJob": sdk.v2.AsyncJob, "Generations": client.generations}
+        return {
+            "cancels": [f"{place}.{name}" for place, one in places.items() for name in dir(one) if "cancel" in name]
+        }
     job = client.submit_async("mochi-1", prompt=PROMPTS.get(case, "a fox"))
     try:
         result = job.wait(timeout=10, interval=0.02)

@@ -45,6 +45,7 @@ def simulator() -> Iterator[SimulatorHandle]:
 @pytest.fixture
 def subject(simulator: SimulatorHandle) -> Subject:
     simulator.reset()
+    simulator.configure(queue_seconds=(1, 1), run_seconds=(60, 60))
     model = catalogue.find("runway:gen4.5")
     return Subject(
         vendor=catalogue.vendor_of(model.id),
@@ -60,6 +61,10 @@ def subject(simulator: SimulatorHandle) -> Subject:
             "CANCELLED": JobStatus.CANCELLED,
         },
         finish=lambda: simulator.advance(600),
+        run=lambda: simulator.advance(2),
+        files=(("video", None),),
+        says=("progress", "submitted_at"),
+        cost=Decimal("0.60"),
     )
 
 
@@ -85,10 +90,33 @@ def test_what_it_really_cost_stands_in_the_answer_and_says_whether_it_was_charge
     ]
 
 
+def test_in_a_pipeline_its_real_cost_stands_beside_the_estimate_on_the_job_in_the_manifest_and_in_the_ledger(
+    simulator: SimulatorHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("airflow.sdk._shared.module_loading", reason="the tests' Airflow without a database is of 3.3")
+    from airflow_video_providers.core.purchase.ledger import Ledger
+    from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
+    from tests.support.pipeline import Pipeline
+
+    simulator.reset()
+    simulator.configure(queue_seconds=(0, 0), run_seconds=(0, 0))
+    (tmp_path / "ledger").mkdir()
+    monkeypatch.setenv("AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH", str(tmp_path / "ledger"))
+    pipeline = Pipeline(simulator, tmp_path / "videos", "runway:gen4.5", {"prompt_text": "a fox", "duration": 5})
+    prices = {"runway:gen4.5": {"usd": 0.15, "per": "second"}}
+    pipeline.airflow.connections["runway_default"]["extra"]["prices"] = prices
+    assert pipeline.run().state == "success"
+    job, manifest = pipeline.xcom("wait"), pipeline.xcom("land")
+    noted = Ledger(LocalDirectory(tmp_path / "ledger")).settlement(VideoJob.from_dict(job))
+    assert noted is not None
+    costs = [Decimal(job["cost_usd"]), Decimal(manifest["cost_usd"]), noted.cost]
+    assert costs == [Decimal("0.6")] * 3
+    assert [Decimal(one["estimated_cost_usd"]) for one in (job, manifest)] == [Decimal("0.75")] * 2
+
+
 def test_a_job_that_runs_is_not_deleted_because_it_may_end_meanwhile(
     subject: Subject, simulator: SimulatorHandle
 ) -> None:
-    simulator.configure(queue_seconds=[1, 1], run_seconds=[60, 60])
     job = subject.bought(subject.url)
     simulator.advance(2)
     seen = subject.cancel(subject.url, job)

@@ -59,21 +59,29 @@ def keys_of(vendor: str) -> list[str]:
     return {"fal": public_keys(key_set()), "replicate": [WEBHOOK_SECRET]}[vendor]
 
 
-@pytest.fixture(params=CASES)
-def subject(request: pytest.FixtureRequest, video_simulator: SimulatorHandle) -> Subject:  # noqa: F811  the fixture
-    case = CASES[request.param]
-    video_simulator.configure(frozen_clock=True, outputs=case.get("outputs", 1))
-    vendor = catalogue.vendor_of(request.param)
-    model = catalogue.find(request.param, unchecked=True)
+def subject_of(name: str, simulator: SimulatorHandle, **case: Any) -> Subject:
+    """The subject of a model that ships, at the simulator.
+
+    :param case: What is said of it otherwise than in ``CASES``.
+    """
+    case = {**CASES[name], **case}
+    simulator.configure(frozen_clock=True, outputs=case.get("outputs", 1))
+    vendor = catalogue.vendor_of(name)
+    model = catalogue.find(name, unchecked=True)
     return Subject(
         vendor=vendor,
         request=model.parse({"prompt": "a paper boat in the rain"}),
         failing=model.parse({"prompt": "[[fault:job_failed]] a paper boat in the rain"}),
-        url=video_simulator.base_url(vendor.id),
-        finish=lambda: video_simulator.advance(600),
+        url=simulator.base_url(vendor.id),
+        finish=lambda: simulator.advance(600),
         callback_keys=(lambda: keys_of(vendor.id)) if vendor.signs_callbacks() else None,
         **case,
     )
+
+
+@pytest.fixture(params=CASES)
+def subject(request: pytest.FixtureRequest, video_simulator: SimulatorHandle) -> Subject:  # noqa: F811  the fixture
+    return subject_of(request.param, video_simulator)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)

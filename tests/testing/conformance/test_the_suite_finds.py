@@ -20,7 +20,7 @@ from airflow_video_providers.core.vendors.replicate import Replicate
 from airflow_video_providers.core.vendors.wire import Wire
 from airflow_video_providers.testing.conformance import CHECKS, ConformanceError, Subject
 from airflow_video_providers.testing.pytest_plugin import video_simulator, video_simulator_server  # noqa: F401
-from tests.testing.conformance.test_shipped_vendors import keys_of
+from tests.testing.conformance.test_shipped_vendors import subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -243,17 +243,7 @@ FAL = "fal:fal-ai/kling-video/v2.1/standard/text-to-video"
 
 @pytest.fixture
 def fals(video_simulator: SimulatorHandle) -> Subject:  # noqa: F811  the fixture
-    video_simulator.configure(frozen_clock=True)
-    model = catalogue.find(FAL, unchecked=True)
-    return Subject(
-        vendor=Fal,
-        request=model.parse({"prompt": "a paper boat"}),
-        failing=model.parse({"prompt": "[[fault:job_failed]] a paper boat"}),
-        url=video_simulator.base_url("fal"),
-        words={"IN_QUEUE": JobStatus.QUEUED, "COMPLETED": JobStatus.SUCCEEDED},
-        finish=lambda: video_simulator.advance(600),
-        callback_keys=lambda: keys_of("fal"),
-    )
+    return subject_of(FAL, video_simulator)
 
 
 class BelievesEveryCall(Fal):
@@ -412,16 +402,7 @@ MAGICA = "replicate:studio/magica"
 
 @pytest.fixture
 def replicates(video_simulator: SimulatorHandle) -> Subject:  # noqa: F811  the fixture
-    video_simulator.configure(frozen_clock=True)
-    model = catalogue.find(MAGICA, unchecked=True)
-    return Subject(
-        vendor=Replicate,
-        request=model.parse({"prompt": "a paper boat"}),
-        failing=model.parse({"prompt": "[[fault:job_failed]] a paper boat"}),
-        url=video_simulator.base_url("replicate"),
-        words={"starting": JobStatus.QUEUED, "succeeded": JobStatus.SUCCEEDED, "failed": JobStatus.FAILED},
-        finish=lambda: video_simulator.advance(600),
-    )
+    return subject_of(MAGICA, video_simulator)
 
 
 class TrustsReplicatesWord(Replicate):

@@ -1,0 +1,133 @@
+"""The worst mistakes, made in the file of every vendor that ships: the suite finds each of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from airflow_video_providers.core.jobs import JobStatus
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.base import Vendor
+from airflow_video_providers.testing.conformance import CHECKS, ConformanceError
+from airflow_video_providers.testing.pytest_plugin import video_simulator, video_simulator_server  # noqa: F401
+from tests.testing.conformance.test_shipped_vendors import subject_of
+
+if TYPE_CHECKING:
+    from airflow_video_providers.testing.simulator import SimulatorHandle
+
+BY_NAME = {check.__name__: check for check in CHECKS}
+MODELS = {
+    "pixazo": "pixazo:pixverse-v6-text-to-video",
+    "appypie": "appypie:mochi-1",
+    "segmind": "segmind:mochi-1",
+    "fal": "fal:fal-ai/kling-video/v2.1/standard/text-to-video",
+    "replicate": "replicate:studio/magica",
+}
+_ADDRESSES = ("polling_url", "poll_url", "status_url", "response_url")
+
+
+def trusts_the_word(vendor: Any) -> Any:
+    """Whatever ends is a success."""
+
+    class Mutant(vendor):
+        def status(self, job: Any) -> Any:
+            seen = self.read_job(job, (yield from self.send_read(self.status_call(job), job)))
+            ended = seen.status.terminal and seen.status is not JobStatus.EXPIRED
+            return seen.replace(status=JobStatus.SUCCEEDED) if ended else seen
+
+    return Mutant
+
+
+def takes_the_wrong_id(vendor: Any) -> Any:
+    """The state's word for the job's id."""
+    return type("Mutant", (vendor,), {"id_paths": ("status",)})
+
+
+def takes_the_key_to_the_answers_address(vendor: Any) -> Any:
+    """Polls at whatever address an answer has named."""
+
+    class Mutant(vendor):
+        address = ""
+
+        def _bought(self, request: Any, sent_at: Any, answer: Any) -> Any:
+            body = {**(answer.body or {}), **(answer.body or {}).get("urls", {})}
+            found = [body[name] for name in (*_ADDRESSES, "get") if isinstance(body.get(name), str)]
+            type(self).address = found[0] if found else "https://elsewhere.example/"
+            return super()._bought(request, sent_at, answer)
+
+        def status_call(self, job: Any) -> Any:
+            return httpx.Request("GET", self.address)
+
+    return Mutant
+
+
+def cancels_after_the_end(vendor: Any) -> Any:
+    """Calls what cancels, or deletes, without asking first."""
+
+    class Mutant(vendor):
+        def cancel(self, job: Any) -> Any:
+            yield from self.send_read(self.cancel_call(job), job)
+            return (yield from self.status(job))
+
+    return Mutant
+
+
+def shows_the_first_of_several(vendor: Any) -> Any:
+    """Of equal jobs in the history the first."""
+
+    class Mutant(vendor):
+        def history(self, model: str, since: Any, until: Any) -> Any:
+            shown = yield from super().history(model, since, until)
+            bodies = [one.body for one in shown]
+            return [one for number, one in enumerate(shown) if one.body not in bodies[:number]]
+
+    return Mutant
+
+
+MUTANTS = [
+    (trusts_the_word, "a_failed_job_is_failed_whatever_its_word"),
+    (takes_the_wrong_id, "a_job_comes_to_its_end_with_all_its_outputs"),
+    (takes_the_key_to_the_answers_address, "no_address_from_an_answer_is_called"),
+    (cancels_after_the_end, "a_cancel_asks_first_and_leaves_alone_what_has_ended"),
+    (shows_the_first_of_several, "what_the_history_shows_is_what_was_sent"),
+]
+
+
+def can(vendor: Any, mutate: Any) -> bool:
+    """Has the vendor the verb that the mistake is made in?"""
+    if mutate is cancels_after_the_end:
+        return bool(vendor.cancel_call is not Vendor.cancel_call)
+    return mutate is not shows_the_first_of_several or vendor.history_kept is not None
+
+
+CASES = [
+    pytest.param(name, mutate, check, id=f"{name}-{mutate.__name__}")
+    for name in MODELS
+    for mutate, check in MUTANTS
+    if can(catalogue.vendors()[name], mutate)
+]
+
+
+@pytest.mark.parametrize(("name", "mutate", "check"), CASES)
+def test_each_is_found_and_the_vendor_itself_passes(
+    video_simulator: SimulatorHandle,  # noqa: F811  the fixture
+    name: str,
+    mutate: Any,
+    check: str,
+) -> None:
+    subject = subject_of(MODELS[name], video_simulator)
+    BY_NAME[check](subject)
+    with pytest.raises(ConformanceError):
+        BY_NAME[check](replace(subject, vendor=mutate(subject.vendor)))
+
+
+def test_every_vendor_that_ships_has_its_mutants_and_the_aggregators_have_all_five() -> None:
+    ours = {name for name, kind in catalogue.vendors().items() if kind.__module__.startswith("airflow_video_providers")}
+    assert ours == MODELS.keys()
+    assert {name: sum(case.values[0] == name for case in CASES) for name in ("fal", "replicate")} == {
+        "fal": 5,
+        "replicate": 5,
+    }
