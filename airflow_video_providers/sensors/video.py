@@ -255,8 +255,7 @@ class VideoJobSensor(CancelsOnKill, ReadsTemplates, ReportsLineage, BaseSensorOp
         from airflow_video_providers.integration.results import report_outcome
         from airflow_video_providers.operators.bookkeeping import note_finished
 
-        known = self._job()
-        if known.parameters is not None:  # the wait itself carries no texts
+        if (known := self._job()).parameters is not None:  # the wait itself carries no texts
             job = job.replace(parameters=known.parameters)
         self.known_job = job
         report_outcome(job, self.log)

@@ -43,12 +43,12 @@ class Schema:
 
         :raises InvalidRequestError: so it is. Nothing was bought.
         """
-        told = self.plan.cost.usd
-        if self.now is None or told is None:
+        planned = self.plan.cost.usd
+        if self.now is None or planned is None:
             return
         request = catalogue.find(self.plan.request.id, schema=self.now).parse(self.plan.request.body())
         cost = estimate(request, self.plan.hook.settings.extra.get("prices"))
-        if cost.usd is None or cost.usd > told:
+        if cost.usd is None or cost.usd > planned:
             raise InvalidRequestError(
                 f"By what the vendor shows now this clip costs {cost}; {self.plan.cost} was said.",
                 remedy=f"Fetch the schema anew (airflow video-models fetch {self.plan.request.id} --overwrite) and run it again.",

@@ -85,8 +85,8 @@ def _pinned(transcript: Transcript) -> list[Difference]:
 
 def _bill(transcript: Transcript) -> list[Difference]:
     """What the clip cost by the vendor's word, where that is not what it was estimated at."""
-    told, real = (usd_in(transcript.job.get(name)) for name in ("estimated_cost_usd", "cost_usd"))
-    if real is None or real == told:
+    estimated, real = (usd_in(transcript.job.get(name)) for name in ("estimated_cost_usd", "cost_usd"))
+    if real is None or real == estimated:
         return []
-    expected = "an unknown price" if told is None else f"${told}"
+    expected = "an unknown price" if estimated is None else f"${estimated}"
     return [Difference("estimate", "job", "cost", f"${real} instead of {expected}")]
