@@ -181,12 +181,12 @@ async def test_a_submit_that_is_cancelled_is_not_broken_off_and_says_what_it_bou
 
     def slow(*given: Any) -> Any:
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return real(*given)
 
     monkeypatch.setattr(VideoClient, "buy", slow)
     buying = asyncio.create_task(PixazoHook().submit_async(MODEL, {"prompt": "a fox"}))
-    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.to_thread(begun.wait, 60)
     buying.cancel()
     await asyncio.sleep(0)
     assert not buying.done()
@@ -248,14 +248,14 @@ async def test_a_landing_that_is_cancelled_stops_its_downloads_and_ends_before_t
         stopped = threading.Event()
         self.stop.calls(stopped.set)
         begun.set()
-        assert stopped.wait(10)
+        assert stopped.wait(60)
         time.sleep(0.05)
         ended.set()
         raise DownloadError("The download was stopped.", reason="stopped")
 
     monkeypatch.setattr(Landing, "run", run)
     landing = asyncio.create_task(PixazoHook().land_async(job("pixazo"), "/videos"))
-    await asyncio.to_thread(begun.wait, 10)
+    await asyncio.to_thread(begun.wait, 60)
     landing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await landing

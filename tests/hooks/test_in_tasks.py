@@ -110,7 +110,7 @@ def test_a_hook_submits_waits_and_lands_in_a_task_with_the_patience_of_a_sensor(
 ):
     if fault:
         simulator.fault(fault, count=times, on="status")
-    timeout = 1.0 if error in ("JobTimeoutError", "JobUnknownError") else 30.0
+    timeout = 1.0 if error in ("JobTimeoutError", "JobUnknownError") else 120.0
     outcome = airflow.run(made(airflow.folder, f"{prompt} a fox", timeout, recorded=False))
     assert len(simulator.ledger()["jobs"]) == 1
     if error is None:

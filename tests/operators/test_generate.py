@@ -125,13 +125,16 @@ def hasty(monkeypatch):
 
 @pytest.mark.parametrize("fault", ["media_late:0.4", "media_late_403:0.4"])
 @pytest.mark.usefixtures("hasty")
-def test_a_file_host_that_lags_behind_the_vendors_word_is_waited_for(airflow, simulator, tmp_path, fault):
+def test_a_file_host_that_lags_behind_the_vendors_word_is_waited_for(airflow, simulator, tmp_path, fault, monkeypatch):
+    monkeypatch.setattr(fetch, "PATIENCE", 60.0)
     task = generate(tmp_path, prompt=f"[[fault:{fault}]] a fox", deferrable=False, poll_interval=0.02)
     assert airflow.run(task, retries=0).state == "success"
     assert simulator.ledger()["accepted"] == 1
 
 
-@pytest.mark.parametrize("fault", ["media_404*", "media_403*", "media_late:5", "media_late_403:5", "media_http_410*"])
+@pytest.mark.parametrize(
+    "fault", ["media_404*", "media_403*", "media_late:900", "media_late_403:900", "media_http_410*"]
+)
 @pytest.mark.usefixtures("hasty")
 def test_a_clear_keeps_the_job_while_the_vendor_says_that_it_is_finished(airflow, simulator, tmp_path, fault):
     task = generate(tmp_path, prompt=f"[[fault:{fault}]] a fox", deferrable=False, poll_interval=0.02)

@@ -52,7 +52,7 @@ def submitted(airflow, vendor):
 
 
 def called(simulator):
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not simulator.deliveries() and time.monotonic() < until:
         time.sleep(0.02)
     return [delivery["outcome"] for delivery in simulator.deliveries()]

@@ -36,7 +36,7 @@ class InTheMaking(threading.Thread):
 def test_sixty_clips_of_two_dags_are_never_more_than_eight_in_the_making_and_the_urgent_ones_go_first(tmp_path_factory):
     videos = tmp_path_factory.mktemp("videos").as_uri()
     with running() as simulator:
-        simulator.configure(queue_seconds=(2, 4), run_seconds=(4, 8))
+        simulator.configure(frozen_clock=True, queue_seconds=(2, 4), run_seconds=(4, 8))
         connection = {"AIRFLOW_CONN_PIXAZO_POOLED": json.dumps(simulator.connection("pixazo"))}
         with airflow_cluster(
             new_home(tmp_path_factory), Path(__file__).parent / "dags", connection, {"AIRFLOW__CORE__PARALLELISM": "4"}
@@ -49,8 +49,15 @@ def test_sixty_clips_of_two_dags_are_never_more_than_eight_in_the_making_and_the
             began = time.monotonic()
             runs = {"pooled_ordinary": cluster.trigger("pooled_ordinary", output_path=videos)}
             cluster.wait_for("a full pool", lambda: simulator.ledger()["accepted"] >= SLOTS)
+            runs["pooled_urgent"] = urgent = cluster.trigger("pooled_urgent", output_path=videos)
+
+            def all_wait():
+                states = [task.state for task in cluster.tasks("pooled_urgent", urgent).values()]
+                return states == ["scheduled"] * CLIPS
+
+            cluster.wait_for("the urgent ones for the pool", all_wait)
             before = simulator.ledger()["accepted"]
-            runs["pooled_urgent"] = cluster.trigger("pooled_urgent", output_path=videos)
+            simulator.configure(frozen_clock=False)
             states = {dag: cluster.finished(dag, run) for dag, run in runs.items()}
             watch.over.set()
             watch.join()

@@ -153,14 +153,14 @@ class MemoryAirflow:
         self._resume = None
         return Outcome(str(getattr(result.state, "value", result.state)), result.msg, result.error)
 
-    def fire(self, message: Any, *, timeout: float = 20.0) -> Any:
+    def fire(self, message: Any, *, timeout: float = 120.0) -> Any:
         """Run the trigger of a deferred task as the triggerer does, up to its first event."""
         kwargs = deserialize(json.loads(json.dumps(message.trigger_kwargs)))
         event = self.first_event(import_string(message.classpath)(**kwargs), timeout=timeout)
         self.resume_with(message.next_method, event.payload, message.next_kwargs)
         return event
 
-    def first_event(self, trigger: Any, *, timeout: float = 20.0) -> Any:
+    def first_event(self, trigger: Any, *, timeout: float = 120.0) -> Any:
         """Run a trigger up to its first event."""
         supervisor = InProcessTestSupervisor(
             id=uuid.uuid4(), pid=os.getpid(), process=psutil.Process(), process_log=structlog.get_logger(),

@@ -36,7 +36,7 @@ class LoopbackReceiver:
         )
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],), daemon=True)
         self._thread.start()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while not self._server.started:
             if time.monotonic() > deadline:
                 raise TimeoutError("the receiver did not start")
@@ -45,7 +45,7 @@ class LoopbackReceiver:
 
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
-        self._thread.join(5)
+        self._thread.join(60)
         self._socket.close()
 
     def keep_in(self, ledger: Path) -> None:

@@ -69,7 +69,7 @@ def running(*more: type[Gateway], state: Path | None = None, **options: Any) -> 
         thread.start()
         handle = SimulatorHandle(f"http://127.0.0.1:{bound.getsockname()[1]}", tuple(app.gateways))
         try:
-            deadline = time.monotonic() + 10
+            deadline = time.monotonic() + 60
             while not server.started:
                 if not thread.is_alive() or time.monotonic() > deadline:
                     raise RuntimeError("The simulator did not start.")

@@ -37,7 +37,7 @@ def _steer(url: str, method: str, body: dict[str, Any]) -> None:
     request = urllib.request.Request(
         f"{url}/_sim/faults", json.dumps(body).encode(), {"Content-Type": "application/json"}, method=method
     )
-    urllib.request.urlopen(request, timeout=10).close()
+    urllib.request.urlopen(request, timeout=60).close()
 
 
 def fal(case: str, url: str) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def segmind(case: str, url: str) -> dict[str, Any]:
         }
     job = client.submit_async("mochi-1", prompt=PROMPTS.get(case, "a fox"))
     try:
-        result = job.wait(timeout=10, interval=0.02)
+        result = job.wait(timeout=60, interval=0.02)
     except sdk.InferenceFailed as error:
         return {"id": job.request_id, "error": error.detail}
     return {"id": job.request_id, "seen": [result["status"]], "video": result["output"]}

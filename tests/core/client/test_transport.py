@@ -8,6 +8,7 @@ import json
 import os
 import socket
 import subprocess
+import threading
 import time
 import tracemalloc
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from airflow_video_providers.core.errors import (
 from airflow_video_providers.core.vendors import catalogue
 from tests.support.raw_server import RawServer, http, trickle
 from tests.support.vendors import KEY, MODELS, job, request
+from tests.support.work import bounded
 
 pytestmark = pytest.mark.slow
 
@@ -139,20 +141,26 @@ def test_what_is_left_over_behind_an_answer_answers_nothing(poll, first, stray):
 
 @POLLS
 def test_what_comes_after_an_answer_answers_nothing(poll):
+    read, said = threading.Event(), threading.Event()
+
     def late(wire):
         wire.sendall(RUNNING)
-        time.sleep(0.02)
+        read.wait(60)
         wire.sendall(http(b'{"status": "COMPLETED"}'))
-        time.sleep(2)
+        said.set()
+        wire.recv(1)  # until the other side hangs up
 
     with serving(late) as server:
 
         async def twice():
             async with AsyncVideoClient(vendor(server), KEY) as known:
                 first = await known.status(job("pixazo"))
-                await asyncio.sleep(0.1)
+                read.set()
+                await asyncio.to_thread(said.wait, 60)
                 return [first, await known.status(job("pixazo"))]
 
+        if poll is polled:
+            read.set()
         seen = asyncio.run(twice()) if poll is polled_in_a_loop else poll(server, 2)
         assert [one.status for one in seen] == ["running"] * 2
         assert server.connections == 2
@@ -188,7 +196,7 @@ def test_nor_does_what_tls_holds_back(tls, monkeypatch, together):
             wire.sendall(RUNNING)
             wire.sendall(stray)
             wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
-        time.sleep(1)
+        wire.recv(1)  # until the other side hangs up
 
     with serving(both, tls=context) as server:
         assert [seen.status for seen in polled_in_a_loop(server, 2)] == ["running"] * 2
@@ -300,7 +308,7 @@ def test_every_call_ends_whatever_trickles(say, tmp_path):
         for call in calls:
             begun = time.monotonic()
             kinds.append(type(call()))
-            assert time.monotonic() - begun < 5.0  # it would go on for ever
+            assert time.monotonic() - begun < 60  # it would go on for ever
     assert kinds == [VendorUnavailableError] * 2 + [SubmissionOutcomeUnknownError] * 2
     assert list(tmp_path.iterdir()) == []
 
@@ -316,11 +324,9 @@ def test_every_call_ends_whatever_trickles(say, tmp_path):
     ids=["interim answers", "many headers", "a long one"],
 )
 def test_a_head_is_bounded(poll, head):
-    begun = time.process_time()
     with serving(head + b"\r\n\r\n") as server:
-        (seen,) = poll(server)
+        (seen,) = bounded(1.0, lambda: poll(server))
     assert isinstance(seen, VendorUnavailableError)
-    assert time.process_time() - begun < 1.0
 
 
 @POLLS

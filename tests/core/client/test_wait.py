@@ -333,7 +333,7 @@ async def test_a_wait_that_is_cancelled_leaves_its_client_usable():
     script = Vendor((RUNNING, DONE), lambda: START)
     async with AsyncVideoClient(Pixazo(), KEY, transport=httpx.MockTransport(script)) as client:
         waiting = asyncio.create_task(client.wait(job("pixazo", submitted_at=None)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not script.asked:  # noqa: ASYNC110 # it is the transport that is waited for
                 await asyncio.sleep(0)
         waiting.cancel()

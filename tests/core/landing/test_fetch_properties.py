@@ -7,7 +7,6 @@ import hashlib
 import json
 import logging
 import tempfile
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from airflow_video_providers.core.landing.output_urls import OutputUrls
 from airflow_video_providers.core.landing.response_metadata import Decoding, read_headers, retry_after
 from airflow_video_providers.core.landing.spool import Spool
 from tests.faults.landing.clips import HTML, mp4, webm
+from tests.support.work import bounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -135,11 +135,9 @@ def fit_for_people(text: str) -> None:
 @example([b"HTTP/1.1 200 OK\r\n" + b"\x1b[31m" * 300 + b"\r\n\r\n"])
 @example([b"HTTP/1.1 302 F\r\nLocation: https://u:pw@x/" + b"y" * 9_000 + b"\r\n\r\n"])
 def test_whatever_comes_it_is_a_whole_video_or_an_error_of_ours_in_bounds(played: list[bytes]) -> None:
-    began = time.process_time()
     with tempfile.TemporaryDirectory() as directory:
-        found, data, waited = download(played, directory)
+        found, data, waited = bounded(1.0, lambda: download(played, directory))
         assert list(Path(directory).iterdir()) == []
-    assert time.process_time() - began < 1.0
     assert waited <= 3600.0
     if isinstance(found, VideoProviderError):
         assert isinstance(found, DownloadError)
@@ -215,10 +213,9 @@ def _readers() -> list[Callable[[bytes], object]]:
 @example(b'{"schema_version": 1e999}')
 @example(b'{"files": [{"index": ' + b"9" * 5_000 + b"}]}")
 def test_a_planted_record_is_none_or_another_jobs_or_ours(data: bytes) -> None:
-    began = time.process_time()
     for read in _readers():
         try:
-            found = read(data)
+            found = bounded(0.5, lambda read=read: read(data))
         except LandingError as refused:
             fit_for_people(str(refused))
             continue
@@ -226,4 +223,3 @@ def test_a_planted_record_is_none_or_another_jobs_or_ours(data: bytes) -> None:
             assert (found.job.request_id, found.job.status) == ("req-1", JobStatus.SUCCEEDED)
             assert all(0 <= index < found.count for index in found.files)
             json.dumps(found.job.to_dict(), allow_nan=False)
-    assert time.process_time() - began < 1.0

@@ -6,7 +6,7 @@ import io
 import json
 import subprocess
 import sys
-import threading
+import time
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from itertools import count
@@ -356,14 +356,16 @@ def test_one_bad_output_stops_the_others_and_its_error_is_the_one_told(tmp_path:
     def slow(exchange: Exchange) -> None:
         exchange.head(200, Content_Length=len(CLIP))
         exchange.send(CLIP[:1000])
-        for at in range(1000, len(CLIP), 1000):
-            threading.Event().wait(0.01)  # three seconds in all, if nobody hangs up
-            exchange.send(CLIP[at : at + 1000])
+        for at in range(1000, len(CLIP)):
+            time.sleep(0.01)  # half an hour in all, if nobody hangs up
+            exchange.send(CLIP[at : at + 1])
         finished.append(exchange.number)
 
     urls = [server.serve(f"e{n}", slow) for n in range(3)] + [server.serve("bad", whole(b"<html>" * 100))]
+    began = time.monotonic()
     with pytest.raises(OutputRejectedError) as raised:
         put(job_for(*urls), tmp_path)
+    assert time.monotonic() - began < 40, "without progress a connection is left after a minute anyway"
     assert raised.value.reason == "not_a_video"
     assert files(tmp_path) == {}
     assert finished == []

@@ -302,7 +302,7 @@ def test_a_thousand_triggers_that_come_and_go_leave_no_task_socket_or_memory(con
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    async def main(server: Server) -> tuple[int, int, int]:
+    async def main(server: Server) -> int:
         connect(server)
         for number in range(100):
             await cycle(number)
@@ -314,16 +314,18 @@ def test_a_thousand_triggers_that_come_and_go_leave_no_task_socket_or_memory(con
         gc.collect()
         after = tracemalloc.take_snapshot()
         tracemalloc.stop()
-        await asyncio.sleep(0.2)
+        async with asyncio.timeout(60):
+            while server.open or _waits():  # noqa: ASYNC110 # neither has an event
+                await asyncio.sleep(0.01)
         mine = (tracemalloc.Filter(True, str(Path(transport.__file__).parent / "*")),)
         was = sum(stat.size for stat in before.filter_traces(mine).statistics("filename"))
         now = sum(stat.size for stat in after.filter_traces(mine).statistics("filename"))
-        own = {asyncio.current_task()}
-        waiting = [task for task in asyncio.all_tasks() - own if "Server._serve" not in repr(task)]
-        return now - was, len(waiting), server.open
+        return now - was
 
-    grown, tasks, open_connections = run(main, Server())
-    assert grown < 64_000
-    assert tasks == 0
-    assert open_connections == 0
+    assert run(main, Server()) < 64_000
     assert not any(_pollers.values())
+
+
+def _waits() -> list[asyncio.Task[Any]]:
+    """The tasks of the running loop that are not the test's."""
+    return [task for task in asyncio.all_tasks() - {asyncio.current_task()} if "Server._serve" not in repr(task)]

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +20,7 @@ from airflow_video_providers.core.vendors.output_shapes import (
     reason_at,
     search_places,
 )
+from tests.support.work import bounded
 
 NOW = datetime(2026, 5, 22, 13, 0, tzinfo=UTC)
 A, B, C = "https://media.example/a.mp4", "http://media.example/b.mp4", "https://media.example/c.mp4?sig=1"
@@ -357,9 +357,7 @@ def test_no_text_around_an_address_lets_its_query_through(before, query, after):
     "part", ["a", "%25", "https://", "https:", "\\", r"https:\\", "https%3A%2F%2F", ").", "?", "@"]
 )
 def test_no_text_takes_long_to_read(part):
-    started = time.perf_counter()
-    cut("https://" + part * 1_000_000)
-    assert time.perf_counter() - started < 1.0
+    bounded(1.0, lambda: cut("https://" + part * 1_000_000))
 
 
 def test_what_is_no_job_is_shown_without_its_signature():

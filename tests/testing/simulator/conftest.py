@@ -95,7 +95,7 @@ class Desk:
 @pytest.fixture(scope="session")
 def http() -> Iterator[httpx.Client]:
     """A client without any key."""
-    with httpx.Client(trust_env=False, timeout=5) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         yield client
 
 
@@ -109,10 +109,10 @@ def desk(video_simulator: SimulatorHandle, http: httpx.Client) -> Desk:  # noqa:
 
 @pytest.fixture
 def eventually() -> Callable[[Callable[[], Any]], Any]:
-    """Asks until the answer is true, for at most five seconds."""
+    """Asks until the answer is true, for at most a minute."""
 
     def ask(question: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while not (answer := question()) and time.monotonic() < deadline:
             time.sleep(0.01)  # another process's or thread's work is waited for
         return answer

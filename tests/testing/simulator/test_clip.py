@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,11 +84,8 @@ def test_frames_are_numbered_as_the_standard_wants_even_where_decoders_forgive()
     assert numbers == [number % 256 for number in range(1, 300)]
 
 
-def test_five_seconds_of_720p_are_a_few_kilobytes_and_quickly_made() -> None:
-    started = time.process_time()
-    data = clip(ClipSpec(), (99, 111, 122))
-    assert time.process_time() - started < 0.1
-    assert len(data) < 8192
+def test_five_seconds_of_720p_are_a_few_kilobytes() -> None:
+    assert len(clip(ClipSpec(), (99, 111, 122))) < 8192
 
 
 def test_the_index_comes_before_the_frames_and_the_bytes_are_the_same_each_time() -> None:

@@ -32,7 +32,7 @@ def test_it_says_where_it_listens_serves_with_its_settings_and_stops_on_interrup
         options = simulator._ask("GET", "options")
         simulator.close()
         process.send_signal(signal.SIGINT)
-        assert process.wait(5) == 0
+        assert process.wait(60) == 0
         assert process.stderr.read() == ""
     assert (options["frozen_clock"], options["keys"]) == (True, ["mine"])
     assert (options["run_seconds"], options["queue_seconds"]) == ([2.0, 2.0], [0.5, 1.0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -13,6 +13,8 @@ from airflow_video_providers.testing.simulator import faults
 from airflow_video_providers.testing.simulator.handle import KEYS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .conftest import Desk
 
 VENDORS = ("pixazo", "appypie", "segmind")
@@ -41,10 +43,13 @@ def test_drop_after_accept_buys_and_says_nothing(desk: Desk, vendor: str) -> Non
 
 
 @pytest.mark.parametrize(("fault", "bought"), [("hang", 0), ("hang_after_accept", 1)])
-def test_a_hang_lasts_until_the_client_gives_up(desk: Desk, fault: str, bought: int) -> None:
+def test_a_hang_lasts_until_the_client_gives_up(
+    desk: Desk, fault: str, bought: int, eventually: Callable[[Callable[[], Any]], Any]
+) -> None:
     with pytest.raises(httpx.ReadTimeout):
         desk.submit("pixazo", f"[[fault:{fault}]] a fox", timeout=0.2)
-    assert accepted(desk) == bought
+    assert eventually(lambda: desk.simulator.requests("pixazo"))
+    assert eventually(lambda: accepted(desk) == bought)
 
 
 @every_vendor

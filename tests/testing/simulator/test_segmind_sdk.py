@@ -36,7 +36,7 @@ def test_the_client_is_the_published_one() -> None:
 def test_submit_and_wait_until_the_video_can_be_fetched(desk: Desk, client: Any) -> None:
     job = client.submit_async("mochi-1", **MOCHI)
     assert job.status()["status"] in ("QUEUED", "PROCESSING")
-    result = job.wait(timeout=5, interval=0.02)
+    result = job.wait(timeout=60, interval=0.02)
     assert result["status"] == "COMPLETED"
     assert desk.http.get(result["output"]).content[4:8] == b"ftyp"
     assert desk.simulator.requests("segmind")[0]["body"] == MOCHI
@@ -45,7 +45,7 @@ def test_submit_and_wait_until_the_video_can_be_fetched(desk: Desk, client: Any)
 
 
 def test_run_submits_and_waits_in_one_call(desk: Desk, client: Any) -> None:
-    result = client.run("mock-inference", sleep=0.02, interval=0.02, timeout=5)
+    result = client.run("mock-inference", sleep=0.02, interval=0.02, timeout=60)
     assert result["status"] == "COMPLETED"
     assert desk.simulator.ledger()["accepted"] == 1
 
@@ -53,7 +53,7 @@ def test_run_submits_and_waits_in_one_call(desk: Desk, client: Any) -> None:
 def test_a_failed_job_is_inference_failed_with_its_reason(client: Any) -> None:
     job = client.submit_async("mochi-1", prompt="[[fault:job_failed:too dark]] a fox")
     with pytest.raises(segmind.InferenceFailed) as caught:
-        job.wait(timeout=5, interval=0.02)
+        job.wait(timeout=60, interval=0.02)
     assert caught.value.detail == "too dark"
     assert job.result()["status"] == "FAILED"
 
@@ -92,7 +92,7 @@ def test_credits_and_the_synchronous_call(desk: Desk, client: Any) -> None:
 
 def test_a_request_is_forgotten_after_an_hour(desk: Desk, client: Any) -> None:
     job = client.submit_async("mochi-1", prompt="a fox")
-    job.wait(timeout=5, interval=0.02)
+    job.wait(timeout=60, interval=0.02)
     desk.simulator.advance(3600)
     with pytest.raises(segmind.SegmindError) as caught:
         job.result()

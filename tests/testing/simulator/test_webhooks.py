@@ -208,7 +208,7 @@ def test_a_receiver_that_is_not_there_does_not_hold_the_submit(desk: Desk) -> No
     prompt = "[[fault:webhook_early]] a fox"
     began = time.monotonic()
     desk.buy("pixazo", prompt, headers={"X-Webhook-URL": "https://nobody.invalid/callback"})
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 def test_a_storm_is_the_same_callback_many_times_at_once(
