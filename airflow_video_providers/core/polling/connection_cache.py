@@ -104,9 +104,8 @@ class ConnectionCache:
             if self._current is not None:
                 return self._current
             if self._failure is not None and clock() < self._again_at:  # everybody hears of it, one tries again
-                if self._failure.retry_after is not None:
-                    self._failure.retry_after = self._again_at - clock()
-                raise self._failure.with_traceback(None)
+                wait = None if self._failure.retry_after is None else self._again_at - clock()
+                raise self._failure.replace(retry_after=wait)
             try:
                 self._current = await self._connect()
             except InvalidRequestError as error:

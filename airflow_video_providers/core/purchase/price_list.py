@@ -100,7 +100,7 @@ def _read(model: type[VideoModel], entry: object) -> tuple[Price, ...]:
                     f"{name}, row {number},",
                     f"can never hold: row {earlier} comes first and covers all that it does",
                     given,
-                    "rows of which each covers something that those before it do not: add the condition that distinguishes them "
+                    "rows of which each covers something that those before it do not: add the condition that sets them "
                     "apart, or put the row with fewer conditions last",
                 )
         rows.append(row)

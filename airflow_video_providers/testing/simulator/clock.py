@@ -67,8 +67,3 @@ class Clock:
 def iso_millis(moment: float) -> str:
     """``2026-05-22T13:17:32.110Z``"""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def plain_seconds(moment: float) -> str:
-    """``2026-05-22 13:19:23``: the second format that Pixazo mixes in, without a zone."""
-    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -15,7 +15,6 @@ from typing import Any
 
 #: Faults that one prompt may ask for; what stands behind them is part of the prompt.
 MOST = 20
-STAGES = ("submit", "status", "result", "media", "webhook")
 _CALLS = ("submit", "status", "result")
 
 
