@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
+import os
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -127,7 +129,10 @@ def refusal(
 
 def _local(name: str, address: str, where: OutputPath, most: int, noun: str = "image") -> bytes:
     try:
-        with open(where.prefix, "rb") as file:
+        # whoever opens a named pipe without this waits for its writer, who may never come
+        with open(os.open(where.prefix, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise refusal(name, address, "is no regular file", "Correct the path.", noun=noun)
             return file.read(most + 1)
     except OSError as failed:
         why = (

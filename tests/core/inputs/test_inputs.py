@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -195,6 +196,13 @@ def test_the_bare_client_sends_no_address_that_no_vendor_can_fetch() -> None:
 )  # fmt: skip
 def test_an_images_bytes_say_what_it_is(data: bytes, kind: str | None) -> None:
     assert type_of(data) == kind
+
+
+def test_what_is_no_regular_file_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path, "/dev/zero"):
+        with pytest.raises(InvalidRequestError, match=r"is no regular file|Is a directory"):
+            read_image("image_url", str(path), ("image/png",))
 
 
 def test_a_name_that_lies_about_the_type_does_not_help(tmp_path: Path) -> None:
