@@ -15,15 +15,20 @@ if TYPE_CHECKING:
 _WORDS: dict[JobStatus, str] = {
     JobStatus.QUEUED: "queued queue queueing queuing inqueue enqueued requeued pending waiting submitted accepted scheduled "
     "throttled starting created received registered notstarted preparing prepared initializing initialising initialized "
-    "warmingup booting loading allocating dispatched suspended paused onhold",
+    "warmingup warming coldstart provisioning provisioned booting loading launching allocating scheduling dispatched suspended "
+    "paused onhold wait new unstarted backlog",
     JobStatus.RUNNING: "processing running inprogress inprocess progress generating dreaming rendering started retrying "
     "executing working active ongoing preprocessing postprocessing encoding transcoding upscaling uploading downloading "
-    "finalizing finalising finishing saving validating moderating resuming",
-    JobStatus.SUCCEEDED: "completed complete succeeded succeed success successful done ready finished",
+    "finalizing finalising finishing saving validating moderating moderation reviewing inreview underreview resuming preprocess "
+    "postprocess inference inferring sampling denoising computing animating compositing stitching merging muxing exporting "
+    "building delivering publishing cancelling canceling aborting stopping",
+    JobStatus.SUCCEEDED: "completed complete succeeded succeed success successful done ready finished finish",
     JobStatus.FAILED: "fail failed failure unsuccessful rejected refused denied nsfw blocked moderated contentmoderated "
-    "contentblocked contentfiltered contentviolation contentpolicyviolation filtered flagged censored unsafe crashed",
+    "contentblocked contentfiltered contentviolation contentpolicyviolation policyviolation safetyviolation violation filtered "
+    "flagged censored unsafe sensitive banned prohibited moderationfailed failedmoderation contentmoderationfailed "
+    "generationfailed reject invalid crashed",
     JobStatus.ERROR: "error systemerror internalerror",
-    JobStatus.CANCELLED: "cancelled canceled cancel aborted deleted",
+    JobStatus.CANCELLED: "cancelled canceled cancel aborted deleted stopped terminated revoked",
     JobStatus.EXPIRED: "expired timeout timedout notfound",
 }
 _STATUS_BY_WORD = {word: status for status, words in _WORDS.items() for word in words.split()}

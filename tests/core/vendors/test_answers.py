@@ -41,13 +41,13 @@ WORDS = {
     "queued": [
         "QUEUED", "queued", "queue", "IN_QUEUE", "in-queue", "In Queue", "pending", "waiting", "submitted", "accepted",
         "scheduled", "throttled", "starting", "created", "Preparing", "Queueing", "queuing", "SUSPENDED", "InQueue",
-        "Initializing", "NOT_STARTED", "TASK_STATUS_QUEUED",
+        "Initializing", "NOT_STARTED", "TASK_STATUS_QUEUED", "Provisioning", "COLD_START", "warming", "Scheduling", "wait",
     ],
     "running": [
         "PROCESSING", "processing", "running", "in_progress", "IN-PROGRESS", "In Progress", "generating", "dreaming",
         "rendering", "started", "retrying", "InProgress", "inprogress", "in progress", "Post_processing", "post-processing",
         "PostProcessing", "Processing...", "processing 45%", "PROCESSING (7.5 %)", "JobStateRunning", "\uff32unning",
-        "Uploading", "EXECUTING",
+        "Uploading", "EXECUTING", "In Review", "UNDER_REVIEW", "pre_process", "Inference", "denoising", "Stitching", "Cancelling",
     ],
     "succeeded": [
         "COMPLETED", "completed", " completed\n", "complete", "succeeded", "succeed", "Success", "done", "ready", "finished",
@@ -55,10 +55,10 @@ WORDS = {
     ],
     "failed": [
         "FAILED", "failed", "failure", "rejected", "nsfw", "blocked", "Fail", "FAIL", "Moderated", "Content Moderated",
-        "content-filtered", "Unsuccessful",
+        "content-filtered", "Unsuccessful", "MODERATION_FAILED", "Policy Violation", "generation_failed", "Invalid",
     ],
     "error": ["ERROR", "error", "system_error", "system error", "internal_error"],
-    "cancelled": ["cancelled", "canceled", "CANCELED", "cancel", "aborted", "deleted", "task_status_canceled"],
+    "cancelled": ["cancelled", "canceled", "CANCELED", "cancel", "aborted", "deleted", "task_status_canceled", "Stopped", "TERMINATED"],
     "expired": ["expired", "timeout", "timed_out", "timed out", "NOT_FOUND", "not found"],
     "unknown": ["HALTED", "almost done", "COMPLETE!", "un-failed", "完成", "100%", "...", "_", "completed with errors", "not failed"],
 }  # fmt: skip
