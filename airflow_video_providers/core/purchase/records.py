@@ -195,6 +195,10 @@ class Attempt(BaseModel):
             or begun_again
         )
 
+    def of_deleted_run(self, later: Attempt) -> bool:
+        """Was this surely written in a run that was deleted before ``later`` was, of whichever task? One run is due once."""
+        return _differ(self.run_after, later.run_after)
+
     def begun_again(self, run: Run | None) -> bool:
         """Has the run begun again since, or another one of the same id? Then this is at least a Clear."""
         return run is not None and _differ(self.run_started_at, run.started_at)

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: More entries than this in one sum mean that something else is wrong.
 MAX_ENTRIES = 100_000
+#: What the sums of DAG runs are kept under.
+_RUNS = "budgets"
 #: Seconds for which a reservation waits for its intent, before another submit may take it back.
 HOLD = 60.0
 
@@ -73,13 +75,14 @@ class Reservations:
     def __init__(self, store: Store, *name: str) -> None:
         self._store = store
         self._prefix: Key = name
+        self._of_run = name[0] == _RUNS
         self._held: dict[str, _Held] = {}
         self._entries = 0
 
     @classmethod
     def of_run(cls, store: Store, dag_id: str, run_id: str) -> Reservations:
         """Those of one DAG run."""
-        return cls(store, "budgets", dag_id, run_id)
+        return cls(store, _RUNS, dag_id, run_id)
 
     @classmethod
     def of_period(cls, store: Store, conn_id: str, period: str) -> Reservations:
@@ -106,7 +109,7 @@ class Reservations:
         name = _name(attempt.key)
 
         def entry() -> dict[str, Any]:
-            others = self._sum(without=name)
+            others = self._sum(without=name, of=attempt if self._of_run else None)
             if others + usd > limit:
                 raise OverLimitError(others)
             return {"reserve": name, "usd": str(usd), "attempt": attempt.to_dict()}
@@ -158,8 +161,19 @@ class Reservations:
         taken = attempt.replace(state=AttemptState.REJECTED, reason=GIVEN_BACK, claim=uuid.uuid4().hex)
         return self._store.create(taken.key, taken.to_dict())
 
-    def _sum(self, *, without: str = "") -> Decimal:
-        return sum((held.usd for name, held in self._held.items() if name != without), Decimal(0))
+    def _sum(self, *, without: str = "", of: Attempt | None = None) -> Decimal:
+        """US dollars that others hold.
+
+        :param of: Who adds to the sum of its run: what a deleted run of the same id has spent is no part of that.
+        """
+        return sum(
+            (
+                held.usd
+                for name, held in self._held.items()
+                if name != without and not (of and held.attempt and held.attempt.of_deleted_run(of))
+            ),
+            Decimal(0),
+        )
 
     def _append(self, decide: Callable[[], dict[str, Any] | None]) -> None:
         """Write the entry that ``decide`` makes of everything before it, at the log's end."""

@@ -301,6 +301,23 @@ def test_runs_have_budgets_of_their_own(directory):
     budget(directory, "r2").reserve(an_attempt("a"), Decimal(1), limit=Decimal(1))
 
 
+def test_what_a_deleted_run_of_the_same_id_has_spent_is_no_part_of_the_new_runs_sum(directory):
+    old, again, new = (an_attempt(who).replace(run_after=NOW + later) for who, later in
+                       (("a", timedelta(0)), ("b", timedelta(0)), ("c", timedelta(days=1))))  # fmt: skip
+    spend = partial(Reservations.reserve, usd=Decimal("0.6"), limit=Decimal(1))
+    spend(budget(directory), old)
+    with pytest.raises(OverLimitError):
+        spend(budget(directory), again)
+    spend(budget(directory), new)
+    with pytest.raises(OverLimitError) as caught:
+        spend(budget(directory), new.replace(map_index=1))
+    assert caught.value.reserved == Decimal("0.6"), "its own alone"
+    period = Reservations.of_period(directory, "mine", "day-2026-05-06")
+    spend(period, old)
+    with pytest.raises(OverLimitError):  # of a connection all runs count
+        spend(period, new)
+
+
 def test_a_gap_in_the_listing_is_filled_by_reading(directory, mocker):
     for who in "abc":
         reserve(directory, who, "0.1")
