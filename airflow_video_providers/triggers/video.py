@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_video_providers.core.border import printable
 from airflow_video_providers.core.errors import (
     JobCancelledError,
     JobErroredError,
@@ -24,6 +25,7 @@ from airflow_video_providers.core.polling.decision import PollState
 from airflow_video_providers.core.polling.mailbox import shared_reader
 from airflow_video_providers.core.polling.shared import shared_poller
 from airflow_video_providers.core.purchase.records import Identity
+from airflow_video_providers.core.redact import public_text
 from airflow_video_providers.core.vendors.parameters import without_texts
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.integration import kills, metrics
@@ -215,7 +217,7 @@ def _status(error: VideoProviderError | None) -> str:
 def own_error(error: Exception, job: VideoJob | None) -> VideoProviderError:
     """A mistake of ours, or of what we stand on, as an error that says what it means for the job: nothing, try again."""
     return VendorUnavailableError(
-        f"The wait broke off with an error of its own ({type(error).__name__}: {error}).",
+        f"The wait broke off with an error of its own ({printable(public_text(f'{type(error).__name__}: {error}'))}).",
         money="The job is not affected and may still be charged.",
         remedy="Run the sensor again to go on waiting; the triggerer's log has the details.",
         model=job.model if job else None,

@@ -112,6 +112,17 @@ def test_a_mistake_of_ours_is_an_event_of_unknown_fate_and_not_a_silent_death(
     assert "not affected" in payload["message"]
 
 
+def test_what_an_error_that_is_not_ours_says_is_short_printable_and_without_signatures(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = f"https://cdn.invalid/v.mp4?sig=s3cret \x1b[2J\n{'x' * 10_000}"
+    message = ends_with(monkeypatch, ValueError(text))["message"]
+    assert "https://cdn.invalid/v.mp4" in message
+    assert "s3cret" not in message
+    assert message.isprintable()
+    assert len(message) < 1000
+
+
 def test_cancellation_is_not_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(asyncio.CancelledError):
         ends_with(monkeypatch, asyncio.CancelledError())
