@@ -111,21 +111,26 @@ def _waits(ledger: Ledger | None, this: Try) -> Attempt | None:
     return waiting[-1] if waiting else None
 
 
+def named_already(waiting: AwaitsCallback, *, log: logging.Logger) -> dict[str, Any]:
+    """What a call has named that the task has not tried yet, for :func:`answer_from_mail`; nothing where none has."""
+    attempt = waiting.attempt
+    try:
+        mailbox = open_mailbox(str(attempt.conn_id))
+        ids = [] if mailbox is None else mailbox.ids_for(attempt.key)
+    except LedgerError as failure:
+        log.warning("%s The wait for a call goes on.", failure.what)
+        return {}
+    return {"attempt": list(attempt.key), "request_ids": ids} if set(ids) - set(waiting.known) else {}
+
+
 def wait_here(
     waiting: AwaitsCallback, until: datetime, *, log: logging.Logger, sleep: Callable[[float], None]
 ) -> dict[str, Any]:
     """Hold the worker until a call has come, or the time is over; what :func:`answer_from_mail` is given then."""
-    attempt = waiting.attempt
     while (left := (until - utcnow()).total_seconds()) > 0:
         sleep(min(EVERY, left))
-        try:
-            mailbox = open_mailbox(str(attempt.conn_id))
-            ids = [] if mailbox is None else mailbox.ids_for(attempt.key)
-        except LedgerError as failure:
-            log.warning("%s The wait for a call goes on.", failure.what)
-            continue
-        if set(ids) - set(waiting.known):
-            return {"attempt": list(attempt.key), "request_ids": ids}
+        if given := named_already(waiting, log=log):
+            return given
     return {}
 
 

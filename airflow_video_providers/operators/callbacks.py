@@ -12,6 +12,7 @@ from airflow_video_providers.integration import lost_answers
 from airflow_video_providers.integration.ledger_config import open_ledger
 from airflow_video_providers.integration.lost_answers import (
     AwaitsCallback,
+    named_already,
     unanswered,
     wait_here,
     warn_of_wait,
@@ -69,8 +70,10 @@ def bought(
             return buy(given)
         except AwaitsCallback as wait:
             waiting = wait
-        until = _until(task, context, waiting.attempt)
         log = cast("logging.Logger", task.log)
+        if given := named_already(waiting, log=log):
+            continue  # the call came before the answer was lost
+        until = _until(task, context, waiting.attempt)
         warn_of_wait(waiting.attempt, until, log)
         if until <= utcnow():
             raise unanswered(waiting.attempt)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_video_providers.core.polling.mailbox import attempt_mark
+from airflow_video_providers.triggers.first_event import until_heard
 from airflow_video_providers.triggers.video import mail_of
 
 if TYPE_CHECKING:
@@ -56,10 +57,12 @@ class CallbackTrigger(BaseTrigger):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire one event, whatever happens."""
         ids: list[str] = []
+        began = asyncio.get_running_loop().time()
         try:
             ids = await self._named()
         except Exception:
             self.log.exception("The wait for a call broke off. The task reads the mailbox itself.")
+        await until_heard(self, began)
         payload = {"status": "named" if ids else "timeout", "attempt": json.loads(self.attempt), "request_ids": ids}
         yield TriggerEvent(payload)  # type: ignore[no-untyped-call] # Airflow's is untyped
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -31,6 +32,7 @@ from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.integration import kills, metrics
 from airflow_video_providers.integration.callbacks import aopen_mailbox
 from airflow_video_providers.integration.waiting import AIRFLOWS_MARGIN
+from airflow_video_providers.triggers.first_event import until_heard
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -90,17 +92,23 @@ class VideoJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, and fire one event, whatever happens."""
+        began = asyncio.get_running_loop().time()
+        event = await self._end()
+        await until_heard(self, began)
+        yield event
+
+    async def _end(self) -> TriggerEvent:
+        """The event that ends the wait."""
         job: VideoJob | None = None
         try:
             job = read_job(self.job)
             job = await self.wait_for(job)
         except VideoProviderError as error:
-            yield event_of(getattr(error, "job", None) or job, error)
+            return event_of(getattr(error, "job", None) or job, error)
         except Exception as error:
             self.log.exception("The trigger failed by an error of its own.")
-            yield event_of(job, own_error(error, job))
-        else:
-            yield event_of(job, None)
+            return event_of(job, own_error(error, job))
+        return event_of(job, None)
 
     async def wait_for(self, job: VideoJob) -> VideoJob:
         """The job when it is done, with its outputs.

@@ -161,7 +161,9 @@ class Population:
         """The process's timing as it is where this population was waited for before."""
         from airflow_video_providers.core.polling import scheduler, timing
         from airflow_video_providers.core.vendors.pixazo import Pixazo
+        from airflow_video_providers.triggers import first_event
 
+        first_event.HEARD_AFTER = 10.0 / self.faster
         timing.REQUESTS_PER_SECOND_LOST = 4.0 * self.faster
         scheduler.SLACK = 1.0 / self.faster
         Pixazo.poll_seconds = (BOUNDS[0] / self.faster, BOUNDS[1] / self.faster)

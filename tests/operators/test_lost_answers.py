@@ -24,6 +24,8 @@ from airflow_video_providers.core.purchase.receipts import repair
 from airflow_video_providers.core.purchase.records import AttemptState, Identity
 from airflow_video_providers.core.vendors.base import Identified
 from airflow_video_providers.integration import callbacks
+from airflow_video_providers.integration.lost_answers import await_instead
+from airflow_video_providers.operators import submit
 from airflow_video_providers.operators.video import GenerateVideoOperator
 from airflow_video_providers.plugin.entry import RECEIVER
 from tests.support.calls import SECRET, called_desk
@@ -109,6 +111,23 @@ def test_a_worker_waits_where_the_task_is_not_deferrable(desk, monkeypatch):
     assert desk.run(task).error is None
     assert len(slept) == 3
     assert desk.accepted == 1
+
+
+@pytest.mark.parametrize("deferrable", [True, False], ids=["deferrable", "in the worker"])
+def test_a_call_that_came_before_the_answer_was_lost_needs_no_wait(desk, monkeypatch, deferrable):
+    desk.simulator.fault("drop_after_accept")
+
+    def called_first(*arguments):
+        desk.call()
+        return await_instead(*arguments)
+
+    monkeypatch.setattr(submit, "await_instead", called_first)
+    task = desk.submit(deferrable=deferrable)
+    monkeypatch.setattr(type(task), "_sleep", staticmethod(lambda seconds: pytest.fail("it waits")))
+    done = desk.run(task)
+    assert (done.state, done.error) == ("success", None)
+    assert desk.attempts[0].request_id == desk.jobs()[0]
+    assert desk.accepted == len(desk.posts) == 1
 
 
 def test_mail_that_was_there_before_the_wait_is_read_at_once(desk):

@@ -18,7 +18,7 @@ AGAIN = {"retries": 6, "retry_delay": timedelta(seconds=5)}
 @dag(schedule=None, params={"output_path": ""}, default_args=AGAIN)
 def called_back_late():
     several = SubmitVideoOperator.partial(task_id="submit_each", model=MODEL).expand(
-        request=[{"prompt": f"A fox of litter {number}"} for number in range(2)]
+        request=[{"prompt": "A fox"}, {"prompt": "[[fault:webhook_lost]] A fox that nobody ever calls about"}]
     )
     waits = VideoJobSensor.partial(task_id="wait_each").expand(job=several.output)
     DownloadVideoOperator.partial(task_id="land_each", output_path="{{ params.output_path }}").expand(job=waits.output)

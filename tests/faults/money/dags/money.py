@@ -15,8 +15,7 @@ import httpx
 from airflow.sdk import DAG
 
 from airflow_video_providers.core.client import driver, timeouts
-from airflow_video_providers.integration import waiting
-from airflow_video_providers.operators import callbacks
+from airflow_video_providers.integration import lost_answers, waiting
 from airflow_video_providers.operators.video import DownloadVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
 
@@ -26,7 +25,7 @@ timeouts.READ = httpx.Timeout(1.0, connect=10.0)
 driver.with_jitter = lambda seconds: seconds / 1000
 waiting.LOOK_UP_PAUSES = tuple(seconds / 1000 for seconds in waiting.LOOK_UP_PAUSES)
 
-callbacks.EVERY = 0.1
+lost_answers.EVERY = 0.1
 
 with DAG("money", schedule=None, default_args={"retries": 3, "retry_delay": timedelta(0)}):
     submit = SubmitVideoOperator(
