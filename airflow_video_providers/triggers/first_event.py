@@ -3,7 +3,7 @@
 The process that has deferred a task ends, and its executor reports that as a success. Where the task is on its way again
 before the scheduler reads the report, the scheduler takes it for the end of the task, which has not ended, and fails the
 task: one that is scheduled, queued or running on Airflow 3.1, queued or running on 3.2 and 3.3
-(``process_executor_events`` of ``airflow/jobs/scheduler_job_runner.py``). Nothing tells a trigger that the report was read.
+(``process_executor_events`` of ``airflow/jobs/scheduler_job_runner.py``). A trigger cannot see whether it was read.
 """
 
 from __future__ import annotations
