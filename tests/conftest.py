@@ -7,6 +7,7 @@ others mark themselves, and a test without the mark that opens a connection or s
 from __future__ import annotations
 
 import os
+import platform
 import sys
 from collections.abc import Generator  # noqa: TC003 # pytest reads the hooks' types
 from typing import Any
@@ -15,6 +16,8 @@ import croniter  # noqa: F401 # at its import it starts a process to see how wid
 import pytest
 import urllib3.util.connection  # noqa: F401 # at its import it binds a socket to see whether IPv6 is there
 from hypothesis import HealthCheck, is_hypothesis_test, settings
+
+platform.processor()  # it asks a process, once; azure's libraries do at their import
 
 # What is slow here is another process on the same machine; the tests have bounds of their own, in CPU seconds.
 settings.register_profile("fast", deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])

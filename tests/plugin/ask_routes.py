@@ -54,7 +54,7 @@ def buy(
         )
         ledger.replace(intent.bought(job))
         if landed:
-            ledger.mark_landed(job, "s3://bucket/manifest.json")
+            ledger.mark_landed(job.replace(cost_usd=Decimal("0.25")), "s3://bucket/manifest.json")
 
 
 def refuse(ledger: Ledger, dag_id: str, conn_id: str) -> None:

@@ -57,7 +57,7 @@ def test_the_pages_of_a_dag_that_may_be_read_are_there(told):
 def test_of_a_dag_that_may_not_be_read_there_is_no_row_no_clip_and_no_money(told):
     for name in ("videos", "found", "run", "task"):
         assert "foreign" not in told[name][1], name
-    assert "$1.60 for 4 purchases" in told["videos"][1]
+    assert "$1.45 for 4 purchases" in told["videos"][1]
     for name in ("foreign_task", "foreign_run", "foreign_clip", "no_dag"):
         assert told[name][0] == 403, name
         assert "job-of" not in told[name][1]
@@ -92,6 +92,14 @@ def test_what_was_spent_stands_in_a_picture_against_the_limits_of_a_connection_t
     assert re.search(r'<svg class="spend"[^>]*role="img".*?<rect .*?<line ', page, re.DOTALL)
     assert re.search(r'\$50.00 per day: \$1.60 spent <meter min="0" max="50" value="1.60*"', page)
     assert "$2.00 per submit" in page
+
+
+def test_what_the_vendor_says_that_a_job_cost_stands_beside_the_estimate_and_limits_count_estimates(told):
+    page = told["videos"][1]
+    assert "Of 1 the vendor says what they cost; the rest are estimates of the DAGs that you may read" in page
+    assert "Limits count estimates." in page
+    assert '<td class="number">$0.25 (estimate $0.40)</td>' in page
+    assert "$0.25 (estimate $0.40)" in told["found"][1]
 
 
 def test_while_a_ledger_is_read_for_the_first_time_pages_say_how_much_of_it_they_hold(told):
