@@ -238,9 +238,10 @@ def origin_of(url: httpx.URL) -> Origin:
 def _address(vendor: Vendor, text: str) -> httpx.URL:
     try:
         url = httpx.URL(text)
-    except httpx.InvalidURL:
-        url = httpx.URL()
-    if url.scheme not in ("http", "https") or not url.host:
+        host = url.host
+    except (httpx.InvalidURL, ValueError):  # the second: a name that IDNA refuses
+        url, host = httpx.URL(), ""
+    if url.scheme not in ("http", "https") or not host:
         raise InvalidRequestError(
             f"The address {text!r} for {vendor.title} is not one that can be called.",
             remedy="Write it as https://host, or leave it empty for the vendor's own.",

@@ -211,7 +211,9 @@ class Mp4Walk:
             raise rejected(f"The file is cut: {counted:.1f} of {promised:.1f} seconds came", "truncated")
         if self._behind is not None and (short or not promised) and b"mfra" not in self._seen:
             raise malformed(f"at byte {end} stands no box, and whether the film ends there is not said")
-        return promised or counted or stated or None
+        if not movie.promised:  # a sidx may be that of one fragment or of one track
+            promised = max(promised, counted)
+        return promised or stated or None
 
     def _described(self, movie: Movie, duration: float | None, size: int) -> MediaInfo:
         pictures = [track for track in movie.tracks if track.is_picture]

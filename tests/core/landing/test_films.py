@@ -180,6 +180,14 @@ def test_an_index_of_fragments_tells_a_cut_between_two_of_them() -> None:
     assert reason(clock[:last]) == "truncated"
 
 
+@pytest.mark.parametrize("sound", [0.0, 3.0])
+def test_an_index_in_front_of_each_fragment_is_that_of_no_whole_film(sound: float) -> None:
+    data = film(flags="dash+frag_keyframe", sound=sound)
+    assert data.count(b"sidx") > 1
+    assert look(data).duration_s == pytest.approx(max(2.0, sound), abs=0.1)
+    assert look(film(flags=INDEXED, sound=sound)).duration_s == pytest.approx(max(2.0, sound), abs=0.1)
+
+
 def with_mehd(data: bytes, milliseconds: int) -> bytes:
     extends, film_box = at_box(data, b"mvex"), at_box(data, b"moov")
     mehd = full(b"mehd", struct.pack(">I", milliseconds))
