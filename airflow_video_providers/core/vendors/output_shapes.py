@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -29,11 +30,25 @@ _VIDEO_NAMES = (
     "videos",
     "video",
     "output_url",
+    "output_video",
+    "download_url",
     "video.url",
     "output.video.url",
 )
 #: ... inside of these, where "url" alone is enough, too.
-_OUTPUT_WRAPPERS = ("output", "outputs", "result", "results", "data", "response", "task_result", "files")
+_OUTPUT_WRAPPERS = (
+    "output",
+    "outputs",
+    "result",
+    "results",
+    "data",
+    "response",
+    "task_result",
+    "files",
+    "file",
+    "payload",
+    "content",
+)
 _ADDRESS_NAMES = ("url", "urls", "uri")
 #: No answer is followed deeper.
 _DEEPEST = 8
@@ -89,7 +104,7 @@ def _id_places(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         if isinstance(inner, list) and len(inner) == 1:
             inner = inner[0]
         for name, value in inner.items() if isinstance(inner, Mapping) else ():
-            if name.replace("_", "").replace("-", "").casefold() in _ID_NAMES:
+            if _plain(name) in _ID_NAMES:
                 yield f"{where}{name}", value
 
 
@@ -150,10 +165,16 @@ def _once(places: Iterable[Place]) -> list[Place]:
 
 
 def _searched(value: Any, depth: int, beside: tuple[str, ...], *, top: bool = False) -> list[Place]:
+    if isinstance(value, str) and value.lstrip()[:1] == "{":
+        with suppress(ValueError):
+            value = json_value(value)
     if depth <= 0 or not isinstance(value, Mapping):
         return _places(value, depth, beside)
+    spelt: dict[str, Any] = {}
+    for key, inner in value.items():
+        spelt.setdefault(_plain(key), inner)
     for name in (*_VIDEO_NAMES, *(() if top else _ADDRESS_NAMES), *_OUTPUT_WRAPPERS):
-        inner = at(value, name)
+        inner = value[name] if name in value else spelt.get(_plain(name)) if "." not in name else at(value, name)
         items = inner if isinstance(inner, list) else [inner]
         found = [place for item in items for place in _searched(item, depth - 1, beside)]
         if found and not top and name in _ADDRESS_NAMES:
@@ -161,6 +182,11 @@ def _searched(value: Any, depth: int, beside: tuple[str, ...], *, top: bool = Fa
         if found:
             return found
     return []
+
+
+def _plain(name: str) -> str:
+    """A name without what differs between spellings: ``videoUrl`` is ``video_url``."""
+    return name.replace("_", "").replace("-", "").casefold()
 
 
 def _places(value: Any, depth: int, beside: tuple[str, ...]) -> list[Place]:

@@ -204,7 +204,9 @@ def test_another_address_replaces_the_vendors_own_for_every_call(vendor, base):
     assert all(str(call.url).startswith("http://127.0.0.1:8099/prefix/") for call in script.sent)
 
 
-@pytest.mark.parametrize("base", ["https://host:port", "https://", "gateway.example", "ftp://gateway.example"])
+@pytest.mark.parametrize(
+    "base", ["https://host:port", "https://", "gateway.example", "ftp://gateway.example", "https://xn--"]
+)
 def test_an_address_that_cannot_be_called_is_refused(base):
     with pytest.raises(InvalidRequestError, match="https://host"):
         scripted().client("pixazo", base_url=base)
