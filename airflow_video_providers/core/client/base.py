@@ -66,6 +66,7 @@ class Session:
         self.heard: Callable[[httpx.Request, httpx.Response | httpx.HTTPError], None] | None = None
         self._redactor = Redactor(key)
         self._home = _address(vendor, vendor.url)
+        self._keyless = {origin_of(_address(vendor, url)) for url in vendor.keyless.values()}
         self._hosts = {origin_of(url) for url in (self._home, *(_address(vendor, url) for url in vendor.urls.values()))}
 
     def __repr__(self) -> str:
@@ -73,9 +74,11 @@ class Session:
 
     def _sign(self, call: httpx.Request, timeout: httpx.Timeout) -> httpx.Request:
         """Add the key: the one place where it is put on a request."""
-        if origin_of(call.url) not in self._hosts:
+        keyless = call.extensions.pop("keyless", False)
+        if origin_of(call.url) not in (self._keyless if keyless else self._hosts):
             raise AssertionError("a request for another host than the vendor's own must never be signed")
-        call.headers[self.vendor.key_header] = self.vendor.key_prefix + self._key
+        if not keyless:
+            call.headers[self.vendor.key_header] = self.vendor.key_prefix + self._key
         call.headers["User-Agent"] = _USER_AGENT
         call.headers["Accept-Encoding"] = "identity"
         call.extensions["timeout"] = timeout.as_dict()

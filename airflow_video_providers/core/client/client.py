@@ -183,7 +183,7 @@ class VideoClient(WorkerSession):
         :raises InvalidRequestError: the vendor has no upload.
         :raises VendorError: it was not taken. Nothing was bought.
         """
-        return self._send_read(self.vendor.upload(name, media_type, data), None)
+        return self._send_read(self.vendor.upload(name, media_type, data), None, timeouts.UPLOAD)
 
     def generate_to_file(
         self,

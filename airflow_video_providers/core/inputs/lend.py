@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+from airflow_video_providers.core.errors import VendorError
 from airflow_video_providers.core.inputs.checked import unreachable
 from airflow_video_providers.core.inputs.read import StoredImage, refusal
 
@@ -45,7 +46,13 @@ def lend(
     :raises VendorError: the vendor's upload did not take it. Nothing was bought.
     """
     if client.vendor.uploads:
-        url = client.upload(f"{image.sha256[:32]}.{image.media_type.partition('/')[2]}", image.media_type, image.data)
+        name = f"{image.sha256[:32]}.{image.media_type.partition('/')[2]}"
+        try:
+            url = client.upload(name, image.media_type, image.data)
+        except VendorError as failed:
+            raise failed.replace(
+                what=f"The {image.noun} {image.shown!r} was not uploaded: {failed.what}", money="Nothing was bought."
+            ) from failed.__cause__
         log.info("The %s %s was given to %s.", image.noun, image.shown, client.vendor.title)
         return url
     if image.filesystem is None:

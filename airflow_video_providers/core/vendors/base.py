@@ -187,14 +187,21 @@ class Vendor(OptionalVerbs):
         json: Any = None,
         headers: Mapping[str, str] | None = None,
         at: str | None = None,
+        content: bytes | None = None,
+        file: tuple[str, bytes, str] | None = None,
     ) -> httpx.Request:
         """A request below the base URL. The client adds the key; no address from an answer gets here.
 
-        :param at: The name of one of :attr:`other_urls`, to call that one instead.
+        :param at: The name of one of :attr:`other_urls`, to call that one instead; or of :attr:`keyless_urls`, to which no
+            key is added.
+        :param content: A body that is no JSON.
+        :param file: A form's field ``content`` with a file in it: name, bytes, media type.
         """
-        root = self.url if at is None else self.urls[at]
-        request = httpx.Request(method, f"{root}{path}", headers=_HEADERS, json=json)
+        root = self.url if at is None else self.urls.get(at) or self.keyless[at]
+        form = None if file is None else {"content": (file[0], file[1], file[2])}
+        request = httpx.Request(method, f"{root}{path}", headers=_HEADERS, json=json, content=content, files=form)
         request.headers.update(headers or {})
+        request.extensions["keyless"] = at in self.keyless
         return request
 
     def path_of(self, request: VideoModel) -> str:

@@ -27,6 +27,8 @@ class Description:
     :cvar base_url: The vendor's own address; a connection's host replaces it.
     :cvar other_urls: Further addresses of the vendor's own, by a name for :meth:`call`. The key goes to these and to
         ``base_url``, and nowhere else. A connection's host replaces them all: a key meant for it goes to it alone.
+    :cvar keyless_urls: Addresses of the vendor's own to which the key never goes, by a name for :meth:`call`: what is sent there
+        carries a token that the vendor has given for it, or nothing.
     :cvar key_header: The header that carries the API key, and ``key_prefix`` what stands before it there.
     :cvar id_paths: Where in a body the job's own id stands, in the answer to a submit and in a status; the first that
         holds one counts. Empty: a submit takes what can be nothing else, and a status may be about any job.
@@ -67,6 +69,7 @@ class Description:
     title: ClassVar[str]
     base_url: ClassVar[str]
     other_urls: ClassVar[Mapping[str, str]] = {}
+    keyless_urls: ClassVar[Mapping[str, str]] = {}
     documentation: ClassVar[str] = ""
     key_header: ClassVar[str]
     key_prefix: ClassVar[str] = ""
@@ -118,6 +121,7 @@ class Description:
         self.url = (base_url or self.base_url).rstrip("/")
         own = not base_url or self.url == self.base_url.rstrip("/")
         self.urls = {name: url.rstrip("/") if own else self.url for name, url in self.other_urls.items()}
+        self.keyless = {name: url.rstrip("/") if own else self.url for name, url in self.keyless_urls.items()}
         self.status_route = status_route
         self.paths = paths or {}
         self.now = now

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.jobs import JobStatus
+from airflow_video_providers.core.vendors.output_shapes import find_urls
 from airflow_video_providers.core.vendors.reading import ReadsAnswers
-from airflow_video_providers.core.vendors.refusals import status_refused
+from airflow_video_providers.core.vendors.refusals import status_refused, unavailable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,6 +41,18 @@ class OptionalVerbs(ReadsAnswers):
         """
         raise InvalidRequestError(f"{self.title} has no upload.", vendor=self.id)
         yield  # a flow, like its siblings
+
+    def uploaded(self, answer: Answer, path: str) -> str:
+        """The address that an upload's answer names for the request; it is given to the vendor, and never called.
+
+        :param path: Where in the answer it stands.
+        :raises VendorError: the file was not taken.
+        """
+        if not answer.ok:
+            raise status_refused(self, None, answer)
+        for url in find_urls(answer.body, (path,)):
+            return url
+        raise unavailable(self, None, f"{self.title} has taken a file and names no address of it.", answer.status)
 
     @property
     def uploads(self) -> bool:

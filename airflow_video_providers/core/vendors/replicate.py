@@ -87,6 +87,11 @@ class Replicate(Vendor):
             return seen.replace(status=JobStatus.EXPIRED, instead_of_outputs=None)
         return seen
 
+    def upload(self, name: str, media_type: str, data: bytes) -> Flow[str]:
+        """A file of the account; its address is given to the model, as Replicate's own client does."""
+        answer = yield from self.send_read(self.call("POST", "/v1/files", file=(name, data, media_type)))
+        return self.uploaded(answer, "urls.get")
+
     def cancel_call(self, job: VideoJob) -> httpx.Request:
         return self.call("POST", f"/v1/predictions/{self.in_path(job.request_id)}/cancel")
 

@@ -14,7 +14,16 @@ stand-in needs no faults: it only has to accept a submit, to report a status, an
 
 from __future__ import annotations
 
-from airflow_video_providers.testing.conformance import calls, finding, models, outputs, polls, readings, submits
+from airflow_video_providers.testing.conformance import (
+    calls,
+    finding,
+    models,
+    outputs,
+    polls,
+    readings,
+    submits,
+    uploads,
+)
 from airflow_video_providers.testing.conformance.subject import Check, ConformanceError, Subject
 
 #: Every check, the quick ones first.
@@ -26,6 +35,7 @@ CHECKS: tuple[Check, ...] = (
     *outputs.CHECKS,
     *finding.CHECKS,
     *calls.CHECKS,
+    *uploads.CHECKS,
 )
 
 __all__ = ["CHECKS", "Check", "ConformanceError", "Subject"]

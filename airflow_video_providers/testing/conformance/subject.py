@@ -111,6 +111,11 @@ class Subject:
         with closing(VideoClient(self.vendor(url), self.key)) as client:
             return _outcome(lambda: client.cancel(job))
 
+    def upload(self, url: str, data: bytes) -> str | VideoProviderError:
+        """Give a picture to ``url``."""
+        with closing(VideoClient(self.vendor(url), self.key)) as client:
+            return _outcome(lambda: client.upload("picture.png", "image/png", data))
+
     def history(self, url: str, around: datetime) -> list[Shown] | VideoProviderError:
         """What ``url`` shows of the request's model, an hour around a moment."""
         hour = timedelta(hours=1)

@@ -44,6 +44,7 @@ _ERRORS = {
     500: "Internal server error",
 }
 _PAGE = 100
+_UPLOAD_TOKEN = "simulated-upload-token-0123456789"  # noqa: S105 # invented
 
 
 def _seconds(body: Mapping[str, Any]) -> int:
@@ -80,6 +81,8 @@ class Fal(Gateway):
     async def serve(self, call: Call) -> Answer:
         if (call.method, call.path) == ("GET", "/.well-known/jwks.json"):  # for everybody, without a key
             return Answer(200, key_set())
+        if (call.method, call.path) == ("POST", "/files/upload"):  # with a token of its own, and without the key
+            return self._uploaded(call)
         return await super().serve(call)
 
     def find(self, call: Call) -> Route | Answer:
@@ -87,6 +90,8 @@ class Fal(Gateway):
             return Route("other", self._history)
         if call.path in ("/v1/models", "/v1/models/pricing") and call.method == "GET":
             return Route("other", self._models if call.path == "/v1/models" else self._prices)
+        if (call.method, call.path) == ("POST", "/storage/auth/token"):
+            return Route("other", self._token)
         if found := _REQUEST.match(call.path):
             return self._request(call, found)
         endpoint = _SUBMIT.match(call.path)
@@ -178,6 +183,17 @@ class Fal(Gateway):
             return Answer(400, {"status": "ALREADY_COMPLETED"})
         self.world.store.cancel(job, now)
         return Answer(202, {"status": "CANCELLATION_REQUESTED"})
+
+    def _token(self, _call: Call, _faults: list[Fault]) -> Answer:
+        token = {"token": _UPLOAD_TOKEN, "token_type": "Bearer", "base_url": "https://v3.fal.media"}
+        return Answer(200, token | {"expires_at": iso_millis(self.world.clock.now() + 3600.0)})
+
+    def _uploaded(self, call: Call) -> Answer:
+        if call.headers.get("authorization") != f"Bearer {_UPLOAD_TOKEN}":
+            return self.error(401)
+        name = f"{uuid.uuid4().hex}_{call.headers.get('x-fal-file-name', 'upload.bin')}"
+        self.world.uploads[name] = (call.body, call.headers.get("content-type", "application/octet-stream"))
+        return Answer(200, {"access_url": f"{call.root}/media/_upload/{name}"})
 
     def _models(self, call: Call, _faults: list[Fault]) -> Answer:
         expanded = {"openapi": OPENAPI} if call.parameters.get("expand") == "openapi-3.0" else {}

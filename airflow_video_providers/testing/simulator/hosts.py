@@ -17,6 +17,7 @@ OF_VENDORS = {
     "queue.fal.run": "fal",
     "api.fal.ai": "fal",
     "rest.fal.ai": "fal",
+    "v3.fal.media": "fal",
     "api.replicate.com": "replicate",
 }
 

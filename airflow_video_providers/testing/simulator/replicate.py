@@ -5,6 +5,8 @@ Invented: the models' fields, their prices, the texts of the errors, and when da
 
 from __future__ import annotations
 
+import email
+import hashlib
 import re
 import uuid
 from functools import partial
@@ -65,6 +67,8 @@ class Replicate(Gateway):
             return Route(
                 "other", lambda _call, _faults: Answer(200, {"type": "user", "username": "studio", "name": ""})
             )
+        if (call.method, call.path) == ("POST", "/v1/files"):
+            return Route("other", self._file)
         if call.path == "/v1/predictions":
             return Route("other", self._list) if call.method == "GET" else Route("submit", partial(self._submit, ""))
         if found := _MODEL.match(call.path):
@@ -151,6 +155,33 @@ class Replicate(Gateway):
         if state == "COMPLETED" and not removed:
             (body["output"],) = self.media_urls(job, call.root)
         return body
+
+    def _file(self, call: Call, _faults: list[Fault]) -> Answer:
+        """A form with one file; its address is one that a model can fetch (Replicate's own needs the key)."""
+        kind = call.headers.get("content-type", "")
+        form = email.message_from_bytes(f"content-type: {kind}\r\n\r\n".encode() + call.body)
+        parts: Any = form.get_payload() if form.is_multipart() else []
+        found: Any = next(
+            (one for one in parts if one.get_param("name", header="content-disposition") == "content"), None
+        )
+        if found is None:
+            return self.error(422, "content is required")
+        data, name = found.get_payload(decode=True), f"{uuid.uuid4().hex}_{found.get_filename() or 'file'}"
+        self.world.uploads[name] = (data, found.get_content_type())
+        now = self.world.clock.now()
+        body = {
+            "id": name[:32],
+            "name": found.get_filename() or "file",
+            "content_type": found.get_content_type(),
+            "size": len(data),
+            "etag": name[:8],
+            "checksums": {"sha256": hashlib.sha256(data).hexdigest()},
+            "metadata": {},
+            "created_at": iso_millis(now),
+            "expires_at": iso_millis(now + 86400.0),
+            "urls": {"get": f"{call.root}/media/_upload/{name}"},
+        }
+        return Answer(201, body)
 
     def _list(self, call: Call, _faults: list[Fault]) -> Answer:
         """Newest first, 100 a page."""

@@ -26,6 +26,7 @@ from airflow_video_providers.core.settings import Settings
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.fal import Fal
 from airflow_video_providers.core.vendors.models import ImageAddress, Text, VideoModel, image
+from airflow_video_providers.core.vendors.optional_verbs import OptionalVerbs
 from airflow_video_providers.core.vendors.parameters import with_texts
 from airflow_video_providers.core.vendors.pixazo import Pixazo, PixverseV6ImageToVideo
 
@@ -38,6 +39,12 @@ DIGEST = hashlib.sha256(PNG).hexdigest()
 SIGNED = "https://lab.s3.amazonaws.com/{}?X-Amz-Expires=60&X-Amz-Signature=s3cret"
 LOG = logging.getLogger(__name__)
 PUBLIC = "https://i.example/a.png"
+
+
+class Signs(Fal):
+    """fal as a vendor without an upload."""
+
+    upload = OptionalVerbs.upload
 
 
 class Bucket:
@@ -317,8 +324,8 @@ REQUESTS = st.recursive(
 def test_no_signature_is_recorded_wherever_the_address_stands(fields: dict[str, Any], extra: dict[str, Any]) -> None:
     request = catalogue.find("fal:fal-ai/any", unchecked=True).parse({"prompt": "It moves", **fields})
     with mock.patch.object(read, "_remote", return_value=(Bucket(), PNG)):
-        made = make_order(Fal(), request, extra, Settings("fal_default", "key"))
-    lent = made.lent(VideoClient(Fal(), "k" * 20), Settings("c", "key"), loan=timedelta(hours=6), log=LOG)
+        made = make_order(Signs(), request, extra, Settings("fal_default", "key"))
+    lent = made.lent(VideoClient(Signs(), "k" * 20), Settings("c", "key"), loan=timedelta(hours=6), log=LOG)
     written, sent = json.dumps([request.body(), extra]), json.dumps(lent.wire.body)
     assert sent.count("s3cret") == written.count(OURS)
     assert sent.count("their-signature") == written.count("their-signature")

@@ -18,6 +18,7 @@ from airflow_video_providers.core.purchase.order import make_order
 from airflow_video_providers.core.settings import Settings
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.fal import Fal
+from airflow_video_providers.core.vendors.optional_verbs import OptionalVerbs
 from airflow_video_providers.core.vendors.schema_files import made
 
 LOG = logging.getLogger(__name__)
@@ -34,6 +35,12 @@ SCHEMA = {
     },
     "$defs": {"Element": {"type": "object", "properties": {"url": {"type": "string", "format": "uri"}}}},
 }
+
+
+class Signs(Fal):
+    """fal as a vendor without an upload."""
+
+    upload = OptionalVerbs.upload
 
 
 class Bucket:
@@ -65,11 +72,11 @@ def parsed(pinned: bool = False, **fields: Any) -> Any:
 
 
 def order(**fields: Any) -> Any:
-    return make_order(Fal(), parsed(**fields), {}, Settings("fal_default", "key"))
+    return make_order(Signs(), parsed(**fields), {}, Settings("fal_default", "key"))
 
 
 def sent(made_order: Any) -> dict[str, Any]:
-    client = VideoClient(Fal(), "key-of-a-test")
+    client = VideoClient(Signs(), "key-of-a-test")
     body: dict[str, Any] = made_order.lent(client, Settings("c", "key"), loan=timedelta(hours=6), log=LOG).wire.body
     return body
 

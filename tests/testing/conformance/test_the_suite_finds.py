@@ -265,6 +265,38 @@ class BelievesAnyUser(Fal):
         return super().verify_callback({**headers, "x-fal-webhook-user-id": "simulated-user"}, body, keys, now)
 
 
+class UploadsWhereTheAnswerSays(Fal):
+    def upload(self, name: str, media_type: str, data: bytes) -> Any:
+        asked = self.call("POST", "/storage/auth/token?storage_type=fal-cdn-v3", json={}, at="rest")
+        body = (yield from self.send_read(asked)).body or {}
+        headers = {"Authorization": f"{body.get('token_type')} {body.get('token')}"}
+        call = httpx.Request("POST", f"{body.get('base_url')}/files/upload", headers=headers, content=data)
+        call.extensions["keyless"] = True
+        return self.uploaded((yield from self.send_read(call)), "access_url")
+
+
+class SendsTheKeyToTheFileHost(Fal):
+    def upload(self, name: str, media_type: str, data: bytes) -> Any:
+        flow = super().upload(name, media_type, data)
+        call = next(flow)
+        while True:
+            try:
+                call.headers["X-Key"] = "conformance-0123456789abcdef"
+                call = flow.send((yield call))
+            except StopIteration as done:
+                return done.value
+
+
+class UploadsHalf(Fal):
+    def upload(self, name: str, media_type: str, data: bytes) -> Any:
+        return (yield from super().upload(name, media_type, data[:10]))
+
+
+class TakesNoAddressForOne(Fal):
+    def uploaded(self, answer: Any, path: str) -> str:
+        return str((answer.body or {}).get(path))
+
+
 class DropsOurAddress(Fal):
     def submit_call(self, request: Any, wire: Wire, callback: Any = None) -> Any:
         return super().submit_call(request, wire)
@@ -371,6 +403,10 @@ class TakesTroubleForNothing(Fal):
         (BelievesOldCalls, "a_signed_call_is_believed_as_it_came_and_in_no_other_way"),
         (BelievesAnyUser, "a_signed_call_is_believed_as_it_came_and_in_no_other_way"),
         (DropsOurAddress, "a_signed_call_is_believed_as_it_came_and_in_no_other_way"),
+        (UploadsWhereTheAnswerSays, "an_upload_is_whole_and_calls_no_address_of_an_answer"),
+        (SendsTheKeyToTheFileHost, "an_upload_is_whole_and_calls_no_address_of_an_answer"),
+        (UploadsHalf, "an_upload_is_whole_and_calls_no_address_of_an_answer"),
+        (TakesNoAddressForOne, "an_upload_is_whole_and_calls_no_address_of_an_answer"),
         (ShowsAnotherId, "what_the_history_shows_is_what_was_sent"),
         (ShowsHalfABody, "what_the_history_shows_is_what_was_sent"),
         (ShowsAnotherId, FOUND),
