@@ -15,7 +15,9 @@ import pytest
 import structlog
 from airflow.sdk import DAG, Asset, ObjectStoragePath
 
+from airflow_video_providers.core.vendors.fal import Fal
 from airflow_video_providers.core.vendors.input_addresses import texts_in
+from airflow_video_providers.core.vendors.optional_verbs import OptionalVerbs
 from airflow_video_providers.integration.openlineage import lineage_of
 from airflow_video_providers.operators.video import DownloadVideoOperator, GenerateVideoOperator, SubmitVideoOperator
 from airflow_video_providers.sensors.video import VideoJobSensor
@@ -37,6 +39,8 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 8
 JPEG = b"\xff\xd8\xff\xe0" + bytes(2000)
 GIF = b"GIF89a" + bytes(2000)
 SIGNING = ("s3", "abfs")
+#: Where an upload asks for its token, and where files go.
+UPLOADS = ("/storage/auth/token", "/files/upload", "/v1/files")
 CLIPS = Asset(name="clips", uri="x-video://clips")
 
 
@@ -83,7 +87,9 @@ def spent(simulator: SimulatorHandle) -> int:
 
 
 def bodies(simulator: SimulatorHandle) -> list[dict[str, Any]]:
-    return [call["body"] for call in simulator.requests() if call["method"] == "POST"]
+    """Of the paid calls."""
+    posted = [call for call in simulator.requests() if call["method"] == "POST"]
+    return [call["body"] for call in posted if not call["path"].endswith(UPLOADS)]
 
 
 def test_the_vendor_fetches_the_image_from_an_address_that_holds_for_hours(
@@ -117,6 +123,8 @@ PLACES: list[dict[str, Any]] = [
     {"model": OPEN, "request": {"image_url": "THEIRS"}, "extra_fields": {"layers": [[{"src": "OURS"}], "THEIRS"]}},
     {"model": OPEN, "request": {"elements": [{"pictures": ["OURS", "THEIRS"]}], "sound": "OURS"}},
 ]
+#: The same with a vendor that has no upload.
+PLACES += [place | {"signs": True} for place in PLACES if "model" in place]
 
 
 def placed(value: Any, ours: Any) -> Any:
@@ -133,8 +141,11 @@ def placed(value: Any, ours: Any) -> Any:
 @pytest.mark.parametrize("kind", [SubmitVideoOperator, GenerateVideoOperator])
 def test_no_signature_stands_in_xcom_log_ledger_field_lineage_manifest_or_event(
     airflow: MemoryAirflow, simulator: SimulatorHandle, backend: Backend, prefix: str, tmp_path: Path,
-    place: dict[str, Any], kind: type[Any], as_object: bool,
+    place: dict[str, Any], kind: type[Any], as_object: bool, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
+    if "signs" in place:
+        monkeypatch.setattr(Fal, "upload", OptionalVerbs.upload)
+    uploads = "model" in place and "signs" not in place
     signing(backend).store(f"{prefix}/fox.png", PNG)
     connections(airflow, backend)
     airflow.connections["fal_default"] = simulator.connection("fal")
@@ -166,11 +177,12 @@ def test_no_signature_stands_in_xcom_log_ledger_field_lineage_manifest_or_event(
     landed = "".join(path.read_text() for path in tmp_path.rglob("*.json"))
     everywhere = "\n".join([log, *airflow.received, repr(lineage_of(task)), json.dumps(manifest), landed])
     written = json.dumps(place)
-    signed = [text for text in texts_in(bodies(simulator)[0]).values() if "?" in text]
-    assert len(signed) == written.count("OURS") + written.count("THEIRS")
-    assert (THEIRS in signed) == ("THEIRS" in written)
-    for text in signed:
-        for part in text.partition("?")[2].split("&"):
+    sent = [text for text in texts_in(bodies(simulator)[0]).values() if "://" in text]
+    assert len(sent) == written.count("OURS") + written.count("THEIRS")
+    assert (THEIRS in sent) == ("THEIRS" in written)
+    for text in sent:
+        assert ("?" in text) == (text == THEIRS or not uploads)
+        for part in text.partition("?")[2].split("&") if "?" in text else [text]:
             assert part == "v=1" or part not in everywhere
     for secret in ("authors-password", "authors%2Bsignature", "authors+signature", "another+signature"):
         assert secret not in everywhere
@@ -184,7 +196,7 @@ def test_no_signature_stands_in_xcom_log_ledger_field_lineage_manifest_or_event(
     assert datasets == ({public} if ours else set()) | ({"https://b.example/k.png"} if "THEIRS" in written else set())
     assert len([one for one in simulator.images() if one["bytes"] == len(PNG)]) == len(ours)
     if ours:
-        assert "signed address holds for 6 h" in log
+        assert ("was uploaded to fal" if uploads else "signed address holds for 6 h") in log
         assert address in "".join(airflow.received)  # the rendered field has what the author wrote
     fields = [
         known

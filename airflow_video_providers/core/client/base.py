@@ -74,7 +74,7 @@ class Session:
 
     def _sign(self, call: httpx.Request, timeout: httpx.Timeout) -> httpx.Request:
         """Add the key: the one place where it is put on a request."""
-        keyless = call.extensions.pop("keyless", False)
+        keyless = call.extensions.get("keyless", False)
         if origin_of(call.url) not in (self._keyless if keyless else self._hosts):
             raise AssertionError("a request for another host than the vendor's own must never be signed")
         if not keyless:

@@ -19,7 +19,7 @@ from airflow_video_providers.core.client import timeouts
 from airflow_video_providers.core.client.to_file import MOST_VIDEO, part_of, streamed
 from airflow_video_providers.core.client.worker_session import WorkerSession
 from airflow_video_providers.core.credits import credits_of
-from airflow_video_providers.core.errors import SubmissionOutcomeUnknownError
+from airflow_video_providers.core.errors import InvalidRequestError, SubmissionOutcomeUnknownError
 from airflow_video_providers.core.inputs.checked import refuse_unlent
 from airflow_video_providers.core.polling.wait import wait_for
 from airflow_video_providers.core.polling.wait_arguments import DEFAULT_TIMEOUT
@@ -180,9 +180,17 @@ class VideoClient(WorkerSession):
     def upload(self, name: str, media_type: str, data: bytes) -> str:
         """Give an input image to a vendor that takes such (its ``upload``); returns its address for the request.
 
-        :raises InvalidRequestError: the vendor has no upload.
+        :raises InvalidRequestError: the vendor has no upload, or none for so large a file. Nothing was sent.
         :raises VendorError: it was not taken. Nothing was bought.
         """
+        most = self.vendor.largest_upload
+        if most is not None and len(data) > most:
+            raise InvalidRequestError(
+                f"A file of {len(data) / 1024**2:.1f} MiB is too large for an upload to {self.vendor.title}.",
+                vendor=self.vendor.id,
+                field=name,
+                allowed=f"{most / 1024**2:.0f} MiB at most",
+            )
         return self._send_read(self.vendor.upload(name, media_type, data), None, timeouts.UPLOAD)
 
     def generate_to_file(

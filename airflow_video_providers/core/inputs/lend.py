@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-from airflow_video_providers.core.errors import VendorError
+from airflow_video_providers.core.errors import RequestRejectedError, VendorError
 from airflow_video_providers.core.inputs.checked import unreachable
 from airflow_video_providers.core.inputs.read import StoredImage, refusal
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from airflow_video_providers.core.client.client import VideoClient
     from airflow_video_providers.core.errors import InvalidRequestError
+    from airflow_video_providers.core.vendors.base import Vendor
 
 #: For which a signed address holds at least: queue and run of a job may take hours on a bad day.
 SHORTEST_LOAN = timedelta(hours=6)
@@ -27,6 +28,7 @@ LONGEST_LOAN = timedelta(days=7)
 #: One of these is in the query of every signed address, in lower case.
 _SIGNATURES = {"x-amz-signature", "signature", "x-goog-signature", "sig"}
 _TEMPORARY = "x-amz-security-token"
+_OTHER_FILE = "Give another file, or its public address."
 
 
 def loan_for(timeout: float | None) -> timedelta:
@@ -45,25 +47,10 @@ def lend(
     :raises InvalidRequestError: it cannot be lent; the text says why. Nothing was bought.
     :raises VendorError: the vendor's upload did not take it. Nothing was bought.
     """
-    if client.vendor.uploads:
-        name = f"{image.sha256[:32]}.{image.media_type.partition('/')[2]}"
-        try:
-            url = client.upload(name, image.media_type, image.data)
-        except VendorError as failed:
-            raise failed.replace(
-                what=f"The {image.noun} {image.shown!r} was not uploaded: {failed.what}", money="Nothing was bought."
-            ) from failed.__cause__
-        log.info("The %s %s was given to %s.", image.noun, image.shown, client.vendor.title)
-        return url
+    if image.fits_upload(client.vendor):
+        return _uploaded(image, client, log)
     if image.filesystem is None:
-        why = f"lies on a worker, and {client.vendor.title} has no upload: it can fetch it from nowhere"
-        raise refusal(
-            image.name,
-            image.address,
-            why,
-            "Put it into a bucket (s3://, gs://, abfs://), or give a public address.",
-            noun=image.noun,
-        )
+        raise _on_a_worker(image, client.vendor)
     url = _signed(image, loan)
     if (wrong := unreachable(url, allowed_hosts)) is not None:
         raise refusal(
@@ -85,6 +72,30 @@ def lend(
             image.shown,
         )
     return url
+
+
+def _uploaded(image: StoredImage, client: VideoClient, log: Logger) -> str:
+    """The address that the vendor itself has given it; free of charge, and before anything is bought."""
+    name = f"{image.sha256[:32]}.{image.media_type.partition('/')[2]}"
+    try:
+        url = client.upload(name, image.media_type, image.data)
+    except VendorError as failed:
+        what = f"The {image.noun} {image.shown!r} in {image.name!r} was not uploaded: {failed.what}"
+        remedy = _OTHER_FILE if isinstance(failed, RequestRejectedError) else failed.remedy
+        raise failed.replace(what=what, money="Nothing was bought.", remedy=remedy) from failed.__cause__
+    log.info("The %s %s was uploaded to %s.", image.noun, image.shown, client.vendor.title)
+    return url
+
+
+def _on_a_worker(image: StoredImage, vendor: Vendor) -> InvalidRequestError:
+    why = f"{vendor.title} has no upload"
+    if vendor.uploads:
+        why = f"it is too large for {vendor.title}'s upload ({(vendor.largest_upload or 0) / 1024**2:.0f} MiB at most)"
+    return refusal(
+        image.name, image.address, f"lies on a worker, and {why}: it can fetch it from nowhere",
+        "Put it into a bucket (s3://, gs://, abfs://), or give a public address.",
+        noun=image.noun,
+    )  # fmt: skip
 
 
 def _signed(image: StoredImage, loan: timedelta) -> str:

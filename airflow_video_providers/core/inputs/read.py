@@ -22,6 +22,8 @@ from airflow_video_providers.core.storage.output_path import OutputPath, read_ou
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from airflow_video_providers.core.vendors.base import Vendor
+
 #: No vendor's document names a size; a larger file is a slip, and is held in memory.
 MOST_IMAGE = 32 * 1024 * 1024
 #: The same of a file that may be a sound or a video.
@@ -48,6 +50,11 @@ class StoredImage:
     sha256: str
     data: bytes = field(repr=False)
     filesystem: Any = field(default=None, repr=False, compare=False)
+
+    def fits_upload(self, vendor: Vendor) -> bool:
+        """Has the vendor an upload that takes it?"""
+        most = vendor.largest_upload
+        return vendor.uploads and (most is None or len(self.data) <= most)
 
     @property
     def noun(self) -> str:

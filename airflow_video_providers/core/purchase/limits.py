@@ -144,13 +144,7 @@ class Limits:
         :raises InvalidRequestError: nothing was sent.
         :raises LedgerError: what is reserved could not be read or written; nothing was sent.
         """
-        self.check(cost, model=attempt.model)
-        if not store.shared:
-            self.refuse_sums(
-                "there is no ledger that all tasks share",
-                "Set ledger_path in [video_providers]: Airflow's own state store is not shared between tasks.",
-                model=attempt.model,
-            )
+        self._check_all(cost, attempt, store)
         usd = cost.usd or Decimal(0)  # unknown under no sum: nothing is reserved
         reserved: list[Reservations] = []
         for reservations, limit, refusal in self._shared(attempt, store):
@@ -162,6 +156,27 @@ class Limits:
                         earlier.release([attempt.key])
                 raise refusal(over.reserved, usd) from None
             reserved.append(reservations)
+
+    def foresee(self, cost: Estimate, attempt: Attempt, store: Store, *, uncharged: Sequence[Key]) -> None:
+        """Refuse what :meth:`grant` would refuse now, before something is done for the purchase. Nothing stays reserved.
+
+        :raises InvalidRequestError: nothing was sent.
+        :raises LedgerError: what is reserved could not be read or written; nothing was sent.
+        """
+        self._check_all(cost, attempt, store)
+        usd = cost.usd or Decimal(0)
+        if any(reservations.reserved() + usd > limit for reservations, limit, _ in self._shared(attempt, store)):
+            self.grant(cost, attempt, store, uncharged=uncharged)  # which may find room after all
+            self.give_back(attempt, store)
+
+    def _check_all(self, cost: Estimate, attempt: Attempt, store: Store) -> None:
+        self.check(cost, model=attempt.model)
+        if not store.shared:
+            self.refuse_sums(
+                "there is no ledger that all tasks share",
+                "Set ledger_path in [video_providers]: Airflow's own state store is not shared between tasks.",
+                model=attempt.model,
+            )
 
     def give_back(self, attempt: Attempt, store: Store) -> None:
         """Release what was reserved for an attempt that cost nothing.

@@ -78,6 +78,11 @@ class Order:
     recorded: Wire | None = None
     own_seed: int | None = None
 
+    @property
+    def lends(self) -> bool:
+        """Has it files that are still to be lent to the vendor?"""
+        return self.staged is not None and bool(self.staged.images)
+
     def lent(self, client: VideoClient, connection: Settings, *, loan: timedelta, log: Logger) -> Order:
         """The order as it is sent: with addresses of its stored images that the vendor can fetch.
 
@@ -85,7 +90,7 @@ class Order:
         :raises InvalidRequestError: an image cannot be lent. Nothing was bought.
         :raises VendorError: the vendor's upload did not take one. Nothing was bought.
         """
-        if self.staged is None or not self.staged.images:
+        if self.staged is None or not self.lends:
             return self
         hosts = connection.allow_private_hosts
         request, extra_fields = self.staged.lent(client, loan=loan, allowed_hosts=hosts, log=log)

@@ -87,15 +87,17 @@ def submit_once(
         queue_timeout=chosen.queue_timeout, log=outside.log, model=order.request.id,
     )  # fmt: skip
     hold.check(outside.clock(), attempts)
+    uncharged = [earlier.key for earlier in attempts if earlier.costless]
+    planned = _intent(order, attempts, decision, this, outside)
+    if order.lends:  # no file goes to the vendor for what a limit refuses
+        order.limits.foresee(order.cost, planned, ledger.store, uncharged=uncharged)
     try:
         order = outside.ready(order)
     except InsufficientCreditsError as empty:
         hold.begin(empty, outside.clock(), attempts)
     hold.check(outside.clock(), attempts)  # to be ready may have taken a while
-    order, attempt = order.addressed(_intent(order, attempts, decision, this, outside))
-    order.limits.grant(
-        order.cost, attempt, ledger.store, uncharged=[earlier.key for earlier in attempts if earlier.costless]
-    )
+    order, attempt = order.addressed(planned.replace(**vars(order.intent), created_at=outside.clock()))
+    order.limits.grant(order.cost, attempt, ledger.store, uncharged=uncharged)
     if not _open(attempt, ledger, outside):
         return take_winners_job(attempt, ledger, outside.sleep, outside.log)
     not_each_try = f"; this is try {this.try_number}, and not every try sends a request"

@@ -51,6 +51,7 @@ class Description:
     :cvar open_ids: Of a vendor that serves any model by its id: what such an id looks like. Empty: it serves what the
         catalogue lists.
     :cvar history_kept: How long the vendor shows what it was asked for, with the submit's own fields; None: it does not.
+    :cvar largest_upload: Bytes of the largest file that its ``upload`` takes; None: no document names a limit.
     :cvar cancel_deletes: Does the call that cancels delete a job that has ended? Then only a job that still waits is cancelled:
         what runs may end between the question and the call.
     :cvar status_routes: The status calls the documents describe; the first is the default.
@@ -95,6 +96,7 @@ class Description:
     requests_per_minute: ClassVar[float] = 60.0
     status_routes: ClassVar[tuple[str, ...]] = ("default",)
     history_kept: ClassVar[timedelta | None] = None
+    largest_upload: ClassVar[int | None] = None
     cancel_deletes: ClassVar[bool] = False
     open_ids: ClassVar[str] = ""
     _open_id: ClassVar[re.Pattern[str]] = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)+")

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 #: Ids that have a part more before the owner's name.
 _NAMESPACES = ("workflows", "comfy")
-#: Bytes: from here on fal's own client sends a file in parts.
-MOST_IN_ONE_PIECE = 100 * 1024 * 1024
 _TOKEN = re.compile(r"[A-Za-z]+ [\x21-\x7e]{1,8000}")
 #: Headers of a call: what is signed, in order, and the signature.
 _SIGNED = tuple(f"x-fal-webhook-{name}" for name in ("request-id", "user-id", "timestamp", "signature"))
@@ -55,6 +53,7 @@ class Fal(Vendor):
     output_paths = ("video", "videos", "output.video")
     media_type_names = ("content_type",)
     charged = {JobStatus.SUCCEEDED: "yes"}
+    largest_upload = 100 * 1024 * 1024  # a larger one goes in parts, which are sent to an address of the answer
     history_kept = timedelta(days=29)
     retention = timedelta(days=30)  # of the request and its answer; the files live as the account has set it
     poll_seconds = (3.0, 30.0)
@@ -122,14 +121,6 @@ class Fal(Vendor):
 
     def upload(self, name: str, media_type: str, data: bytes) -> Flow[str]:
         """A token for the file host, then the file; the key does not go there, and the host is not the answer's to name."""
-        if len(data) > MOST_IN_ONE_PIECE:
-            raise InvalidRequestError(
-                f"A file of {len(data) / 1024**2:.0f} MiB is too large for an upload to fal in one piece.",
-                remedy="Give its public address, or a smaller file.",
-                vendor=self.id,
-                field=name,
-                allowed=f"{MOST_IN_ONE_PIECE // 1024**2} MiB at most",
-            )
         asked = self.call("POST", "/storage/auth/token?storage_type=fal-cdn-v3", json={}, at="rest")
         answer = yield from self.send_read(asked)
         if not answer.ok:
@@ -140,10 +131,8 @@ class Fal(Vendor):
         headers = {"Authorization": token, "Content-Type": media_type, "X-Fal-File-Name": name}
         call = self.call("POST", "/files/upload", at="files", content=data, headers=headers)
         answer = yield from self.send_read(call)
-        if not answer.ok:  # nothing of its text: it may repeat the token
-            raise unavailable(
-                self, None, f"fal's file host did not take the file (HTTP {answer.status}).", answer.status
-            )
+        if not answer.ok:
+            raise self.upload_refused(answer)
         return self.uploaded(answer, "access_url")
 
     def cancel_call(self, job: VideoJob) -> httpx.Request:

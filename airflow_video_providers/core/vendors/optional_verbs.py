@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.errors import InvalidRequestError, RequestRejectedError
 from airflow_video_providers.core.jobs import JobStatus
 from airflow_video_providers.core.vendors.output_shapes import find_urls
 from airflow_video_providers.core.vendors.reading import ReadsAnswers
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from airflow_video_providers.core.errors import VendorError
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.vendors.answers import Answer
     from airflow_video_providers.core.vendors.flow import Flow
@@ -58,6 +59,13 @@ class OptionalVerbs(ReadsAnswers):
     def uploads(self) -> bool:
         """Has it an upload?"""
         return type(self).upload is not OptionalVerbs.upload
+
+    def upload_refused(self, answer: Answer) -> VendorError:
+        """The error of an answer whose text may repeat a token that the vendor gave for the upload: its code alone."""
+        what = f"The file host of {self.title} did not take the file (HTTP {answer.status})."
+        if answer.status in (408, 425, 429) or answer.status >= 500:
+            return unavailable(self, None, what, answer.status)
+        return RequestRejectedError(what, vendor=self.id, charged="no", http_status=answer.status)
 
     def cancel_call(self, job: VideoJob) -> httpx.Request:
         """The request that cancels a job, where the vendor has one."""

@@ -25,8 +25,9 @@ taken from the vendor's own Python client (segmind 1.3.0) and public pages
   successful jobs only; x-cost and the other v1 headers; 406 for a wrong content type; x-rate-limit-reset-at-utc
 
   fal (fal-client 1.0.3, @fal-ai/client 1.10.1)   submit, status, result, cancel; failed jobs as COMPLETED with a 422
-      result; error_type of a broken runner; the history by endpoint. Their own clients run against it
-  Replicate (replicate 1.0.7)   predictions by model, version and deployment; cancel; the list; data removed after an hour
+      result; error_type of a broken runner; the history by endpoint; uploads. Their own clients run against it
+  Replicate (replicate 1.0.7)   predictions by model, version and deployment; cancel; the list; files; data removed after an
+      hour
 
 invented, because no document says it
   fal, Replicate: the fields, schemas and prices of all models; how a cancelled fal job ends; the texts of errors
