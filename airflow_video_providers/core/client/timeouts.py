@@ -6,7 +6,7 @@ import httpx
 
 READ = httpx.Timeout(30.0, connect=10.0)
 #: A file of a hundred megabytes goes to the vendor.
-UPLOAD = httpx.Timeout(120.0, connect=10.0)
+UPLOAD = httpx.Timeout(300.0, connect=10.0)
 #: Longer for the paid call: giving up on its answer leaves its outcome unknown.
 SUBMIT = httpx.Timeout(90.0, connect=10.0)
 #: The synchronous route answers when the video is ready.
