@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.errors import RateLimitedError, VendorUnavailableError, VideoProviderError
 from airflow_video_providers.core.jobs import JobStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from airflow_video_providers.core.jobs import VideoJob
     from airflow_video_providers.core.purchase.records import Identity
     from airflow_video_providers.hooks.base import VideoHook
@@ -28,6 +31,8 @@ CLEARED = "cleared"
 TRIGGER_PATIENCE = 25.0
 #: Seconds between two tries while the vendor does not answer.
 PAUSE = 2.0
+#: What goes on where the trigger has ended meanwhile: an event loop itself keeps no task alive.
+_UNDER_WAY: set[asyncio.Future[None]] = set()
 
 
 def state_of(who: Identity, log: Any) -> str | None:
@@ -54,6 +59,10 @@ def outcome(seen: VideoJob, title: str) -> str:
         return f"Job {seen.request_id} is cancelled at {title}. {charged}"
     if seen.status is JobStatus.EXPIRED:
         return f"{title} does not know job {seen.request_id}, and nothing is cancelled. {charged}"
+    if seen.error is not None and seen.status.terminal:  # fal has no word of its own for a cancelled job
+        return (
+            f"Job {seen.request_id} has ended at {title} ({seen.vendor_status or seen.status}: {seen.error}). {charged}"
+        )
     if seen.status.terminal:
         return f"Job {seen.request_id} has ended ({seen.vendor_status or seen.status}), and is left as it is. {charged}"
     return (
@@ -78,6 +87,25 @@ def cancel(hook: VideoHook, job: VideoJob, log: Any) -> None:
         log.warning("%s", not_cancelled(job, error))
     finally:
         hook.close()
+
+
+async def undisturbed(work: Coroutine[Any, Any, None], *, patience: float = TRIGGER_PATIENCE + 3.0) -> None:
+    """Do something to its end in a trigger that is killed.
+
+    Airflow (3.3.2) cancels a killed trigger anew about once a second until it has ended, which ends an ``on_kill`` that takes
+    longer half way: between the question how a job stands and the call that cancels it.
+
+    :param patience: Seconds after which it is left to itself.
+    """
+    task = asyncio.ensure_future(work)
+    _UNDER_WAY.add(task)
+    task.add_done_callback(_UNDER_WAY.discard)
+    until = time.monotonic() + patience
+    while not task.done() and (left := until - time.monotonic()) > 0:
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({task}, timeout=left)
+    if task.done():
+        task.result()
 
 
 async def acancel(hook: VideoHook, job: VideoJob, log: Any, *, patience: float = TRIGGER_PATIENCE) -> None:

@@ -157,6 +157,9 @@ class VideoJobTrigger(BaseTrigger):
         Airflow calls it whenever a trigger leaves this triggerer's list: after a user's click, but also when
         another triggerer took the task over while this one was paused.
         """
+        await kills.undisturbed(self._killed())
+
+    async def _killed(self) -> None:
         state = await self._state_of_task()
         if state is not None and state not in kills.ENDED:
             self.log.info(

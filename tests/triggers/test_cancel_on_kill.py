@@ -144,5 +144,48 @@ def test_trouble_without_an_end_ends_in_time_and_says_how_to_come_back(killed, t
     assert fals.cancels == 0
 
 
+class Slow(Fals):
+    """Answers after a while."""
+
+    async def __call__(self, sent):
+        await asyncio.sleep(0.02)
+        return super().__call__(sent)
+
+
+def test_airflow_that_cancels_the_trigger_again_and_again_meanwhile_ends_no_cancellation_half_way(killed, monkeypatch):
+    async def on_kill_and_again():
+        work = asyncio.ensure_future(original(trigger))
+        for _ in range(5):
+            await asyncio.sleep(0.005)
+            work.cancel("user-action")
+        await asyncio.wait({work}, timeout=5)
+        assert not work.cancelled()
+
+    original, trigger = VideoJobTrigger.on_kill, None
+
+    def on_kill(self):
+        nonlocal trigger
+        trigger = self
+        return on_kill_and_again()
+
+    monkeypatch.setattr(VideoJobTrigger, "on_kill", on_kill)
+    fals = Slow(RUNNING, CANCELLED)
+    said = killed("failed", fals)
+    assert fals.asked == [("GET", "status"), ("PUT", "cancel"), ("GET", "status")]
+    assert "has ended at fal (COMPLETED: The request was cancelled. (client_cancelled)). Whether it is charged" in said
+
+
+def test_what_takes_too_long_is_left_to_itself():
+    async def never():
+        await asyncio.sleep(60)
+
+    async def left():
+        await kills.undisturbed(never(), patience=0.01)
+        return len(kills._UNDER_WAY)
+
+    assert asyncio.run(left()) == 1
+    assert set() == kills._UNDER_WAY
+
+
 def test_an_older_versions_trigger_cancels_nothing():
     assert VideoJobTrigger(job=json.dumps(JOB.to_dict()), end_time=5.0).cancel_on_kill is False
