@@ -77,6 +77,20 @@ class Cluster:
         psutil.wait_procs(family, timeout=30)
         process.wait()
 
+    def pause(self, component: str, name: str) -> None:
+        """Stop a process and its children where they stand, as a machine does that is short of time.
+
+        :param name: What it is called from now on, so that another one can be started.
+        """
+        self._processes[name] = self._processes.pop(component)
+        for member in self.family(self.pid(name)):
+            member.suspend()
+
+    def resume(self, name: str) -> None:
+        """Let a paused one go on."""
+        for member in self.family(self.pid(name)):
+            member.resume()
+
     def stop(self) -> None:
         """End all processes."""
         self.client.close()
