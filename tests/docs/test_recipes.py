@@ -1,4 +1,4 @@
-"""Each recipe has a page, which shows the file that tests/pipelines/test_example_dags.py runs."""
+"""Each recipe has a page, and each aggregator, which shows the file that tests/pipelines/test_example_dags.py runs."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from airflow_video_providers.core.vendors import catalogue
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "recipes").glob("*.md"))
+AGGREGATORS = [ROOT / "docs" / "vendors" / f"{name}.md" for name in ("fal", "replicate")]
 EXAMPLES = ROOT / "airflow_video_providers" / "example_dags"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [*PAGES, *AGGREGATORS], ids=lambda page: page.stem)
 def test_a_recipe_shows_an_example_that_runs_in_ci(page: Path) -> None:
     (shown,) = re.findall(r"^```\{literalinclude\} (\S+)$", page.read_text(), re.MULTILINE)
     example = (page.parent / shown).resolve()
@@ -61,4 +62,9 @@ def test_where_a_vendor_forgets_soon_what_is_bought_lands_first(path: Path) -> N
 
 def test_the_examples_of_vendors_that_forget_soon_are_known() -> None:
     soon = {path.stem for path in EXAMPLES.glob("*.py") if any(f'"{vendor}:' in path.read_text() for vendor in SOON)}
-    assert soon == {"example_video_quickstart", "example_video_takes", "example_video_wait_elsewhere"}
+    assert soon == {
+        "example_video_quickstart",
+        "example_video_replicate",
+        "example_video_takes",
+        "example_video_wait_elsewhere",
+    }

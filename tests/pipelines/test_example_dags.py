@@ -98,6 +98,7 @@ def runs(tmp_path_factory, simulator, videos, bucket):
         ("batch", "example_video_batch", {"prompts": PROMPTS}),
         ("image", "example_video_image_to_video", {"image": f"{bucket.root}/in/boat.png"}),
         ("any", "example_video_any_model", {}),
+        ("replicate", "example_video_replicate", {"image": f"{bucket.root}/in/boat.png"}),
         ("submit", "example_video_submit_only", {}),
         ("wait", "example_video_wait_by_id", {"request_id": "submit/submit/request_id"}),
         ("table", "example_video_one_task", {"rows": ROWS}),
@@ -227,6 +228,15 @@ def test_an_image_from_a_bucket_becomes_a_clip_and_the_vendor_fetches_it(run, vi
     seen = simulator.images("/in/boat.png")
     assert [(image["status"], image["media_type"], image["bytes"]) for image in seen] == [(200, "image/png", len(PNG))]
     assert "Signature" not in found["log"] + json.dumps(found["xcoms"])
+
+
+def test_a_prediction_gets_its_picture_uploaded_and_lands(run, videos, simulator):
+    found = run("replicate")
+    assert found["state"] == "success", found["log"][-3000:]
+    assert outputs_are_there(videos / "replicate") == 1
+    (seen,) = simulator.images("/_upload/")
+    assert (seen["field"], seen["media_type"], seen["bytes"]) == ("image", "image/png", len(PNG))
+    assert seen["address"] not in found["log"] + json.dumps(found["xcoms"])
 
 
 def test_each_row_of_a_csv_becomes_a_clip_whose_manifest_names_its_prompt(run, videos):
