@@ -68,7 +68,7 @@ class Settings:
     :param base_url: The connection's host, with scheme; None for the vendor's own address.
     :param extra: The connection's extra: ``allow_private_hosts``, ``download_user_agent``, ``requests_per_minute``, ``prices``,
         ``max_cost_usd``, ``max_run_cost_usd``, ``budget``, ``min_remaining_credits``, ``fields``, ``allow_unknown_price``, ``submits_enabled``,
-        ``status_route``, ``paths``.
+        ``status_route``, ``paths``, and what the vendor's class names in ``own_settings``.
     """
 
     conn_id: str

@@ -53,7 +53,7 @@ class VideoHook(CallingHook):
         cls.conn_type = vendor.id
         cls.hook_name = vendor.title
         cls.default_conn_name = f"{vendor.id}_default"
-        for name, method in connection_form.hook_methods(vendor.base_url, vendor.status_routes).items():
+        for name, method in connection_form.hook_methods(vendor.base_url, vendor.status_routes, vendor.id).items():
             setattr(cls, name, method)  # Airflow 3.1 looks for them in the class itself, not in its bases
         VideoHook._by_vendor[vendor.id] = cls
 

@@ -78,7 +78,9 @@ class ConnectedHook(BaseHook):
 
     def vendor(self, settings: Settings) -> Vendor:
         """The vendor at the address and with the options that the connection names."""
-        return self.vendor_class(settings.base_url, status_route=settings.status_route, paths=settings.paths)
+        return self.vendor_class(
+            settings.base_url, status_route=settings.status_route, paths=settings.paths, settings=settings.extra
+        )
 
     @cached_property
     def _client(self) -> VideoClient:
@@ -191,7 +193,8 @@ class ConnectedHook(BaseHook):
             if isinstance(kind, property):
                 getattr(self.settings, name)  # each refuses what it cannot read
         check_user_agent(self.settings.download_user_agent)
-        known = {*fields(self.vendor_class.status_routes), "status_route"}
+        own = self.vendor_class.own_settings
+        known = {*fields(self.vendor_class.status_routes), *own, "status_route"}
         unread = ", ".join(f"{name!r:.60}" for name in sorted(map(str, self.settings.extra.keys() - known))[:10])
         return f" Nothing reads {unread} in its extra." if unread else ""
 

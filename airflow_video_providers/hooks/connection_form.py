@@ -109,21 +109,42 @@ FIELDS: Mapping[str, dict[str, Any]] = {
     },
 }
 
+#: What the extra of one vendor's connection may hold beside that: its class's ``own_settings``.
+OF_VENDORS: Mapping[str, Mapping[str, dict[str, Any]]] = {
+    "fal": {
+        "output_lifetime": _field(
+            "Lifetime of outputs",
+            'fal alone: how long it keeps the files of a job after it has made them, such as "7d" or "12h", an hour at least, or '
+            '"never" for no end (X-Fal-Object-Lifecycle-Preference). Empty: as the storage settings of the account say.',
+            "string",
+        ),
+    },
+    "replicate": {
+        "cancel_after": _field(
+            "Deadline of predictions",
+            "Replicate alone: it cancels a prediction that has not ended so long after its submit, such as 20m or 1h30m, 5 seconds "
+            "at least (Cancel-After). Empty: no deadline of ours.",
+            "string",
+        ),
+    },
+}
 
-def fields(status_routes: Sequence[str] = ()) -> dict[str, dict[str, Any]]:
+
+def fields(status_routes: Sequence[str] = (), vendor_id: str = "") -> dict[str, dict[str, Any]]:
     """The fields of a vendor's form.
 
     :param status_routes: The vendor's status calls, where it has several.
+    :param vendor_id: The vendor's id: it may have fields of its own.
     """
     if len(status_routes) < 2:
-        return dict(FIELDS)
+        return {**FIELDS, **OF_VENDORS.get(vendor_id, {})}
     route = _field(
         "Status route",
         "Which of the documented status calls to use. Empty: the first.",
         "string",
         enum=list(status_routes),
     )
-    return {**FIELDS, "status_route": route}
+    return {**FIELDS, **OF_VENDORS.get(vendor_id, {}), "status_route": route}
 
 
 def behaviour(base_url: str) -> dict[str, Any]:
@@ -154,20 +175,20 @@ def connection_type(
         "hook-class-name": hook_class_name,
         "hook-name": title,
         "ui-field-behaviour": behaviour(base_url),
-        "conn-fields": fields(status_routes),
+        "conn-fields": fields(status_routes, vendor_id),
     }
 
 
-def hook_methods(base_url: str, status_routes: Sequence[str]) -> dict[str, Any]:
+def hook_methods(base_url: str, status_routes: Sequence[str], vendor_id: str = "") -> dict[str, Any]:
     """The methods by which Airflow 3.1 asks a hook class for its form."""
     shown = {name.replace("-", "_"): value for name, value in behaviour(base_url).items()}
     return {
-        "get_connection_form_widgets": staticmethod(lambda: widgets(status_routes)),
+        "get_connection_form_widgets": staticmethod(lambda: widgets(status_routes, vendor_id)),
         "get_ui_field_behaviour": staticmethod(lambda: shown),
     }
 
 
-def widgets(status_routes: Sequence[str] = ()) -> dict[str, Any]:
+def widgets(status_routes: Sequence[str] = (), vendor_id: str = "") -> dict[str, Any]:
     """The same fields as widgets, for Airflow 3.1.
 
     :raises ImportError: there is no form to build: neither wtforms nor Airflow's stand-in for it.
@@ -181,4 +202,4 @@ def widgets(status_routes: Sequence[str] = ()) -> dict[str, Any]:
             return BooleanField(label, description=description, default=field["schema"].get("default"))
         return StringField(label, description=description, widget=BS3TextFieldWidget())
 
-    return {name: widget(field) for name, field in fields(status_routes).items()}
+    return {name: widget(field) for name, field in fields(status_routes, vendor_id).items()}

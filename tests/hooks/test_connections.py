@@ -171,6 +171,22 @@ def test_a_setting_that_nothing_reads_is_named(monkeypatch, simulator):
     assert message.endswith("Nothing reads 'max_cost_us' in its extra.")
 
 
+@pytest.mark.parametrize(("vendor", "name"), [("fal", "output_lifetime"), ("replicate", "cancel_after")])
+def test_a_vendors_own_setting_is_read_by_the_test_of_its_connection_alone(monkeypatch, simulator, vendor, name):
+    for conn_type in ("fal", "replicate"):
+        connection = simulator.connection(conn_type)
+        connection["extra"] = {**connection["extra"], name: "soon"}
+        good, message = try_out(monkeypatch, connection)
+        if conn_type == vendor:
+            assert not good
+            assert f"{name} in the connection's extra is 'soon'; it must be seconds" in message
+        else:
+            assert good
+            assert message.endswith(f"Nothing reads {name!r} in its extra.")
+        connection["extra"][name] = "2h"
+        assert try_out(monkeypatch, connection)[0]
+
+
 # What a connection stores.
 
 #: A form that was filled in: Airflow stores numbers, booleans and text; the older forms, and URIs, text only.

@@ -67,6 +67,8 @@ def test_every_vendor_of_the_catalogue_is_in_it_with_what_its_class_says():
         assert hooks[vendor.title] == vendor.documentation
         routes = entry["conn-fields"].get("status_route", {"schema": {"enum": ["default"]}})["schema"]["enum"]
         assert tuple(routes) == vendor.status_routes
+        own = entry["conn-fields"].keys() - connection_form.FIELDS.keys() - {"status_route"}
+        assert own == vendor.own_settings.keys()
         hook = load(entry["hook-class-name"])
         assert issubclass(hook, VideoHook)
         assert (hook.conn_type, hook.hook_name, hook.default_conn_name) == (

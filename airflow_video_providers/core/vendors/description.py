@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_video_providers.core.clock import utcnow
 from airflow_video_providers.core.errors import Charged, InvalidRequestError
@@ -57,12 +57,15 @@ class Description:
     :cvar status_routes: The status calls the documents describe; the first is the default.
     :cvar webhook_modes: When the vendor calls back an address that came with a submit: ``"terminal"``, ``"sync"``.
         Empty: it has no webhooks.
+    :cvar own_settings: Settings of its own that a connection's extra may hold, by name, and what reads each: it returns the value,
+        or raises a ValueError whose text says what is allowed.
     :cvar callback_keys_url: Where it publishes the keys with which it signs its calls, as a JSON Web Key Set. Fetched without
         the API key. Empty: nowhere.
 
     :param base_url: The address to use instead of the vendor's own.
     :param status_route: ``"legacy"`` for an older status call, where the vendor has one.
     :param paths: Other paths of submit calls than the models' own, by model id.
+    :param settings: A connection's extra, of which :attr:`own_settings` are read.
     :param now: The clock.
     """
 
@@ -102,6 +105,7 @@ class Description:
     _open_id: ClassVar[re.Pattern[str]] = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)+")
     webhook_modes: ClassVar[tuple[WebhookMode, ...]] = ()
     callback_keys_url: ClassVar[str] = ""
+    own_settings: ClassVar[Mapping[str, Callable[[object], Any]]] = {}
 
     def __init__(
         self,
@@ -109,6 +113,7 @@ class Description:
         *,
         status_route: str = "default",
         paths: Mapping[str, str] | None = None,
+        settings: Mapping[str, object] | None = None,
         now: Callable[[], datetime] = utcnow,
     ) -> None:
         if status_route not in self.status_routes:
@@ -126,7 +131,23 @@ class Description:
         self.keyless = {name: url.rstrip("/") if own else self.url for name, url in self.keyless_urls.items()}
         self.status_route = status_route
         self.paths = paths or {}
+        given = {name: value for name, value in (settings or {}).items() if not _is_blank(value)}
+        #: Of its own settings those that are set, read.
+        self.settings = {name: self._own_setting(name, given[name]) for name in self.own_settings if name in given}
         self.now = now
+
+    def _own_setting(self, name: str, value: object) -> Any:
+        try:
+            return self.own_settings[name](value)
+        except ValueError as wrong:
+            raise InvalidRequestError(
+                f"{name} in the connection's extra is {value!r:.60}; it must be {wrong}.",
+                remedy="Correct the connection's extra, then run the task again.",
+                vendor=self.id,
+                field=name,
+                value=value,
+                allowed=str(wrong),
+            ) from None
 
     @classmethod
     def open_problem(cls, name: str) -> str | None:
@@ -149,3 +170,8 @@ class Description:
     def credits_left(self, answer: Answer) -> str | None:  # noqa: ARG002 # most vendors do not say
         """What the account has left, where an answer says."""
         return None
+
+
+def _is_blank(value: object) -> bool:
+    """What a form stores that was not filled in."""
+    return value is None or (isinstance(value, str) and not value.strip())

@@ -5,6 +5,7 @@ What none of them states is left open here: whether a failed job is charged, and
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.vendors.answers import timestamp
 from airflow_video_providers.core.vendors.base import Flow, Vendor
+from airflow_video_providers.core.vendors.durations import Duration
 from airflow_video_providers.core.vendors.history import MOST_PAGES, Shown
 from airflow_video_providers.core.vendors.openapi import Described, request_schema
 from airflow_video_providers.core.vendors.output_shapes import REASON_PATHS, at, id_at, reason_at
@@ -59,11 +61,18 @@ class Fal(Vendor):
     poll_seconds = (3.0, 30.0)
     webhook_modes = ("terminal",)
     callback_keys_url = "https://rest.fal.ai/.well-known/jwks.json"
+    # Less than an hour would leave a retry of the landing nothing to fetch; fal itself takes a second.
+    own_settings = {"output_lifetime": Duration(3600, "an hour", never=True)}
     open_ids = "an endpoint such as fal-ai/kling-video/v2.1/standard/text-to-video"
 
     def wire(self, request: VideoModel, extra_fields: Mapping[str, Any]) -> Wire:
         # Without this header fal runs a job again, up to ten times, when a runner breaks: one submit, one run.
-        return Wire({**request.body(), **extra_fields}, {"x-fal-no-retry": "1"})
+        headers = {"x-fal-no-retry": "1"}
+        if "output_lifetime" in self.settings:
+            headers["X-Fal-Object-Lifecycle-Preference"] = json.dumps(
+                {"expiration_duration_seconds": self.settings["output_lifetime"]}
+            )
+        return Wire({**request.body(), **extra_fields}, headers)
 
     def submit_call(self, request: VideoModel, wire: Wire, callback: Callback | None = None) -> httpx.Request:
         call = super().submit_call(request, wire)
@@ -98,7 +107,15 @@ class Fal(Vendor):
         if answer.status == 404:
             return job.replace(status=JobStatus.EXPIRED, charged="unknown", outputs=(), instead_of_outputs=None)
         outputs, instead = self.outputs_in(job, answer.body or {})
-        return job.replace(outputs=outputs, instead_of_outputs=instead)
+        return job.replace(outputs=outputs, instead_of_outputs=instead, expires_at=self._files_until(job))
+
+    def _files_until(self, job: VideoJob) -> datetime | None:
+        """Until when its files can be had: the request's history outlives those whose lifetime the connection sets."""
+        lifetime = self.settings.get("output_lifetime")
+        if lifetime is None:
+            return job.expires_at
+        ends = (job.completed_at or self.now()) + timedelta(seconds=lifetime)
+        return ends if job.expires_at is None else min(ends, job.expires_at)
 
     def _failed(self, job: VideoJob, status: JobStatus, body: Mapping[str, Any]) -> VideoJob:
         reason = reason_at(body, REASON_PATHS) or "fal names no reason"
@@ -125,7 +142,8 @@ class Fal(Vendor):
         answer = yield from self.send_read(asked)
         if not answer.ok:
             raise status_refused(self, None, answer)
-        token = f"{at(answer.body, 'token_type')} {at(answer.body, 'token')}"
+        kind, word = at(answer.body, "token_type"), at(answer.body, "token")
+        token = f"{kind} {word}" if kind and word else ""
         if not _TOKEN.fullmatch(token):
             raise unavailable(self, None, "fal gave no token for an upload.", answer.status)
         headers = {"Authorization": token, "Content-Type": media_type, "X-Fal-File-Name": name}

@@ -14,6 +14,7 @@ from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.vendors.answers import timestamp
 from airflow_video_providers.core.vendors.base import Flow, Vendor
+from airflow_video_providers.core.vendors.durations import Duration
 from airflow_video_providers.core.vendors.history import MOST_PAGES, Shown
 from airflow_video_providers.core.vendors.openapi import Described, request_schema
 from airflow_video_providers.core.vendors.output_shapes import at, id_at
@@ -50,6 +51,8 @@ class Replicate(Vendor):
     retention = timedelta(hours=1)
     poll_seconds = (2.0, 30.0)
     webhook_modes = ("terminal",)
+    # Replicate's HTTP reference: from the creation on, 5 seconds at least.
+    own_settings = {"cancel_after": Duration(5, "5 seconds")}
     open_ids = "an owner/name, an owner/name:version, or deployments/owner/name"
     _open_id = re.compile(rf"(?:deployments/)?{_PART}/{_PART}|{_PART}/{_PART}:[0-9a-f]{{64}}")
 
@@ -67,7 +70,9 @@ class Replicate(Vendor):
     def wire(self, request: VideoModel, extra_fields: Mapping[str, Any]) -> Wire:
         version = request.id.partition(":")[2].partition(":")[2]
         named = {"version": version} if version else {}
-        return Wire({**named, "input": {**request.body(), **extra_fields}})
+        deadline = self.settings.get("cancel_after")
+        headers = {} if deadline is None else {"Cancel-After": f"{deadline}s"}
+        return Wire({**named, "input": {**request.body(), **extra_fields}}, headers)
 
     def submit_call(self, request: VideoModel, wire: Wire, callback: Callback | None = None) -> httpx.Request:
         asked = {} if callback is None else {"webhook": callback.url, "webhook_events_filter": ["completed"]}
@@ -85,6 +90,13 @@ class Replicate(Vendor):
         removed = (answer.body or {}).get("data_removed") is True
         if seen.status is JobStatus.SUCCEEDED and removed and not seen.outputs:
             return seen.replace(status=JobStatus.EXPIRED, instead_of_outputs=None)
+        if seen.status is JobStatus.CANCELLED and seen.vendor_status == "aborted":
+            return seen.replace(charged="no", error=seen.error or "its deadline was over before it had started")
+        if seen.status is JobStatus.CANCELLED and "cancel_after" in self.settings:
+            maybe = (
+                f"by somebody, or by cancel_after of the connection, {self.settings['cancel_after']} s after its submit"
+            )
+            return seen.replace(error=seen.error or maybe)
         return seen
 
     def upload(self, name: str, media_type: str, data: bytes) -> Flow[str]:

@@ -12,9 +12,9 @@ from airflow_video_providers.core.redact import SHORTEST_SECRET, STARS, Redactor
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: The headers whose values say how an exchange works; no other header is kept.
+#: The headers whose values say how an exchange works; no other header is kept, such as one that a connection's own setting adds.
 HEADERS = frozenset({
-    "accept", "cancel-after", "content-type", "location", "prefer", "ratelimit-limit", "ratelimit-remaining", "retry-after",
+    "accept", "content-type", "location", "prefer", "ratelimit-limit", "ratelimit-remaining", "retry-after",
     "x-fal-error-type", "x-fal-no-retry", "x-fal-request-timeout", "x-ratelimit-limit", "x-ratelimit-remaining", "x-runway-version",
 })  # fmt: skip
 #: What stands for a job's id wherever it stood.

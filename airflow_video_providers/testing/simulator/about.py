@@ -25,12 +25,14 @@ taken from the vendor's own Python client (segmind 1.3.0) and public pages
   successful jobs only; x-cost and the other v1 headers; 406 for a wrong content type; x-rate-limit-reset-at-utc
 
   fal (fal-client 1.0.3, @fal-ai/client 1.10.1)   submit, status, result, cancel; failed jobs as COMPLETED with a 422
-      result; error_type of a broken runner; the history by endpoint; uploads. Their own clients run against it
-  Replicate (replicate 1.0.7)   predictions by model, version and deployment; cancel; the list; files; data removed after an
-      hour
+      result; error_type of a broken runner; the history by endpoint; uploads; the lifetime of outputs. Their own
+      clients run against it
+  Replicate (replicate 1.0.7)   predictions by model, version and deployment; cancel; deadlines (Cancel-After) that
+      end as canceled or aborted; the list; files; data removed after an hour
 
 invented, because no document says it
-  fal, Replicate: the fields, schemas and prices of all models; how a cancelled fal job ends; the texts of errors
+  fal, Replicate: the fields, schemas and prices of all models; how a cancelled fal job ends; the texts of errors;
+      what is answered to a deadline or a lifetime that is none
   the body of a Pixazo 400 for a wrong field, and of 401, 403, 404, 429 and 500; refusal of fields that no document
   lists (Segmind ignores them); Appy Pie's words for a failed job; the texts of Segmind's errors; prices other than
   Pixazo's Mochi and V6 image-to-video; that FAILED is charged at Pixazo and Appy Pie (--no-charge-failed) and ERROR,

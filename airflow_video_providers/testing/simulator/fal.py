@@ -13,6 +13,7 @@ from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from . import fal_files
 from .clip import ClipSpec, clip, colour_of
 from .clock import iso_millis
 from .gateway import Gateway, Route
@@ -44,7 +45,6 @@ _ERRORS = {
     500: "Internal server error",
 }
 _PAGE = 100
-_UPLOAD_TOKEN = "simulated-upload-token-0123456789"  # noqa: S105 # invented
 
 
 def _seconds(body: Mapping[str, Any]) -> int:
@@ -82,7 +82,7 @@ class Fal(Gateway):
         if (call.method, call.path) == ("GET", "/.well-known/jwks.json"):  # for everybody, without a key
             return Answer(200, key_set())
         if (call.method, call.path) == ("POST", "/files/upload"):  # with a token of its own, and without the key
-            return self._uploaded(call)
+            return fal_files.take(self.world, call) or self.error(401)
         return await super().serve(call)
 
     def find(self, call: Call) -> Route | Answer:
@@ -91,7 +91,7 @@ class Fal(Gateway):
         if call.path in ("/v1/models", "/v1/models/pricing") and call.method == "GET":
             return Route("other", self._models if call.path == "/v1/models" else self._prices)
         if (call.method, call.path) == ("POST", "/storage/auth/token"):
-            return Route("other", self._token)
+            return Route("other", lambda _call, _faults: fal_files.token(self.world))
         if found := _REQUEST.match(call.path):
             return self._request(call, found)
         endpoint = _SUBMIT.match(call.path)
@@ -125,12 +125,16 @@ class Fal(Gateway):
     async def _submit(self, model: Model, call: Call, faults: list[Fault]) -> Answer:
         if isinstance(call.json, dict) and not isinstance(call.json.get("prompt", ""), str):
             return Answer(422, {"detail": [{"loc": ["body", "prompt"], "msg": "must be text", "type": "string_type"}]})
+        lifetime = fal_files.lifetime(call.headers.get("x-fal-object-lifecycle-preference"))
+        if lifetime is not None and lifetime < 1:
+            return self.error(422, "X-Fal-Object-Lifecycle-Preference")
         url = call.parameters.get("fal_webhook")
         early = bool(url) and self.webhooks is not None and self.webhooks.early(call.armed)
         at_once = (0.0, 0.0) if early else None
         job = self.accept(call, model, faults, lambda _now: str(uuid.uuid4()), at_once)
         if isinstance(job, Answer):
             return job
+        job.file_seconds = lifetime
         if url and self.webhooks is not None:
             self.webhooks.expect(job, url, "terminal", partial(self._called, job, call), sign_as_fal)
             if early:
@@ -183,17 +187,6 @@ class Fal(Gateway):
             return Answer(400, {"status": "ALREADY_COMPLETED"})
         self.world.store.cancel(job, now)
         return Answer(202, {"status": "CANCELLATION_REQUESTED"})
-
-    def _token(self, _call: Call, _faults: list[Fault]) -> Answer:
-        token = {"token": _UPLOAD_TOKEN, "token_type": "Bearer", "base_url": "https://v3.fal.media"}
-        return Answer(200, token | {"expires_at": iso_millis(self.world.clock.now() + 3600.0)})
-
-    def _uploaded(self, call: Call) -> Answer:
-        if call.headers.get("authorization") != f"Bearer {_UPLOAD_TOKEN}":
-            return self.error(401)
-        name = f"{uuid.uuid4().hex}_{call.headers.get('x-fal-file-name', 'upload.bin')}"
-        self.world.uploads[name] = (call.body, call.headers.get("content-type", "application/octet-stream"))
-        return Answer(200, {"access_url": f"{call.root}/media/_upload/{name}"})
 
     def _models(self, call: Call, _faults: list[Fault]) -> Answer:
         expanded = {"openapi": OPENAPI} if call.parameters.get("expand") == "openapi-3.0" else {}

@@ -48,6 +48,8 @@ class Job:
     :param price: What it costs when it is charged, and ``price_basis`` where that number comes from.
     :param body: The request, as :func:`~airflow_video_providers.testing.simulator.bounded.shortened` leaves it.
     :param faults: What strikes this job's later calls.
+    :param aborted: Its deadline was over before it had started.
+    :param file_seconds: For how long its files can be fetched after its end; None: for ever.
     :param number: Its place among all jobs.
     """
 
@@ -72,6 +74,8 @@ class Job:
     media_issued: list[float] = field(default_factory=list)
     media_revoked: dict[int, int] = field(default_factory=dict)
     media_changed: bool = False
+    aborted: bool = False
+    file_seconds: int | None = None
     number: int = -1
 
     @property
@@ -127,7 +131,7 @@ class Store:
             self._reserved[job.vendor] += job.price
 
     def cancel(self, job: Job, now: float) -> None:
-        """End a job that is not finished; it costs nothing."""
+        """End a job that is not finished, now or later; it costs nothing."""
         if job.charged:
             self._reserved[job.vendor] -= job.price
         job.outcome, job.error = "CANCELLED", "The request was cancelled."

@@ -54,6 +54,8 @@ class Media:
         self.world.store.touch(job)
         if job.state(now) != "COMPLETED" or index >= job.outputs or issue >= len(job.media_issued):
             return page(404)
+        if job.file_seconds is not None and now > job.finished + job.file_seconds:
+            return page(404)
         if ttl is not None and now > job.media_issued[issue] + ttl:
             return page(403)
         faults: list[Fault] = []

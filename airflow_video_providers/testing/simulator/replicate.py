@@ -44,6 +44,8 @@ _ERRORS = {
     429: ("Too many requests", "Request was throttled."),
 }
 _KEPT = 3600.0
+_DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s?)?")
+_SHORTEST_DEADLINE = 5
 _PAGE = 100
 
 
@@ -108,6 +110,9 @@ class Replicate(Gateway):
             return self.error(422, "version is required")
         if not isinstance(self.request_in(call), dict):
             return self.error(422, "input is required")
+        deadline = _deadline(call.headers.get("cancel-after"))
+        if deadline is not None and deadline < _SHORTEST_DEADLINE:
+            return self.error(422, "Cancel-After is no duration of 5 seconds or more")
         url = call.json.get("webhook")
         early = isinstance(url, str) and self.webhooks is not None and self.webhooks.early(call.armed)
         at_once = (0.0, 0.0) if early else None
@@ -115,6 +120,9 @@ class Replicate(Gateway):
         job = self.accept(call, model, faults, lambda _now: uuid.uuid4().hex[:26], at_once)
         if isinstance(job, Answer):
             return job
+        if deadline is not None and job.submitted + deadline < job.finished:
+            job.aborted = job.submitted + deadline <= job.started
+            self.world.store.cancel(job, job.submitted + deadline)
         if isinstance(url, str) and self.webhooks is not None:
             self.webhooks.expect(job, url, "terminal", lambda _state: self._prediction(job, call), sign_as_replicate)
             if early:
@@ -127,6 +135,7 @@ class Replicate(Gateway):
     def _cancel(self, job: Job, call: Call, _faults: list[Fault]) -> Answer:
         now = self.world.clock.now()
         if now < job.finished:
+            job.aborted = False
             self.world.store.cancel(job, now)
         return Answer(200, self._prediction(job, call))
 
@@ -139,7 +148,7 @@ class Replicate(Gateway):
             "id": job.request_id,
             "model": job.model,
             "version": job.model if "/" not in job.model else "hidden",
-            "status": _STATES[state],
+            "status": "aborted" if job.aborted and state == "CANCELLED" else _STATES[state],
             "input": {} if removed else job.body,
             "output": None,
             "logs": "",
@@ -191,3 +200,13 @@ class Replicate(Gateway):
         after = f"{call.base}/v1/predictions?cursor={at + _PAGE}" if at + _PAGE < len(jobs) else None
         results = [self._prediction(job, call) for job in jobs[at : at + _PAGE]]
         return Answer(200, {"results": results, "next": after, "previous": None})
+
+
+def _deadline(text: str | None) -> int | None:
+    """The seconds of a ``Cancel-After``; 0 where it says nothing that is understood."""
+    if text is None:
+        return None
+    found = _DURATION.fullmatch(text.strip())
+    return (
+        sum(int(count or 0) * size for count, size in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
+    )

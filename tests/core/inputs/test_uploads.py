@@ -47,7 +47,8 @@ class Host:
     """
 
     def __init__(self, **instead: httpx.Response) -> None:
-        self.instead, self.calls = instead, []  # type: ignore[var-annotated]
+        self.instead = instead
+        self.calls: list[httpx.Request] = []
 
     def __call__(self, call: httpx.Request) -> httpx.Response:
         self.calls.append(call)
