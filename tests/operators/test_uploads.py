@@ -68,6 +68,8 @@ def test_the_vendor_gets_the_file_and_nothing_else_knows_its_address(desk, vendo
     assert outcome.state == "success", outcome.error
     address = bought_with(desk)
     assert httpx.get(address, trust_env=False).content == PNG
+    (seen,) = desk.simulator.images()
+    assert (seen["media_type"], seen["bytes"]) == ("image/png", len(PNG))
     ledger = "".join(path.read_text() for path in (tmp_path / "ledger").rglob("*.json"))
     for text in (desk.left_behind(outcome), ledger):
         assert address not in text

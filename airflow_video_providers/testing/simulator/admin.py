@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ class Admin:
         self.world = world
         self.webhooks = webhooks
 
-    def serve(self, call: Call) -> Answer:
+    async def serve(self, call: Call) -> Answer:
         """Answer one call; what is wrong with it is said with a 400.
 
         A page in a browser may send a form anywhere, but JSON only where the other side has agreed to it.
@@ -34,7 +35,11 @@ class Admin:
             return Answer(415, {"error": "Simulator", "message": "Send JSON, and say so in Content-Type."})
         body = call.json if isinstance(call.json, dict) else {}
         try:
-            content = self._act(call.method, call.path.removeprefix("/_sim/"), body, call.parameters)
+            name = call.path.removeprefix("/_sim/")
+            if (call.method, name) == ("POST", "images"):  # in a thread: a file that was uploaded is fetched from here
+                jobs, part = list(self.world.store.order), str(body.get("part", ""))
+                return Answer(200, {"images": await asyncio.to_thread(fetch, jobs, part)})
+            content = self._act(call.method, name, body, call.parameters)
         except (ValueError, TypeError) as error:
             return Answer(400, {"error": "Simulator", "message": str(error)})
         return (
@@ -60,8 +65,6 @@ class Admin:
                 return {"requests": [entry for entry in world.requests if wanted in (None, entry["vendor"])]}
             case "GET", "violations":
                 return {"violations": list(world.violations)}
-            case "POST", "images":
-                return {"images": fetch(list(world.store.order), str(body.get("part", "")))}
             case "GET", "webhooks":
                 return {"deliveries": list(world.deliveries)}
             case "GET" | "POST" | "DELETE", "faults":

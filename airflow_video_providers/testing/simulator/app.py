@@ -95,7 +95,7 @@ class Simulator:
 
     async def _answer(self, call: Call) -> Answer:
         if call.path.startswith("/_sim/"):
-            return self._steered(call)
+            return await self._steered(call)
         gateway = self._gateway(call)
         entry, size = self.world.record(call, gateway.name if gateway else None)
         self.world.watch(call, gateway.name if gateway else None)
@@ -113,8 +113,8 @@ class Simulator:
             self.state.save(self.world, entry, size)
         return answer
 
-    def _steered(self, call: Call) -> Answer:
-        answer = self.admin.serve(call)
+    async def _steered(self, call: Call) -> Answer:
+        answer = await self.admin.serve(call)
         if self.state and call.method != "GET":
             if call.path == "/_sim/reset":
                 self.state.empty()
