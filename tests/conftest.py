@@ -18,6 +18,7 @@ import urllib3.util.connection  # noqa: F401 # at its import it binds a socket t
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
 platform.processor()  # it asks a process, once; azure's libraries do at their import
+from airflow_video_providers.core.polling.timing import TIMING
 
 # What is slow here is another process on the same machine; the tests have bounds of their own, in CPU seconds.
 settings.register_profile("fast", deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
@@ -49,6 +50,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.fuzz)
         if SERVERS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(autouse=True)
+def _no_durations_learned(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What another test's jobs took must not say when this one's are polled first; a simulator's are done soon."""
+    TIMING._past.clear()
+    TIMING._curves.clear()
+    if request.node.get_closest_marker("slow"):
+        monkeypatch.setattr(TIMING, "_typical", lambda _model: 0.05)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
