@@ -17,8 +17,9 @@ import pytest
 import urllib3.util.connection  # noqa: F401 # at its import it binds a socket to see whether IPv6 is there
 from hypothesis import HealthCheck, is_hypothesis_test, settings
 
-platform.processor()  # it asks a process, once; azure's libraries do at their import
 from airflow_video_providers.core.polling.timing import TIMING
+
+platform.processor()  # it asks a process, once; azure's libraries do at their import
 
 # What is slow here is another process on the same machine; the tests have bounds of their own, in CPU seconds.
 settings.register_profile("fast", deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])

@@ -75,7 +75,7 @@ def test_a_time_out_after_the_vendors_time_says_so():
 
 @pytest.fixture(scope="module")
 def simulator():
-    with running(queue_seconds=(0, 0), run_seconds=(0.3, 0.3)) as handle:
+    with running(queue_seconds=(0, 0), run_seconds=(1.0, 1.0)) as handle:
         yield handle
 
 
