@@ -152,9 +152,31 @@ def test_a_file_where_the_directory_should_be_refuses_for_good(desk, kind, tmp_p
 
 
 def test_a_directory_that_this_worker_cannot_write_to_refuses_for_good(desk, tmp_path, monkeypatch):
-    monkeypatch.setattr(preflights.os, "access", lambda *_: False)  # tests may run as root, who may write anywhere
+    def forbidden(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(
+        preflights.tempfile, "TemporaryFile", forbidden
+    )  # tests may run as root, who may write anywhere
     outcome = desk.run(task(SubmitVideoOperator, tmp_path), retries=3)
     assert "cannot be written to" in str(outcome.error)
+    assert desk.bodies() == []
+
+
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/proc/videos", "cannot be used"),
+        ("/sys/videos", "cannot"),
+        ("{tmp}/" + "x" * 300, "takes no name of more than 255 bytes"),
+        ("{tmp}/day/" + "\N{WATER WAVE}" * 64 + "/clips", "takes no name of more than 255 bytes"),
+    ],
+)
+def test_a_place_where_no_directory_can_be_made_refuses_for_good(desk, tmp_path, path, why):
+    outcome = desk.run(task(SubmitVideoOperator, path.format(tmp=tmp_path)), retries=3)
+    assert (outcome.state, type(outcome.error).__name__) == ("failed", "InvalidRequestError")
+    assert why in str(outcome.error)
+    assert "Nothing was bought." in str(outcome.error)
     assert desk.bodies() == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 from airflow_video_providers.core.errors import InvalidRequestError, LandingError
@@ -13,7 +14,7 @@ _MONEY = "Nothing was bought."
 
 
 def preflight(output_path: str) -> None:
-    """Open what ``output_path`` names, write nothing, and refuse where nothing could land.
+    """Open what ``output_path`` names, leave nothing there, and refuse where nothing could land.
 
     A storage that answers "forbidden" says nothing about writing, and does not refuse.
 
@@ -44,15 +45,24 @@ def preflight(output_path: str) -> None:
 
 def _check_directory(path: str) -> None:
     """The landing makes what is missing below the nearest directory that exists."""
-    found = Path(os.path.abspath(path))
+    wanted = found = Path(os.path.abspath(path))
+    why = None
     try:
         while not os.path.lexists(found):
             found = found.parent
-        why = "is no directory" if not found.is_dir() else "cannot be written to by this worker"
-        usable = found.is_dir() and os.access(found, os.W_OK | os.X_OK)
-    except OSError as failed:
-        usable, why = False, f"cannot be used: {failed.strerror or failed}"
-    if not usable:
+        if not found.is_dir():
+            why = "is no directory"
+        else:
+            with tempfile.TemporaryFile(dir=found):  # its rights alone say too little, of /proc for one
+                pass
+            longest = os.pathconf(found, "PC_NAME_MAX")
+            if any(len(os.fsencode(part)) > longest for part in wanted.relative_to(found).parts):
+                why = f"takes no name of more than {longest} bytes"
+    except PermissionError:
+        why = "cannot be written to by this worker"
+    except (OSError, ValueError) as failed:
+        why = f"cannot be used: {getattr(failed, 'strerror', None) or failed}"
+    if why is not None:
         raise InvalidRequestError(
             f"Nothing can land at output_path {path!r}: {str(found)!r} {why}.",
             money=_MONEY,
