@@ -96,8 +96,9 @@ test-lowest:  ## The oldest supported Airflow with the Python at hand, in an env
 test-matrix:  ## Every supported Airflow and Python
 	@HYPOTHESIS_PROFILE=ci $(PYTHON) scripts/matrix.py
 
-test: lint sdks  ## Everything on the newest Airflow; three processes, because some wait for a scheduler more than they compute
-	HYPOTHESIS_PROFILE=ci $(BIN)/pytest -q -n 3 --dist worksteal tests
+test: lint sdks  ## Everything on the newest Airflow; three processes, because some wait for a scheduler more than they compute; the browser alone
+	HYPOTHESIS_PROFILE=ci $(BIN)/pytest -q -n 3 --dist worksteal --ignore tests/plugin/browser tests
+	$(BIN)/pytest -q tests/plugin/browser
 
 clean:
 	rm -rf $(VENV) $(CHAOS) .venv-sdks .venv-sdks-newest .demo build dist

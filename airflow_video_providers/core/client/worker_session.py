@@ -68,10 +68,10 @@ class WorkerSession(Session):
             self.open()
             return driver.run(flow, self._sender(timeout, sending, elsewhere, paid=True), self._pause)
 
-    def _send_read(self, flow: Flow[T], job: VideoJob | None, timeout: httpx.Timeout = timeouts.READ) -> T:
+    def _send_read(self, flow: Flow[T], job: VideoJob | None, timeout: httpx.Timeout | None = None) -> T:
         with self._unreadable(job):
             self.open()
-            return driver.run(flow, self._sender(timeout), self._pause)
+            return driver.run(flow, self._sender(timeout or timeouts.READ), self._pause)
 
     def _sender(
         self,

@@ -82,7 +82,7 @@ def _uploaded(image: StoredImage, client: VideoClient, log: Logger) -> str:
     except VendorError as failed:
         what = f"The {image.noun} {image.shown!r} in {image.name!r} was not uploaded: {failed.what}"
         remedy = _OTHER_FILE if isinstance(failed, RequestRejectedError) else failed.remedy
-        raise failed.replace(what=what, money="Nothing was bought.", remedy=remedy) from failed.__cause__
+        raise failed.replace(what=what, charged="no", money="Nothing was bought.", remedy=remedy) from failed.__cause__
     log.info("The %s %s was uploaded to %s.", image.noun, image.shown, client.vendor.title)
     return url
 

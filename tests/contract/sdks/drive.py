@@ -114,7 +114,7 @@ def segmind(case: str, url: str) -> dict[str, Any]:
         }
     job = client.submit_async("mochi-1", prompt=PROMPTS.get(case, "a fox"))
     try:
-        result = job.wait(timeout=60, interval=0.02)
+        result = job.wait(timeout=20, interval=0.02)
     except sdk.InferenceFailed as error:
         return {"id": job.request_id, "error": error.detail}
     return {"id": job.request_id, "seen": [result["status"]], "video": result["output"]}

@@ -9,7 +9,7 @@ import pytest
 from airflow_video_providers.testing.simulator.handle import KEYS
 from tests.plugin.browser.scene import EDITOR, VIEWER
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("console")]
+pytestmark = pytest.mark.slow
 
 PAGES = ("videos", "run", "task", "clip", "static/console.css")
 

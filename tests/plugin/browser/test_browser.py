@@ -13,7 +13,7 @@ import pytest
 from airflow_video_providers.integration.retries import HAS_POLICIES
 from tests.plugin.browser.scene import VIEWER
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("console")]
+pytestmark = pytest.mark.slow
 
 INSIDE = "iframe"
 #: A poster needs the extra ``media``.
