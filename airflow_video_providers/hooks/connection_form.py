@@ -136,15 +136,16 @@ def fields(status_routes: Sequence[str] = (), vendor_id: str = "") -> dict[str, 
     :param status_routes: The vendor's status calls, where it has several.
     :param vendor_id: The vendor's id: it may have fields of its own.
     """
+    known = {**FIELDS, **OF_VENDORS.get(vendor_id, {})}
     if len(status_routes) < 2:
-        return {**FIELDS, **OF_VENDORS.get(vendor_id, {})}
+        return known
     route = _field(
         "Status route",
         "Which of the documented status calls to use. Empty: the first.",
         "string",
         enum=list(status_routes),
     )
-    return {**FIELDS, **OF_VENDORS.get(vendor_id, {}), "status_route": route}
+    return {**known, "status_route": route}
 
 
 def behaviour(base_url: str) -> dict[str, Any]:

@@ -183,13 +183,12 @@ class VideoClient(WorkerSession):
         :raises InvalidRequestError: the vendor has no upload, or none for so large a file. Nothing was sent.
         :raises VendorError: it was not taken. Nothing was bought.
         """
-        most = self.vendor.largest_upload
-        if most is not None and len(data) > most:
+        if self.vendor.too_large(len(data)):
             raise InvalidRequestError(
                 f"A file of {len(data) / 1024**2:.1f} MiB is too large for an upload to {self.vendor.title}.",
                 vendor=self.vendor.id,
                 field=name,
-                allowed=f"{most / 1024**2:.0f} MiB at most",
+                allowed=f"{(self.vendor.largest_upload or 0) / 1024**2:.0f} MiB at most",
             )
         return self._send_read(self.vendor.upload(name, media_type, data), None, timeouts.UPLOAD)
 

@@ -53,8 +53,7 @@ class StoredImage:
 
     def fits_upload(self, vendor: Vendor) -> bool:
         """Has the vendor an upload that takes it?"""
-        most = vendor.largest_upload
-        return vendor.uploads and (most is None or len(self.data) <= most)
+        return vendor.uploads and not vendor.too_large(len(self.data))
 
     @property
     def noun(self) -> str:

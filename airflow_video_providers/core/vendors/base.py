@@ -198,7 +198,7 @@ class Vendor(OptionalVerbs):
         :param file: A form's field ``content`` with a file in it: name, bytes, media type.
         """
         root = self.url if at is None else self.urls.get(at) or self.keyless[at]
-        form = None if file is None else {"content": (file[0], file[1], file[2])}
+        form = None if file is None else {"content": file}
         request = httpx.Request(method, f"{root}{path}", headers=_HEADERS, json=json, content=content, files=form)
         request.headers.update(headers or {})
         request.extensions["keyless"] = at in self.keyless

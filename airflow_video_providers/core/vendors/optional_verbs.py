@@ -60,6 +60,10 @@ class OptionalVerbs(ReadsAnswers):
         """Has it an upload?"""
         return type(self).upload is not OptionalVerbs.upload
 
+    def too_large(self, size: int) -> bool:
+        """Is a file of so many bytes more than its upload takes?"""
+        return self.largest_upload is not None and size > self.largest_upload
+
     def upload_refused(self, answer: Answer) -> VendorError:
         """The error of an answer whose text may repeat a token that the vendor gave for the upload: its code alone."""
         what = f"The file host of {self.title} did not take the file (HTTP {answer.status})."
