@@ -16,25 +16,15 @@ import pytest
 from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.jobs import JobStatus
 from airflow_video_providers.core.vendors import catalogue
-from airflow_video_providers.core.vendors.models import VideoModel
 from airflow_video_providers.testing.conformance import CHECKS, Check, Subject
 from airflow_video_providers.testing.simulator import SimulatorHandle, running
+from tests.testing.conformance.installed import forget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: As if the distribution ``lanterna`` were installed: a module and its metadata, on the path.
 SITE = Path(__file__).parent
-
-
-def forget() -> None:
-    """Undo what loading the vendor has registered, and what the catalogue remembers."""
-    for name in ("lanterna", "lanterna_simulator", "studio_models"):
-        sys.modules.pop(name, None)
-    for model in ("lanterna:magica", "pixazo:paper-film-image-to-video"):
-        VideoModel.registry.pop(model, None)
-    for remembered in (catalogue._vendor, catalogue.vendors, catalogue._load_private_models):
-        remembered.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -13,23 +12,14 @@ import pytest
 
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.vendors import catalogue
-from airflow_video_providers.core.vendors.models import VideoModel
 from airflow_video_providers.testing.conformance import CHECKS, Check, ConformanceError, Subject
 from airflow_video_providers.testing.simulator import SimulatorHandle, running
+from tests.testing.conformance.installed import forget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.slow
-
-
-def forget() -> None:
-    """Undo what loading the vendor has registered, and what the catalogue remembers."""
-    for name in ("runway", "runway_simulator"):
-        sys.modules.pop(name, None)
-    VideoModel.registry.pop("runway:gen4.5", None)
-    for remembered in (catalogue._vendor, catalogue.vendors, catalogue._load_private_models):
-        remembered.cache_clear()
 
 
 @pytest.fixture(scope="module")
