@@ -227,7 +227,7 @@ def test_callers_who_send_slowly_are_cut_off_hold_up_nobody_and_leave_nothing(cl
     assert len(mail(cluster)) <= len(before) + len(called)
 
 
-@pytest.mark.timeout(1200)  # the net of polls is a multiple of what the runs before it took: the slower the machine, the longer
+@pytest.mark.timeout(1200)  # the net of polls is a multiple of what the runs before took: on a slow machine minutes
 @pytest.mark.usefixtures("called")  # calls have arrived, and are relied on
 def test_with_receiver_and_api_server_down_waits_end_and_what_was_lost_is_found(
     cluster, simulator, process_port, tmp_path
