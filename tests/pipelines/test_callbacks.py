@@ -242,6 +242,9 @@ def test_with_receiver_and_api_server_down_waits_end_and_what_was_lost_is_found(
         return Counter(task.state for task in cluster.tasks(LATE, run_id).values())
 
     cluster.wait_for("four waits", lambda: states()["deferred"] == 4)
+    cluster.wait_for(
+        "a poll that finds its job unfinished", lambda: any(one["method"] == "GET" for one in simulator.requests())
+    )
     cluster.settle()
     cluster.kill("video-callbacks")
     cluster.kill("api-server")

@@ -12,7 +12,7 @@ from airflow_video_providers.sensors.video import VideoJobSensor
 #: Another model than the other DAG's, of whose durations nothing has been learned.
 MODEL = "pixazo:pixverse-c1-text-to-video"
 #: A worker that cannot reach the API server is a try that failed.
-AGAIN = {"retries": 6, "retry_delay": timedelta(seconds=5)}
+AGAIN = {"retries": 60, "retry_delay": timedelta(seconds=5)}
 
 
 @dag(schedule=None, params={"output_path": ""}, default_args=AGAIN)
