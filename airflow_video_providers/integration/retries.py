@@ -11,8 +11,10 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException, AirflowSkipException
 
+from airflow_video_providers.core.clock import utcnow
 from airflow_video_providers.core.errors import InsufficientCreditsError, JobTimeoutError, VideoProviderError
 from airflow_video_providers.integration import metrics
+from airflow_video_providers.integration.heard import soonest
 from airflow_video_providers.integration.wording import in_words_of
 
 try:
@@ -62,7 +64,7 @@ def failed(task: Any, error: VideoProviderError) -> Exception:
     """
     if isinstance(error, InsufficientCreditsError) and error.held_until is not None:
         task.log.info("Task %s goes away and comes back without spending a try. %s", task.task_id, error)
-        return AirflowRescheduleException(error.held_until)  # type: ignore[no-untyped-call] # Airflow's
+        return AirflowRescheduleException(soonest(error.held_until, utcnow()))  # type: ignore[no-untyped-call] # Airflow's
     metrics.failed(error)
     worded = in_words_of(task, error)
     if getattr(task, "soft_fail", False) or getattr(task, "never_fail", False):

@@ -27,9 +27,13 @@ def desk(video_simulator, monkeypatch, tmp_path):
 
 def the_hold_is_over(tmp_path):
     """What is recorded until later was until now: nothing here sleeps."""
+    the_hold_ends(tmp_path, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def the_hold_ends(tmp_path, moment):
     for path in (tmp_path / "holds").rglob("*.json"):
         entry = json.loads(path.read_text())
-        path.write_text(json.dumps(entry | {"until": "2026-01-01T00:00:00+00:00"}))
+        path.write_text(json.dumps(entry | {"until": moment.isoformat()}))
 
 
 def posts(desk):
@@ -65,6 +69,18 @@ def test_what_airflow_is_asked_for_is_the_end_of_the_hold(desk):
     left = outcome.message.reschedule_date - datetime.now(UTC)
     assert timedelta(minutes=4) < left <= timedelta(minutes=5)
     assert outcome.error is None or "reschedule" in type(outcome.error).__name__.lower()
+
+
+def test_nobody_comes_back_before_the_scheduler_has_heard_that_it_went_away(desk, tmp_path):
+    """Airflow fails a task that is due again before that: one that comes when a hold is all but over."""
+    desk.simulator.configure(credits=0)
+    desk.run(desk.submit(SEGMIND), map_index=0)
+    the_hold_ends(tmp_path, datetime.now(UTC) + timedelta(seconds=8))
+    before, began = posts(desk), datetime.now(UTC)
+    outcome = desk.run(desk.submit(SEGMIND), map_index=1, retries=0)
+    if datetime.now(UTC) - began < timedelta(seconds=8):  # else a slow machine has seen the hold end
+        assert (outcome.state, posts(desk)) == ("up_for_reschedule", before)
+    assert outcome.message.reschedule_date >= began + timedelta(seconds=10)
 
 
 def test_after_queue_timeout_it_fails_and_is_not_retried(desk):

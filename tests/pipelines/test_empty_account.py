@@ -41,8 +41,9 @@ def test_mapped_tasks_without_retries_all_land_after_a_top_up_and_without_a_clea
             before = refusals(simulator)
             simulator.configure(credits=1000.0)
             state, tasks = cluster.finished("emptied", run_id), cluster.tasks("emptied", run_id)
-            logs = cluster.task_log("emptied", run_id, "video")
-            assert state == "success", (tasks, logs[-6000:])
+            if state != "success":
+                print(tasks, cluster.last_words())
+            assert state == "success"
         print(f"refused: {before} before the top-up, {refusals(simulator)} in all")
         assert [task.tries for name, task in tasks.items() if name.startswith("video")] == [1] * CLIPS
         assert refusals(simulator) <= before + 1

@@ -1,6 +1,6 @@
 """Mapped one-task videos on an account that empties, for ``test_empty_account.py``; its holds are seconds, not minutes.
 
-Not fewer: Airflow fails a task that is put off and due again before the scheduler has heard how its process ended."""
+So few that Airflow would fail a task that came back when its hold is over, before the scheduler has heard that it went."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_video_providers.operators.video import GenerateVideoOperator
 
 CLIPS = 6
 if "pytest" not in sys.modules:  # where a test parses the file in its own process, other tests follow
-    hold.HOLD, hold.PROBE = timedelta(seconds=20), timedelta(seconds=15)
+    hold.HOLD, hold.PROBE = timedelta(seconds=3), timedelta(seconds=15)
 
 with DAG("emptied", schedule=None, params={"output_path": ""}):
     GenerateVideoOperator.partial(
