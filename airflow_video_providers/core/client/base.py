@@ -47,6 +47,10 @@ _NOT_FOR_FILES = frozenset({"host", "accept", "accept-encoding", "cache-control"
 _ID = re.compile(r'"(?:request_id|requestId|task_id|prediction_id|id)"\s*:\s*"([^"\\]{1,256})"')
 
 
+class ForeignHostError(ValueError):
+    """A vendor's file makes a call to a host that it does not declare: the key never goes there, and nothing was sent."""
+
+
 class Session:
     """What both clients share: the vendor, the key, and the one place where the key is put on a request."""
 
@@ -76,7 +80,9 @@ class Session:
         """Add the key: the one place where it is put on a request."""
         keyless = call.extensions.get("keyless", False)
         if origin_of(call.url) not in (self._keyless if keyless else self._hosts):
-            raise AssertionError("a request for another host than the vendor's own must never be signed")
+            raise ForeignHostError(
+                f"it goes to {call.url.host}, another host than the vendor's file declares, and was not sent"
+            )
         if not keyless:
             call.headers[self.vendor.key_header] = self.vendor.key_prefix + self._key
         call.headers["User-Agent"] = _USER_AGENT
@@ -89,12 +95,22 @@ class Session:
         """Where an output is fetched that needs the key, and with which headers; None where its address is enough.
 
         Built of the job's id, and signed as every call is: for a host of the vendor's own, and for no other.
+
+        :raises InvalidRequestError: the vendor's file names another host. The job is paid for.
         """
         self._serves(job.model)
         call = self.vendor.output_call(job, index)
         if call is None:
             return None
-        sent = self._sign(call, timeouts.READ).headers
+        try:
+            sent = self._sign(call, timeouts.READ).headers
+        except ForeignHostError as error:
+            raise InvalidRequestError(
+                f"The call for output {index} is not made: {error}.",
+                money="The job is paid for.",
+                remedy="Correct output_call of the vendor's file, then clear this task.",
+                model=job.model, request_id=job.request_id, charged=job.charged, field="output_call",
+            ) from error  # fmt: skip
         return str(call.url), {name: value for name, value in sent.items() if name not in _NOT_FOR_FILES}
 
     def _serves(self, model: str) -> None:
@@ -141,7 +157,7 @@ class Session:
 
         try:
             yield sending
-        except (VideoProviderError, OSError, AssertionError):
+        except (VideoProviderError, OSError):
             raise
         except Exception as error:  # a vendor's file, a private one too, got what it did not expect
             why = self._redactor.text(printable(f"{type(error).__name__}: {error}"))
@@ -161,7 +177,7 @@ class Session:
             yield
         except VendorUnavailableError as error:
             raise error if job is None or error.request_id else error.with_job(job) from error.__cause__
-        except (VideoProviderError, AssertionError):
+        except VideoProviderError:
             raise
         except Exception as error:  # a vendor's file, a private one too, got what it did not expect
             why = self._redactor.text(printable(f"{type(error).__name__}: {error}"))

@@ -70,10 +70,11 @@ class LoopSession(Session):
         """
 
         async def send(call: httpx.Request) -> httpx.Response:
+            signed = self._sign(call, timeout)
             if sending is not None:
                 sending()
             async with self._room:
-                return await self._send(self._sign(call, timeout), wires, paid=paid)
+                return await self._send(signed, wires, paid=paid)
 
         return send
 

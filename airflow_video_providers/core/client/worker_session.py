@@ -89,10 +89,10 @@ class WorkerSession(Session):
         """
 
         def send(call: httpx.Request) -> httpx.Response:
+            signed = self._sign(call, timeout)
             sending()
             body: Body | None = None
             try:
-                signed = self._sign(call, timeout)
                 response: httpx.Response = self._wires.to(call.url).handle_request(signed)
                 with closing(response):
                     if elsewhere(response):

@@ -71,18 +71,52 @@ def test_a_request_for_another_host_is_never_signed(elsewhere, monkeypatch):
     script = scripted(answer(200, {"status": "QUEUED"}))
     client = script.client("pixazo")
     monkeypatch.setattr(client.vendor, "status_call", lambda _job: httpx.Request("GET", elsewhere))
-    with pytest.raises(AssertionError, match="another host"):
+    with pytest.raises(VendorUnavailableError, match="another host") as refused:
         client.status(job("pixazo"))
-    assert script.sent == []
+    assert (script.sent, refused.value.request_id) == ([], "r-1")
 
 
 async def test_nor_is_it_in_an_event_loop(monkeypatch):
     script, known = scripted(answer(200, {"status": "QUEUED"})), vendor_of("pixazo")
     monkeypatch.setattr(known, "status_call", lambda _job: httpx.Request("GET", "https://elsewhere.example/"))
     async with AsyncVideoClient(known, KEY, transport=httpx.MockTransport(script)) as client:
-        with pytest.raises(AssertionError, match="another host"):
+        with pytest.raises(VendorUnavailableError, match="another host"):
             await client.status(job("pixazo"))
     assert script.sent == []
+
+
+def to_elsewhere(*calls):
+    """A paid flow that makes these calls."""
+
+    def flow(*_):
+        for call in calls:  # noqa: UP028 # an iterator has no send
+            yield call
+
+    return flow
+
+
+@pytest.mark.parametrize(
+    ("own", "error", "money"),
+    [(0, InvalidRequestError, "Nothing was charged"), (1, SubmissionOutcomeUnknownError, "may")],
+)
+@pytest.mark.parametrize("loop", [False, True])
+async def test_a_purchase_that_strays_says_what_that_means_for_the_money(monkeypatch, own, error, money, loop):
+    """Before anything is sent nothing is charged; after a call to the vendor itself nobody knows."""
+    script, known = scripted(answer(200, {"request_id": "r-1"})), vendor_of("pixazo")
+    asked = request("pixazo:mochi-v1")
+    calls = [httpx.Request("POST", known.url)] * own + [httpx.Request("POST", "https://elsewhere.example/")]
+    monkeypatch.setattr(type(known), "submit", to_elsewhere(*calls))
+
+    async def bought():
+        if not loop:
+            return VideoClient(known, KEY, transport=httpx.MockTransport(script)).submit(asked)
+        async with AsyncVideoClient(known, KEY, transport=httpx.MockTransport(script)) as client:
+            return await client.submit(asked)
+
+    with pytest.raises(error, match="another host") as raised:
+        await bought()
+    assert len(script.sent) == own
+    assert money in str(raised.value)
 
 
 @pytest.mark.parametrize("signed", [True, False])

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from airflow_video_providers.core.client.client import VideoClient
+from airflow_video_providers.core.errors import VendorUnavailableError
 from airflow_video_providers.core.jobs import JobStatus, VideoJob
 from airflow_video_providers.core.vendors.pixazo import MochiV1, Pixazo
 from airflow_video_providers.core.vendors.wire import Wire
@@ -125,6 +126,6 @@ def test_no_other_host_gets_the_key(base_url):
         def stray(url: str = url) -> Any:
             return (yield httpx.Request("GET", url))
 
-        with pytest.raises(AssertionError, match="never be signed"):
+        with pytest.raises(VendorUnavailableError, match="another host"):
             asker._send_read(stray(), None)
     assert net.sent == []
