@@ -20,6 +20,7 @@ from airflow_video_providers.core.polling.wait_arguments import too_short
 from airflow_video_providers.core.vendors.parameters import without_texts
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.integration import metrics
+from airflow_video_providers.integration.heard import HEARD_AFTER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -194,9 +195,13 @@ class WorkerWait:
             self.hook.close()
             raise self.timed_out() from None
 
-    def pause(self) -> float:
-        """Seconds until the next poll."""
-        return self._wait.pause()
+    def pause(self, *, put_off: bool = False) -> float:
+        """Seconds until the next poll.
+
+        :param put_off: This process ends until then. An author's own pace is followed all the same, however fast.
+        """
+        due = self._wait.pause()
+        return max(due, HEARD_AFTER) if put_off and self._pace is None else due
 
     def airflows_limit(self) -> timedelta:
         """What to set as Airflow's own limit on a deferred task."""

@@ -248,11 +248,8 @@ class VideoJobSensor(CancelsOnKill, ReadsTemplates, ReportsLineage, BaseSensorOp
         )
 
     def _get_next_poke_interval(self, *_: Any) -> float:
-        """Airflow's sensor asks this between two pokes. An author's own pace is followed, however fast."""
-        from airflow_video_providers.integration.heard import HEARD_AFTER
-
-        pause = self._waiting.pause() if self._waiting else self.poke_interval
-        return max(pause, HEARD_AFTER) if self.reschedule and not self.own_pace else pause
+        """Airflow's sensor asks this between two pokes."""
+        return self._waiting.pause(put_off=self.reschedule) if self._waiting else self.poke_interval
 
     def _finish(self, job: VideoJob, context: Context) -> dict[str, Any]:
         from airflow_video_providers.integration.results import report_outcome

@@ -1,36 +1,35 @@
-"""When a rescheduled wait comes back: as the job's pace says, and not before Airflow's scheduler has heard of it."""
+"""When a rescheduled wait comes back: as its job's pace says, and not before Airflow's scheduler has heard that it went."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.sdk import DAG
 
+from airflow_video_providers.integration import waiting
 from airflow_video_providers.sensors.video import VideoJobSensor
+from tests.support.submitting import V6, Desk
 
-
-class Pausing:
-    """A wait whose next poll is due then."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def pause(self) -> float:
-        return self._seconds
+pytest_plugins = ["airflow_video_providers.testing.pytest_plugin"]
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
-    ("mode", "own", "due", "comes"),
-    [
-        ("reschedule", None, 0.5, 10.0),  # the scheduler would fail the task
-        ("reschedule", None, 25.0, 25.0),
-        ("reschedule", 2.0, 2.0, 2.0),  # the author's own
-        ("poke", None, 0.5, 0.5),  # its process does not end
-    ],
+    ("own", "due", "comes"),
+    [(None, 0.5, 10.0), (None, 25.0, 25.0), (2.0, 2.0, 2.0)],
+    ids=["too soon for the scheduler", "late enough", "the author's own pace"],
 )
-def test_a_wait_comes_back(mode, own, due, comes):
+def test_a_wait_comes_back_after_so_many_seconds(video_simulator, monkeypatch, own, due, comes):
+    video_simulator.configure(queue_seconds=(600, 600))
+    desk = Desk(video_simulator)
+    assert desk.run(desk.submit(V6)).state == "success"
+    monkeypatch.setattr(waiting.Wait, "pause", lambda _wait: due)
     with DAG("dag", schedule=None):
-        sensor = VideoJobSensor(
-            task_id="wait", model="pixazo:mochi-v1", request_id="m-1", deferrable=False, mode=mode, poke_interval=own
-        )
-    sensor._waiting = Pausing(due)
-    assert sensor._get_next_poke_interval(0, 0, 0) == comes
+        job = desk.airflow.xcom("submit")
+        sensor = VideoJobSensor(task_id="wait", job=job, deferrable=False, mode="reschedule", poke_interval=own)
+    began = datetime.now(UTC)
+    outcome = desk.run(sensor)
+    assert outcome.state == "up_for_reschedule"
+    pause = timedelta(seconds=comes)
+    assert began + pause <= outcome.message.reschedule_date <= datetime.now(UTC) + pause

@@ -6,14 +6,13 @@ taken out of the answer, its headers and the texts of exceptions before anybody 
 
 from __future__ import annotations
 
-import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from airflow_video_providers import __version__
-from airflow_video_providers.core.border import BodyReader, body_text, plain_id, printable
+from airflow_video_providers.core.border import body_text, printable
 from airflow_video_providers.core.client import timeouts
 from airflow_video_providers.core.client.transport import call_of
 from airflow_video_providers.core.errors import (
@@ -37,14 +36,10 @@ Origin = tuple[str, str, int | None]
 
 #: How long a call may take in all, whatever trickles: so many times what it may be silent.
 _IN_ALL = 2.0
-#: What is no text is not read where JSON is awaited: its type says enough, and it may be a video of gigabytes.
-_NO_TEXT = ("video/", "image/", "audio/", "application/octet-stream")
-_EXCERPT = 64 * 1024
 #: No longer true of a body that was taken in.
 _OF_THE_WIRE = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 #: What a call for JSON says that a download says itself, or not.
 _NOT_FOR_FILES = frozenset({"host", "accept", "accept-encoding", "cache-control", "user-agent", "content-length"})
-_ID = re.compile(r'"(?:request_id|requestId|task_id|prediction_id|id)"\s*:\s*"([^"\\]{1,256})"')
 
 
 class ForeignHostError(ValueError):
@@ -207,46 +202,6 @@ class Wires:
         """All of them, to be closed."""
         kept, self._kept = self._kept, {}
         return list(kept.values())
-
-
-class Body:
-    """A body on its way in.
-
-    :param response: The answer it belongs to.
-    """
-
-    def __init__(self, response: httpx.Response) -> None:
-        self._response = response
-        self._reader = BodyReader(response.headers)
-        self._pieces: list[bytes] = []
-        kind = response.headers.get("content-type", "").strip().lower()
-        self._left = _EXCERPT if kind.startswith(_NO_TEXT) else None
-
-    def take(self, piece: bytes) -> bool:
-        """Take a piece; False where the rest is not wanted."""
-        for decoded in self._reader.take(piece):
-            self._pieces.append(decoded)
-            if self._left is not None:
-                self._left -= len(decoded)
-                if self._left <= 0:
-                    return False
-        return True
-
-    def finish(self) -> bytes:
-        """All of it."""
-        self._reader.finish()
-        return self.so_far()
-
-    def so_far(self) -> bytes:
-        """What has come."""
-        return b"".join(self._pieces)[: _EXCERPT if self._left is not None else None]
-
-    def known(self) -> str:
-        """What a broken answer to a paid call still says, for the text of its error."""
-        found = _ID.search(body_text(self.so_far(), self._response.headers.get("content-type")))
-        if not self._response.is_success or found is None or not plain_id(found[1]):
-            return ""
-        return f"; what came of the answer (HTTP {self._response.status_code}) names the id {found[1]}"
 
 
 def origin_of(url: httpx.URL) -> Origin:

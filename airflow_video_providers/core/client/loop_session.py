@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 
 from airflow_video_providers.core.client import timeouts
-from airflow_video_providers.core.client.base import Body, Session, Wires
+from airflow_video_providers.core.client.base import Session, Wires
+from airflow_video_providers.core.client.body import Body
 from airflow_video_providers.core.client.driver import arun, with_jitter
 from airflow_video_providers.core.client.transport import MOST_CONNECTIONS, AsyncTransport, prepare
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import httpx
 
 from airflow_video_providers.core.client import driver, timeouts
-from airflow_video_providers.core.client.base import Body, Session, Wires
+from airflow_video_providers.core.client.base import Session, Wires
+from airflow_video_providers.core.client.body import Body
 from airflow_video_providers.core.client.transport import SyncTransport
 
 if TYPE_CHECKING:
