@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from tests.chaos.cluster import Cluster
 
-MODELS = ("pixazo:pixverse-v6-text-to-video", "pixazo:mochi-v1", "appypie:mochi-1", "segmind:mochi-1")
+MODELS = (
+    "pixazo:pixverse-v6-text-to-video", "pixazo:mochi-v1", "appypie:mochi-1", "segmind:mochi-1",
+    "fal:fal-ai/ltx-video", "replicate:minimax/video-01",
+)  # fmt: skip
 #: ``kind`` of a job -> the task that buys it.
 BUYERS = {"three": "group.submit", "one": "clip"}
 

@@ -68,13 +68,14 @@ def campaign():
 
     @task_group
     def group(model, request):
-        submit = SubmitVideoOperator(task_id="submit", model=model, request=request)
+        # the catalogue does not list the models of fal and Replicate
+        submit = SubmitVideoOperator(task_id="submit", model=model, request=request, unchecked=True)
         wait = VideoJobSensor(task_id="wait", job=submit.output, poke_interval=2, timeout=WAIT_SECONDS)
         DownloadVideoOperator(task_id="land", job=wait.output, output_path=OUTPUT_PATH)
 
     group.expand_kwargs(of.override(task_id="three")("three"))
     GenerateVideoOperator.partial(
-        task_id="clip", output_path=OUTPUT_PATH, poll_interval=2, timeout=WAIT_SECONDS
+        task_id="clip", output_path=OUTPUT_PATH, poll_interval=2, timeout=WAIT_SECONDS, unchecked=True
     ).expand_kwargs(of.override(task_id="one")("one"))
 
 
