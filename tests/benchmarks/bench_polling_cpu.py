@@ -182,7 +182,7 @@ def show(found: dict[str, list[Measured]]) -> None:
     print(
         "  start: until a trigger waits; the peers ask before they wait, this package without an author's interval does not"
     )
-    print(f"  {'':34} ms/poll  ms/start and look  ms/start  connections/poll  most open  look-ups")
+    print(f"  {'':34} ms/poll  ms/start and poll  ms/start  connections/poll  most open  look-ups")
     for name, rounds in found.items():
         print(
             f"  {name:34} {1e3 * median(one.per_poll for one in rounds):7.2f} "
