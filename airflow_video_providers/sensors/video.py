@@ -70,7 +70,7 @@ class VideoJobSensor(CancelsOnKill, ReadsTemplates, ReportsLineage, BaseSensorOp
     :param never_fail: The same as ``soft_fail``. Default False.
     :param cancel_on_kill: Cancel the job at the vendor where somebody ends this task while it waits: marks it, or fails its
         run. A Clear, a retry and a time-out cancel nothing. Default False.
-    :param mode: ``"poke"`` (default) or ``"reschedule"``, where ``deferrable=False``.
+    :param mode: ``"poke"`` (default) or ``"reschedule"`` (back after ten seconds at the earliest), where ``deferrable=False``.
     :raises JobFailedError: the vendor says that it failed.
     :raises JobErroredError: the vendor had an error of its own.
     :raises JobCancelledError: it was cancelled at the vendor.
