@@ -71,10 +71,10 @@ class LoopSession(Session):
         """
 
         async def send(call: httpx.Request) -> httpx.Response:
-            signed = self._sign(call, timeout)
-            if sending is not None:
-                sending()
             async with self._room:
+                signed = self._sign(call, timeout)  # its seconds in all begin here, and what is refused is not sent
+                if sending is not None:
+                    sending()
                 return await self._send(signed, wires, paid=paid)
 
         return send

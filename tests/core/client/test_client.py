@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
 import logging
 import time
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import httpx
 import pytest
 
+from airflow_video_providers.core.client import loop_session, transport
 from airflow_video_providers.core.client.async_client import AsyncVideoClient
 from airflow_video_providers.core.client.base import Session
 from airflow_video_providers.core.client.client import VideoClient
@@ -97,7 +100,10 @@ def to_elsewhere(*calls):
 
 @pytest.mark.parametrize(
     ("own", "error", "money"),
-    [(0, InvalidRequestError, "Nothing was charged"), (1, SubmissionOutcomeUnknownError, "may")],
+    [
+        (0, InvalidRequestError, "Nothing was charged"),
+        (1, SubmissionOutcomeUnknownError, "Whether it was charged is not known"),
+    ],
 )
 @pytest.mark.parametrize("loop", [False, True])
 async def test_a_purchase_that_strays_says_what_that_means_for_the_money(monkeypatch, own, error, money, loop):
@@ -117,6 +123,29 @@ async def test_a_purchase_that_strays_says_what_that_means_for_the_money(monkeyp
         await bought()
     assert len(script.sent) == own
     assert money in str(raised.value)
+
+
+async def test_a_call_that_waits_for_room_loses_none_of_its_seconds(monkeypatch):
+    """They begin when it goes: behind calls that hang it would have none left."""
+    clock, left = SimpleNamespace(now=0.0), []
+    monkeypatch.setattr(transport, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr(loop_session, "MOST_CONNECTIONS", 1)
+    arrived, go = asyncio.Event(), asyncio.Event()
+
+    async def answered(call):
+        left.append(call.extensions["call"].ends - clock.now)
+        arrived.set()
+        await go.wait()
+        return httpx.Response(200, json={"status": "QUEUED"})
+
+    async with AsyncVideoClient(vendor_of("pixazo"), KEY, transport=httpx.MockTransport(answered)) as client:
+        polls = [asyncio.create_task(client.status(job("pixazo"))) for _ in range(2)]
+        await arrived.wait()
+        clock.now = 1000.0
+        go.set()
+        await asyncio.gather(*polls)
+    assert len(left) == 2
+    assert left[0] == left[1] > 0
 
 
 @pytest.mark.parametrize("signed", [True, False])
