@@ -137,8 +137,13 @@ class Cluster:
             self.wait_for(dag_id, lambda dag_id=dag_id: self.client.get(f"/dags/{dag_id}").status_code == 200)
 
     def trigger(self, dag_id: str, **conf: Any) -> str:
-        """Start a run; its id."""
-        answer = self.client.post(f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
+        """Start a run; its id. Airflow answers 500 while its SQLite is locked, and has then made none: it is asked again."""
+
+        def answered() -> httpx.Response | None:
+            said = self.client.post(f"/dags/{dag_id}/dagRuns", json={"logical_date": None, "conf": conf})
+            return None if said.status_code == 500 and "Database error" in said.text else said
+
+        answer = self.wait_for("an answer to a new run", answered)
         assert answer.status_code == 200, answer.text
         return str(answer.json()["dag_run_id"])
 
