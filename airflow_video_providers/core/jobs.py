@@ -64,6 +64,11 @@ class VideoOutput(BaseModel):
     role: Annotated[OutputRole, BeforeValidator(_role)] = OutputRole.VIDEO
     needs_key: bool | None = None
 
+    def __repr__(self) -> str:  # an address without its signature
+        return public_text(super().__repr__())
+
+    __str__ = __repr__
+
 
 def _in_utc(moment: datetime) -> datetime:
     try:
@@ -140,6 +145,11 @@ class VideoJob(BaseModel):
     reused_from: dict[str, str] | None = None
     callback_until: _Moment | None = None
     receipt_due: tuple[str, ...] | None = None
+
+    def __repr__(self) -> str:  # addresses without their signatures
+        return public_text(super().__repr__())
+
+    __str__ = __repr__
 
     @property
     def vendor(self) -> str:

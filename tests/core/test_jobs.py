@@ -39,6 +39,17 @@ def test_a_job_travels_as_plain_json_and_comes_back_equal():
     assert plain["estimated_cost_usd"] == "0.225", "money is never a float"
 
 
+def test_a_text_of_a_job_shows_an_address_without_its_signature_and_what_travels_keeps_it():
+    address = "https://media.example/a.mp4?Signature=s1gned&Expires=9#s1gned"
+    job = FULL.replace(
+        outputs=(VideoOutput(url=address, media_type="video/mp4"), VideoOutput(url="https://u:s1gned@b"))
+    )
+    for text in (repr(job), str(job), f"{job}", repr(job.outputs), str(job.outputs[0])):
+        assert "url='https://media.example/a.mp4'" in text
+        assert "s1gned" not in text
+    assert read_job(job.to_dict()).outputs[0].url == address
+
+
 def test_what_a_job_does_not_know_is_not_written():
     assert VideoJob(model="pixazo:mochi-v1", request_id="r").to_dict() == {
         "v": 1, "model": "pixazo:mochi-v1", "request_id": "r", "status": "queued", "status_route": "default",

@@ -13,7 +13,7 @@ LIMIT = 260
 #: Files that are longer, the lines that they may have, and why they stand in one piece.
 LONGER = {
     "core/polling/decision.py": (285, "every way in which a wait ends, judged in one place"),
-    "core/vendors/models.py": (280, "what a model's class may state and override, in one list"),
+    "core/vendors/models.py": (285, "what a model's class may state and override, in one list"),
     "core/vendors/base.py": (270, "every verb and building block of a vendor, which its file overrides"),
     "sensors/video.py": (280, "the sensor's parameters are its documentation, and Airflow's hooks call into one class"),
 }

@@ -44,7 +44,7 @@ class StoredImage:
     """
 
     name: str
-    address: str
+    address: str = field(repr=False)
     where: OutputPath
     media_type: str
     sha256: str

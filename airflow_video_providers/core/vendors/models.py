@@ -26,6 +26,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from airflow_video_providers.core.errors import InvalidRequestError
+from airflow_video_providers.core.redact import public_text
 from airflow_video_providers.core.vendors.field_errors import refusal, rule, shown
 from airflow_video_providers.core.vendors.fields import (
     HttpUrl,
@@ -110,6 +111,11 @@ class VideoModel(BaseModel):
         except ValidationError as error:
             rules = {details.alias or name: rule_of(known, name) for name, details in known.model_fields.items()}
             raise refusal(known.id, known.model_fields.keys(), rules, fields, error) from None
+
+    def __repr__(self) -> str:  # an image's address may be signed
+        return public_text(super().__repr__())
+
+    __str__ = __repr__
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:

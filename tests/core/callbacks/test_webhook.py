@@ -24,6 +24,13 @@ def test_a_public_https_address_is_taken_as_it_is(url):
     assert checked(PIXAZO, url, "sync", allowed_hosts=()) == Callback(url, "sync")
 
 
+def test_a_text_of_a_callback_names_its_host_and_not_its_signed_path():
+    assert (
+        repr(Callback("https://receiver.example/v1/t0ken.s1gned?x=1"))
+        == "Callback(host='receiver.example', mode='terminal')"
+    )
+
+
 @pytest.mark.parametrize(
     "url",
     [

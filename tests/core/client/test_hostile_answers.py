@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_video_providers.core.client.client import VideoClient
@@ -105,6 +105,7 @@ def status(client: VideoClient, vendor: str) -> VideoJob:
 
 
 @pytest.mark.parametrize("ask", [submit, status])
+@example(vendor="appypie", answers=[(200, json.dumps({"id": None, "video_url": SIGNED}).encode(), {}, False)])
 @given(vendor=st.sampled_from(sorted(MODELS)), answers=st.lists(_ANSWERS, min_size=1, max_size=2))
 def test_an_answer_ends_as_a_job_or_as_an_error_that_is_short_printable_and_keeps_secrets(ask, vendor, answers):
     tracemalloc.start()

@@ -47,6 +47,14 @@ def test_fields_that_were_not_set_are_not_sent(model):
     assert sent.keys() == {"prompt", *SMALLEST[model]}
 
 
+def test_a_text_of_a_request_shows_its_image_without_the_signature_and_the_wire_keeps_it():
+    address = "https://images.example/a.png?X-Amz-Signature=s1gned"
+    made = request("pixazo:pixverse-v6-image-to-video", image_url=address)
+    assert "image_url='https://images.example/a.png'" in repr(made)
+    assert "s1gned" not in repr(made) + str(made)
+    assert made.model_dump()["image_url"] == address
+
+
 def test_none_counts_as_not_set():
     assert MochiV1.parse({"prompt": "a fox", "seed": None}).body() == {"prompt": "a fox"}
     assert MochiV1(prompt="a fox", seed=None).body() == {"prompt": "a fox"}
