@@ -105,10 +105,10 @@ def test_the_projects_addresses_are_written_or_refused_by_a_release(tmp_path: Pa
 def test_ci_of_the_forge_runs_what_ci_runs_here() -> None:
     workflow = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
     commands = re.findall(r"- run: (.+)", workflow)
-    assert commands == [".ci/run", "make audit"]
+    assert commands == [".ci/run", "make audit", "make fuzz"]
     makefile = Path(ROOT / "Makefile").read_text()
     for goal in re.findall(r"^make (.+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE):
         assert all(
             re.search(rf"^{name}:", makefile, re.MULTILINE)
-            for name in [*(word for word in goal.split() if "=" not in word), "audit"]
+            for name in [*(word for word in goal.split() if "=" not in word), "audit", "fuzz"]
         )

@@ -391,7 +391,6 @@ LIMITS = settings(
     max_examples=3 * settings().max_examples,
     stateful_step_count=20,
     deadline=None,
-    derandomize=True,  # a red build must be red again
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestCreateOnly = PurchasesInADirectory.TestCase
