@@ -47,13 +47,16 @@ class VideoHook(CallingHook):
 
     _by_vendor: ClassVar[dict[str, type[VideoHook]]] = {}
 
-    def __init_subclass__(cls, vendor: type[Vendor], **kwargs: Any) -> None:
+    def __init_subclass__(
+        cls, vendor: type[Vendor], own_fields: connection_form.Fields | None = None, **kwargs: Any
+    ) -> None:
         super().__init_subclass__(**kwargs)
         cls.vendor_class = vendor
         cls.conn_type = vendor.id
         cls.hook_name = vendor.title
         cls.default_conn_name = f"{vendor.id}_default"
-        for name, method in connection_form.hook_methods(vendor.base_url, vendor.status_routes, vendor.id).items():
+        own_fields = own_fields or connection_form.OF_VENDORS.get(vendor.id)
+        for name, method in connection_form.hook_methods(vendor.base_url, vendor.status_routes, own_fields).items():
             setattr(cls, name, method)  # Airflow 3.1 looks for them in the class itself, not in its bases
         VideoHook._by_vendor[vendor.id] = cls
 

@@ -11,36 +11,45 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    Fields = Mapping[str, dict[str, Any]]
+
 _HIDDEN = ("login", "schema", "port")
 _RELABELLED = {"password": "API key", "host": "Base URL"}
 
 
-def _field(label: str, description: str, *kinds: str, **more: Any) -> dict[str, Any]:
+def field(label: str, description: str, *kinds: str, **more: Any) -> dict[str, Any]:
+    """One field of a form; empty means that the extra does not hold it.
+
+    :param label: Its name for people.
+    :param description: What it is for, in which unit, and what empty means.
+    :param kinds: JSON types of its value, such as ``"string"`` or ``"number"``.
+    :param more: Further keywords of its JSON Schema.
+    """
     return {"label": label, "description": description, "schema": {"type": [*kinds, "null"], **more}}
 
 
 #: What the extra of every vendor's connection may hold.
-FIELDS: Mapping[str, dict[str, Any]] = {
-    "requests_per_minute": _field(
+FIELDS: Fields = {
+    "requests_per_minute": field(
         "Requests per minute",
         "The most requests that all waiting jobs of this connection send together in a minute, in one triggerer. "
         "Empty: 50 for Segmind, as its documents say; 60 for the others, whose documents name no rate.",
         "number",
         exclusiveMinimum=0,
     ),
-    "allow_private_hosts": _field(
+    "allow_private_hosts": field(
         "Allowed private hosts",
         "Host names, separated by commas, that may resolve to private addresses and may use plain http: a simulator, "
         "or on-premises. Empty: none.",
         "string",
     ),
-    "download_user_agent": _field(
+    "download_user_agent": field(
         "User-Agent for downloads",
         "What the vendor's file host is sent as User-Agent, where it refuses programs with 403; for example Mozilla/5.0. "
         "Empty: airflow-video-providers.",
         "string",
     ),
-    "prices": _field(
+    "prices": field(
         "Prices of this account",
         'JSON: by model id US dollars per video, {"usd": 0.05, "per": "second"}, or a list of such rows with conditions on '
         'fields of the request: {"usd": 0.045, "per": "second", "when": {"resolution": "720p"}}. The first row that holds '
@@ -48,41 +57,41 @@ FIELDS: Mapping[str, dict[str, Any]] = {
         "string",
         format="multiline",
     ),
-    "paths": _field(
+    "paths": field(
         "Other paths of submit calls",
         'JSON: where a model is bought, by model id, instead of the path that its documents name: {"pixazo:mochi-v1": '
         '"/68a5784c0828c041ba519ca6/v1/generate"}. Always below this connection\'s own host. Empty: the documented paths.',
         "string",
         format="multiline",
     ),
-    "max_cost_usd": _field(
+    "max_cost_usd": field(
         "Most expensive video, US dollars",
         "A request with a higher estimated price is refused before it is sent. Empty: no limit.",
         "number",
         minimum=0,
     ),
-    "max_run_cost_usd": _field(
+    "max_run_cost_usd": field(
         "Most per DAG run, US dollars",
         "A request with which the estimates of a DAG run would pass this is refused before it is sent. Needs "
         "ledger_path in the section video_providers of the configuration. Empty: no limit.",
         "number",
         minimum=0,
     ),
-    "budget": _field(
+    "budget": field(
         "Budget of this connection",
         "JSON: the most that all submits of all DAGs may be estimated to cost in a day, a week from Monday or a month, in UTC: "
         '{"usd": 50, "per": "day"}. Counts what is spent, reserved, and of unknown outcome. Needs ledger_path. Empty: none.',
         "string",
         format="multiline",
     ),
-    "min_remaining_credits": _field(
+    "min_remaining_credits": field(
         "Credits that must be left",
         "Nothing is bought while the account has less, in the vendor's unit. Costs one free call before each submit, and "
         "needs a vendor that documents one: Segmind. Empty: no limit.",
         "number",
         exclusiveMinimum=0,
     ),
-    "fields": _field(
+    "fields": field(
         "Forced and forbidden fields",
         "JSON: by field of the request the one value that may be sent, or null for a field that may not: "
         '{"thinking_type": "disabled", "watermark": null}. A request that leaves a forced field out is sent with it; one '
@@ -110,9 +119,9 @@ FIELDS: Mapping[str, dict[str, Any]] = {
 }
 
 #: What the extra of one vendor's connection may hold beside that: its class's ``own_settings``.
-OF_VENDORS: Mapping[str, Mapping[str, dict[str, Any]]] = {
+OF_VENDORS: Mapping[str, Fields] = {
     "fal": {
-        "output_lifetime": _field(
+        "output_lifetime": field(
             "Lifetime of outputs",
             'fal alone: how long it keeps the files of a job after it has made them, such as "7d" or "12h", an hour at least, or '
             '"never" for no end (X-Fal-Object-Lifecycle-Preference). Empty: as the storage settings of the account say.',
@@ -120,7 +129,7 @@ OF_VENDORS: Mapping[str, Mapping[str, dict[str, Any]]] = {
         ),
     },
     "replicate": {
-        "cancel_after": _field(
+        "cancel_after": field(
             "Deadline of predictions",
             "Replicate alone: it cancels a prediction that has not ended so long after its submit, such as 20m or 1h30m, 5 seconds "
             "at least (Cancel-After). Empty: no deadline of ours.",
@@ -130,16 +139,16 @@ OF_VENDORS: Mapping[str, Mapping[str, dict[str, Any]]] = {
 }
 
 
-def fields(status_routes: Sequence[str] = (), vendor_id: str = "") -> dict[str, dict[str, Any]]:
+def fields(status_routes: Sequence[str] = (), own_fields: Fields | None = None) -> dict[str, dict[str, Any]]:
     """The fields of a vendor's form.
 
     :param status_routes: The vendor's status calls, where it has several.
-    :param vendor_id: The vendor's id: it may have fields of its own.
+    :param own_fields: The vendor's own fields.
     """
-    known = {**FIELDS, **OF_VENDORS.get(vendor_id, {})}
+    known = {**FIELDS, **(own_fields or {})}
     if len(status_routes) < 2:
         return known
-    route = _field(
+    route = field(
         "Status route",
         "Which of the documented status calls to use. Empty: the first.",
         "string",
@@ -161,7 +170,13 @@ def behaviour(base_url: str) -> dict[str, Any]:
 
 
 def connection_type(
-    vendor_id: str, title: str, base_url: str, hook_class_name: str, *, status_routes: Sequence[str] = ()
+    vendor_id: str,
+    title: str,
+    base_url: str,
+    hook_class_name: str,
+    *,
+    status_routes: Sequence[str] = (),
+    own_fields: Fields | None = None,
 ) -> dict[str, Any]:
     """One entry of ``connection-types`` in a provider info.
 
@@ -170,26 +185,28 @@ def connection_type(
     :param base_url: The vendor's own address.
     :param hook_class_name: Full name of the hook class.
     :param status_routes: The vendor's status calls, where it has several.
+    :param own_fields: A form field (:func:`field`) for each name in the class's ``own_settings``. Default: those that this
+        package knows for its own vendors, none for others.
     """
     return {
         "connection-type": vendor_id,
         "hook-class-name": hook_class_name,
         "hook-name": title,
         "ui-field-behaviour": behaviour(base_url),
-        "conn-fields": fields(status_routes, vendor_id),
+        "conn-fields": fields(status_routes, own_fields or OF_VENDORS.get(vendor_id)),
     }
 
 
-def hook_methods(base_url: str, status_routes: Sequence[str], vendor_id: str = "") -> dict[str, Any]:
+def hook_methods(base_url: str, status_routes: Sequence[str], own_fields: Fields | None = None) -> dict[str, Any]:
     """The methods by which Airflow 3.1 asks a hook class for its form."""
     shown = {name.replace("-", "_"): value for name, value in behaviour(base_url).items()}
     return {
-        "get_connection_form_widgets": staticmethod(lambda: widgets(status_routes, vendor_id)),
+        "get_connection_form_widgets": staticmethod(lambda: widgets(status_routes, own_fields)),
         "get_ui_field_behaviour": staticmethod(lambda: shown),
     }
 
 
-def widgets(status_routes: Sequence[str] = (), vendor_id: str = "") -> dict[str, Any]:
+def widgets(status_routes: Sequence[str] = (), own_fields: Fields | None = None) -> dict[str, Any]:
     """The same fields as widgets, for Airflow 3.1.
 
     :raises ImportError: there is no form to build: neither wtforms nor Airflow's stand-in for it.
@@ -197,10 +214,10 @@ def widgets(status_routes: Sequence[str] = (), vendor_id: str = "") -> dict[str,
     from flask_appbuilder.fieldwidgets import BS3TextFieldWidget  # type: ignore[import-not-found, unused-ignore] # comes with FAB, or Airflow's stand-in
     from wtforms import BooleanField, StringField  # type: ignore[import-untyped, import-not-found, unused-ignore] # the same
 
-    def widget(field: Mapping[str, Any]) -> Any:
-        label, description = field["label"], field["description"]
-        if "boolean" in field["schema"]["type"]:
-            return BooleanField(label, description=description, default=field["schema"].get("default"))
+    def widget(said: Mapping[str, Any]) -> Any:
+        label, description = said["label"], said["description"]
+        if "boolean" in said["schema"]["type"]:
+            return BooleanField(label, description=description, default=said["schema"].get("default"))
         return StringField(label, description=description, widget=BS3TextFieldWidget())
 
-    return {name: widget(field) for name, field in fields(status_routes, vendor_id).items()}
+    return {name: widget(said) for name, said in fields(status_routes, own_fields).items()}

@@ -123,9 +123,13 @@ class OrderingHook(ConnectedHook):
 
         :param into: Buy on the route that answers with the video itself, and stream it to this file.
         :param max_bytes: That file may not be larger.
+        :raises InvalidRequestError: an image of the order is not :meth:`lent`. Nothing was sent.
         """
-        if order.staged is not None and order.staged.images:
-            raise AssertionError("an image in storage is lent before the paid call")
+        if order.lends:
+            raise InvalidRequestError(
+                "The order's image lies in storage, where the vendor cannot fetch it.",
+                remedy="Send hook.lent(order), whose images have addresses.",
+            )
         client = self.get_conn()
         if into is None:
             return client.buy(order.request, order.wire, order.callback)

@@ -67,6 +67,16 @@ def test_the_hook_of_a_model_is_its_vendors(model):
     assert VideoHook.for_model(model, "mine").conn_id == "mine"
 
 
+def test_an_order_whose_image_still_lies_in_storage_is_not_sent(hook_with, tmp_path):
+    hook, script = hook_with("pixazo", answer(200, {"request_id": "r-1"}))
+    (tmp_path / "fox.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
+    order = hook.order(request("pixazo:pixverse-v6-image-to-video", image_url=str(tmp_path / "fox.png")))
+    with pytest.raises(InvalidRequestError, match=r"hook\.lent") as refused:
+        hook.send(order)
+    assert refused.value.charged == "no"
+    assert script.sent == []
+
+
 def test_there_is_no_hook_for_an_unknown_model():
     with pytest.raises(InvalidRequestError, match="nearest"):
         VideoHook.for_model("pixazo:mochi")

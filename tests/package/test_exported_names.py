@@ -13,7 +13,7 @@ EXPORTED = {
     "sensors.video": {"VideoJobSensor"},
     "triggers.video": {"VideoJobTrigger"},
     "hooks.base": {"VideoHook"},
-    "hooks.connection_form": {"connection_type", "FIELDS"},
+    "hooks.connection_form": {"connection_type", "field", "FIELDS"},
     "hooks.pixazo": {"PixazoHook"},
     "hooks.appypie": {"AppyPieHook"},
     "hooks.segmind": {"SegmindHook"},

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import types
 from importlib import import_module, metadata, resources
 from pathlib import Path
 
@@ -153,7 +154,10 @@ def test_airflow_3_1_finds_the_same_behaviour_in_the_hook_class_itself(vendor):
     assert {name.replace("_", "-"): value for name, value in told.items()} == CONNECTIONS[vendor]["ui-field-behaviour"]
 
 
-def test_airflow_3_1_builds_one_widget_per_field(monkeypatch):
+@pytest.fixture
+def wtforms(monkeypatch):
+    """As much of the library as Airflow 3.1 has."""
+
     class Field:
         def __init__(self, label=None, validators=None, description="", default=None, widget=None):
             self.label, self.description, self.default, self.widget = label, description, default, widget
@@ -164,6 +168,10 @@ def test_airflow_3_1_builds_one_widget_per_field(monkeypatch):
     wtforms.StringField, wtforms.BooleanField = type("StringField", (Field,), {}), type("BooleanField", (Field,), {})
     for name, module in {"flask_appbuilder": fab, "flask_appbuilder.fieldwidgets": fab, "wtforms": wtforms}.items():
         monkeypatch.setitem(sys.modules, name, module)
+    return wtforms
+
+
+def test_airflow_3_1_builds_one_widget_per_field(wtforms):
     for vendor, entry in CONNECTIONS.items():
         widgets = load(entry["hook-class-name"]).get_connection_form_widgets()
         assert {name: widget.label for name, widget in widgets.items()} == {
@@ -181,6 +189,22 @@ def test_a_private_vendor_describes_its_connection_in_one_call():
         json.loads(resources.files("airflow").joinpath("provider_info.schema.json").read_text()),
     )
     assert set(entry["conn-fields"]) == set(connection_form.FIELDS)
+
+
+def test_a_private_vendors_form_has_the_fields_of_its_own_settings(wtforms):
+    own = {"studio": connection_form.field("Studio", "Which studio makes the clip. Empty: any.", "string")}
+    entry = connection_form.connection_type("acme", "Acme", "https://api.acme.example", "acme.AcmeHook", own_fields=own)
+    jsonschema.validate(
+        {**INFO, "connection-types": [entry]},
+        json.loads(resources.files("airflow").joinpath("provider_info.schema.json").read_text()),
+    )
+    assert set(entry["conn-fields"]) == {*connection_form.FIELDS, "studio"}
+    acme = type("Acme", (catalogue.vendors()["segmind"],), {"id": "acme"})
+    hook = types.new_class("AcmeHook", (VideoHook,), {"vendor": acme, "own_fields": own})
+    try:
+        assert hook.get_connection_form_widgets()["studio"].label == "Studio"
+    finally:
+        VideoHook._by_vendor.pop("acme")
 
 
 # Conventions.
