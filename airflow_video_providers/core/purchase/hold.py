@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow_video_providers.core.errors import InsufficientCreditsError, LedgerError
+from airflow_video_providers.core.purchase.intent import one_spelling
 from airflow_video_providers.core.purchase.stores.base import DamagedRecordError, readable
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class AccountHold:
     ) -> None:
         self._store = store
         self._conn_id = str(conn_id)
+        self._account = one_spelling(self._conn_id)
         self._this = this
         self._timeout = queue_timeout
         self._log = log
@@ -146,7 +148,7 @@ class AccountHold:
         return now
 
     def _last(self) -> tuple[int, dict[str, Any] | None]:
-        numbers = [int(name) for name in self._store.names((_HOLDS, self._conn_id)) if name.isdecimal()]
+        numbers = [int(name) for name in self._store.names((_HOLDS, self._account)) if name.isdecimal()]
         number = max(numbers, default=0)
         if not number:
             return 0, None
@@ -162,7 +164,7 @@ class AccountHold:
             return self._store.create(self._key(number), entry)
 
     def _key(self, number: int) -> Key:
-        return (_HOLDS, self._conn_id, f"{number:06d}")
+        return (_HOLDS, self._account, f"{number:06d}")
 
 
 def _until(entry: dict[str, Any] | None) -> datetime | None:

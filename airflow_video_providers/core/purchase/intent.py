@@ -66,3 +66,11 @@ class Intent:
             return names
         before, now = attempt.field_digests, self.field_digests
         return names + sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+
+
+def one_spelling(conn_id: str) -> str:
+    """A connection's id as the budget and the hold of its account are kept.
+
+    Airflow looks for ``AIRFLOW_CONN_<ID>`` in upper case, so one connection answers to many spellings.
+    """
+    return conn_id.upper().lower()  # upper first, as Airflow does: two lower-case letters may have one upper case

@@ -9,7 +9,8 @@ from airflow_video_providers.core.inputs.staged import Staged, stage
 from airflow_video_providers.core.purchase.intent import Intent
 from airflow_video_providers.core.purchase.limits import Limits
 from airflow_video_providers.core.purchase.own_seed import own_seed, with_seed
-from airflow_video_providers.core.purchase.owner_fields import with_fields
+from airflow_video_providers.core.purchase.owner_fields import read_fields, with_fields
+from airflow_video_providers.core.purchase.price_list import rows_of
 from airflow_video_providers.core.purchase.pricing import Estimate, estimate
 from airflow_video_providers.core.vendors.extra_fields import refuse_known
 from airflow_video_providers.core.vendors.parameters import kept_of
@@ -173,7 +174,7 @@ def make_order(
         with. Nothing was sent.
     :raises LandingError: an image's storage cannot be asked right now. Nothing was sent; a retry may help.
     """
-    refuse_known(request, extra_fields)
+    refuse_known(request, extra_fields, _owned(request, connection.extra))
     request = with_fields(request, extra_fields, connection.extra.get("fields"))
     cost = estimate(request, connection.extra.get("prices"))
     limits = Limits.of(
@@ -202,3 +203,10 @@ def make_order(
         recorded=recorded,
         own_seed=seed,
     )
+
+
+def _owned(request: VideoModel, extra: Mapping[str, Any]) -> set[str]:
+    """The fields of which a connection's owner speaks: what is forced, and what a price hangs on."""
+    forced = {name for name, value in read_fields(extra.get("fields")).items() if value is not None}
+    rows = rows_of(type(request), extra.get("prices")) or ()
+    return forced.union(*(row.when for row in rows))

@@ -90,7 +90,10 @@ def with_fields(request: VideoModel, extra_fields: Mapping[str, Any], value: obj
     aliases = {name: details.alias or name for name, details in model.model_fields.items()}
     changed = model.parse({aliases.get(name, name): value for name, value in {**given, **forced}.items()})
     for name in forced:
-        written, owners = getattr(request, name), getattr(changed, name)
+        written, owners = (
+            getattr(request, name, None),
+            getattr(changed, name),
+        )  # a model that is not listed has what is set
         if name in request.model_fields_set and written is not None and written != owners:
             raise InvalidRequestError(
                 f"The field {name!r} is {shown(written)}; the connection's owner allows {shown(owners)} alone.",

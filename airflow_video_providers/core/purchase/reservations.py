@@ -23,6 +23,7 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.errors import LedgerError
+from airflow_video_providers.core.purchase.intent import one_spelling
 from airflow_video_providers.core.purchase.records import MOST_USD, Attempt, AttemptState
 from airflow_video_providers.core.purchase.stores.base import DamagedRecordError, readable
 
@@ -87,7 +88,7 @@ class Reservations:
     @classmethod
     def of_period(cls, store: Store, conn_id: str, period: str) -> Reservations:
         """Those of one connection in one period."""
-        return cls(store, "period-budgets", conn_id, period)
+        return cls(store, "period-budgets", one_spelling(conn_id), period)
 
     def reserved(self) -> Decimal:
         """US dollars that are reserved now.

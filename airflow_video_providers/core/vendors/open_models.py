@@ -124,9 +124,6 @@ class OpenModel(VideoModel):
         given = self.body().get("duration", self.describe("duration").get("default"))
         return bounded(given) or None
 
-    def _fullest(self) -> VideoModel:
-        return self
-
     def effective(self, name: str) -> Any:
         given = self.body().get(name)
         return self.describe(name).get("default") if given is None else given

@@ -129,6 +129,14 @@ def test_connections_have_budgets_of_their_own_and_dags_share_one(shared, vendor
     assert other.run(order=dataclasses.replace(within("0.4"), conn_id="pixazo_other")).request_id == "job-2"
 
 
+def test_a_connection_that_is_spelt_otherwise_has_no_budget_of_its_own(shared, vendor, make_task):
+    import dataclasses
+
+    make_task(shared, vendor, 0).run(order=within("0.4"))
+    with pytest.raises(InvalidRequestError, match="per day"):  # Airflow reads AIRFLOW_CONN_PIXAZO_DEFAULT for both
+        make_task(shared, vendor, 1).run(order=dataclasses.replace(within("0.4"), conn_id="Pixazo_DEFAULT"))
+
+
 def test_a_job_that_is_bought_is_kept_whatever_the_budget_says_later(shared, vendor, make_task):
     task = make_task(shared, vendor)
     task.run(order=within())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from multiprocessing import get_context
@@ -75,6 +76,13 @@ def test_the_one_that_finds_the_account_empty_is_rejected_and_comes_back(submit,
     assert "nothing is sent until 2026-01-02 03:09:05 UTC" in str(error)
     (attempt,) = shared.attempts(submit.tasks[0].identity)
     assert (attempt.state, attempt.reason) == (AttemptState.REJECTED, "InsufficientCreditsError")
+
+
+def test_a_connection_that_is_spelt_otherwise_is_on_hold_too(submit, vendor):
+    held(submit, 0, EMPTY)
+    other = replace(an_order(), conn_id="PIXAZO_Default")
+    assert held(submit, 1, order=other).http_status is None, "it went away unsent"
+    assert vendor.charges == []
 
 
 def test_the_others_go_away_unsent(submit, shared, vendor):

@@ -9,6 +9,7 @@ from airflow_video_providers.core.purchase.order import make_order
 from airflow_video_providers.core.purchase.owner_fields import check_fields, read_fields
 from airflow_video_providers.core.settings import Settings
 from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.schema_files import made
 from tests.support.vendors import request
 
 V6, MOCHI = "pixazo:pixverse-v6-text-to-video", "pixazo:mochi-v1"
@@ -102,3 +103,65 @@ def test_a_model_that_is_not_listed_has_the_fields_that_its_request_holds(fields
             make_order(vendor, wanted, {}, Settings("c", "key", extra={"fields": fields}))
     else:
         assert make_order(vendor, wanted, {}, Settings("c", "key", extra={"fields": fields})).wire.body == body
+
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "prompt": {"type": "string"}, "seed": {"type": "integer"},
+        "duration": {"type": "integer", "enum": [5, 10], "default": 5}, "resolution": {"type": "string", "default": "720p"},
+    },
+}  # fmt: skip
+LISTED = {"unit_price": 0.1, "unit": "second", "currency": "USD"}
+
+
+def order_of_an_open_model(given, extra_fields, extra, *, pinned=True):
+    schema = made("fal:fal-ai/some/model", SCHEMA, fetched="2026-01-01", listed=LISTED) if pinned else None
+    model = catalogue.find("fal:fal-ai/some/model", schema=schema, unchecked=not pinned)
+    connection = Settings("c", "key", extra=extra)
+    return make_order(
+        catalogue.vendor_of(model.id)(), model.parse({"prompt": "a fox", **given}), extra_fields, connection
+    )
+
+
+BY_SOUND = {"prices": {"fal:fal-ai/some/model": [{"usd": 3, "when": {"sound": True}}, {"usd": 0.3}]}}
+
+
+@pytest.mark.parametrize(
+    ("given", "extra_fields", "extra", "pinned"),
+    [
+        ({"duration": 5}, {"duration": 600}, {"max_cost_usd": 0.6}, True),
+        ({}, {"Dura-tion": 600}, {"max_cost_usd": 0.6}, True),
+        ({}, {"options": {"duration": 600}}, {"max_cost_usd": 0.6}, True),
+        ({}, {"resolution": "1080p"}, {}, True),
+        ({}, {"prompt": "a cat"}, {}, True),
+        ({"seed": 7}, {"seed": 8}, {"fields": {"seed": 7}}, True),
+        ({}, {"duration": 60}, {}, False),
+        ({"size": 1}, {"size": 2}, {}, False),
+        ({}, {"sound": True}, BY_SOUND, False),
+        ({}, {"input": {"sound": True}}, BY_SOUND, False),
+        ({}, {"thinking_type": "enabled"}, {"fields": THINKING}, False),
+    ],
+)
+def test_extra_fields_of_a_model_that_is_not_listed_are_no_way_past_its_price_its_schema_and_the_owner(
+    given, extra_fields, extra, pinned
+):
+    with pytest.raises(InvalidRequestError, match="extra_fields holds") as caught:
+        order_of_an_open_model(given, extra_fields, extra, pinned=pinned)
+    assert caught.value.charged == "no"
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_what_nobody_knows_of_such_a_model_is_sent(pinned):
+    order = order_of_an_open_model({}, {"camera": "dolly"}, BY_SOUND if not pinned else {}, pinned=pinned)
+    assert order.wire.body == {"prompt": "a fox", "camera": "dolly"}
+
+
+def test_a_forced_field_of_a_pinned_schema_is_sent_where_the_author_left_it_out():
+    order = order_of_an_open_model({}, {}, {"fields": {"seed": 7}})
+    assert order.wire.body == {"prompt": "a fox", "seed": 7}
+
+
+def test_nor_are_they_for_a_field_that_this_model_has_not_and_the_owner_forces():
+    with pytest.raises(InvalidRequestError, match="extra_fields holds 'thinking_type'"):
+        sent(THINKING, MOCHI, extra_fields={"thinking_type": "enabled"})
