@@ -20,11 +20,23 @@ _ADDRESS = re.compile(
 )
 
 
+# What libraries write of an address whose scheme and host stand elsewhere, or nowhere: its query, its signature, its password.
+_QUERY_ALONE = re.compile(r"\?[\w.~%+-]+=[^\s\"'<>]*(?<![)\]}.,;:!'\\])")
+_SIGNATURE = r"x-[a-z]+-signature|x-[a-z]+-security-token|signature|sig|token|access_token"
+_NAMED = re.compile(
+    rf"(?:(?<![\w/-])|(?<=%26)|(?<=%3f)|(?<=u0026))({_SIGNATURE})(=|%(?:25)*3d|\\+u003d)(?!\*)[^&\s\"'<>]+",
+    re.IGNORECASE,
+)
+_PASSWORD = re.compile(r"(://[^/@\s:\"'<>]*:)(?!\*)[^/@\s\"'<>]+@")
+
+
 def public_text(text: str) -> str:
     """A text as it may be shown: its addresses stand without userinfo, query and fragment, which may be signatures."""
-    if "http" not in text.lower():  # every status word passes here, at every poll
-        return text
-    return _ADDRESS.sub(r"\1\2", text)
+    if "http" in text.lower():  # every status word passes here, at every poll
+        text = _ADDRESS.sub(r"\1\2", text)
+    if "=" in text or "%" in text or "\\u003" in text:
+        text = _NAMED.sub(rf"\1\2{STARS}", _QUERY_ALONE.sub("", text))
+    return _PASSWORD.sub(rf"\1{STARS}@", text) if "://" in text else text
 
 
 def public_url(url: str) -> str:
@@ -33,7 +45,7 @@ def public_url(url: str) -> str:
 
 
 _SECRETS = re.compile(
-    r"[?&;](?:x-amz-signature|x-amz-security-token|x-goog-signature|signature|sig|token|access_token)=([^&#\s]+)"
+    rf"[?&;](?:{_SIGNATURE})=([^&#\s]+)"
     r"|://[^/@\s]*?:([^/@\s]+)@",
     re.IGNORECASE,
 )

@@ -85,3 +85,33 @@ def test_an_address_is_shown_without_its_secrets_in_every_spelling(redact, url):
 )
 def test_so_is_an_address_of_another_scheme(url):
     assert "s3cret" not in public_url(url)
+
+
+SIGNED = "X-Amz-Expires=21600&X-Amz-Signature=s1gned"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        # urllib3's own words, and those of requests and of an access log: scheme and host stand elsewhere
+        (f"HTTPSConnectionPool(host='b', port=443): Max retries exceeded with url: /a.png?{SIGNED} (Caused by x)",
+         "HTTPSConnectionPool(host='b', port=443): Max retries exceeded with url: /a.png (Caused by x)"),
+        (f'"GET /in/a.png?{SIGNED} HTTP/1.1" 403', '"GET /in/a.png HTTP/1.1" 403'),
+        (f"cannot fetch b.s3.amazonaws.com/a.png?{SIGNED}.", "cannot fetch b.s3.amazonaws.com/a.png."),
+        (f"a.png\n?{SIGNED}", "a.png\n"),
+        ("/a.png?AWSAccessKeyId=AKIA&Signature=s1gned%2B&Expires=17", "/a.png"),
+        ("X-Amz-Signature=s1gned is wrong", "X-Amz-Signature=*** is wrong"),
+        ("a.png%3FX-Amz-Signature%3Ds1gned", "a.png%3FX-Amz-Signature%3D***"),
+        ("//host/a.mp4?token=s1gned", "//host/a.mp4"),
+        ("wss://host/a?sig=s1gned", "wss://host/a"),
+        ("abfs://c@account/a.png?se=1&sig=s1gned", "abfs://c@account/a.png"),
+        ("s3://key:s1gned@bucket/a", "s3://key:***@bucket/a"),
+        # what is no secret stays
+        ("s3://conn@bucket/a", "s3://conn@bucket/a"),
+        ("output/signature=3/a", "output/signature=3/a"),
+        ("Is it so? Yes: 5 = 6", "Is it so? Yes: 5 = 6"),
+    ],
+)  # fmt: skip
+def test_an_address_without_its_scheme_or_its_host_has_no_signature_either(text, shown):
+    assert public_text(text) == shown
+    assert public_text(shown) == shown

@@ -55,7 +55,7 @@ def _spellings(request: VideoModel) -> dict[str, str]:
         others = (details.alias, details.serialization_alias, details.validation_alias)
         spelt |= {plain_name(other): name for other in (name, *others) if isinstance(other, str)}
     if not request.listed:
-        names = (*type(request).json_schema().get("properties", {}), *request.body(), *request.length_fields)
+        names = (*type(request).json_schema().get("properties", {}), *request.length_fields)
         spelt |= {plain_name(name): name for name in names}
     return spelt
 
