@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_video_providers.core.clock import utcnow
-from airflow_video_providers.core.errors import VendorError
+from airflow_video_providers.core.errors import SubmissionOutcomeUnknownError, VendorError
 from airflow_video_providers.core.purchase.find import find_job, may_be_found
 
 if TYPE_CHECKING:
     from logging import Logger
 
     from airflow_video_providers.core.client.client import VideoClient
-    from airflow_video_providers.core.errors import SubmissionOutcomeUnknownError
     from airflow_video_providers.core.purchase.decision import Try
     from airflow_video_providers.core.purchase.ledger import Ledger
     from airflow_video_providers.core.purchase.records import Attempt
@@ -35,6 +34,23 @@ _LATER = (
     "A retry asks the vendor's history again and buys nothing until it is answered. If that goes on, look for the job in the "
     "vendor's console and attach it."
 )
+
+
+def answer_lost(from_mail: Callable[[], None], ledger: Ledger | None, this: Try, log: Logger, hook_of: HookOf) -> None:
+    """Answer what is open before anything follows from it: by what callbacks have named, then by the vendor's history.
+
+    :param from_mail: Answers by what callbacks have named.
+    :raises SubmissionOutcomeUnknownError: callbacks have named two ids for one attempt, and the history does not say which.
+    """
+    try:
+        from_mail()
+    except (
+        SubmissionOutcomeUnknownError
+    ):  # anybody who has read the address can name a second id, and not the history's
+        if not answer_from_history(ledger, this, log, hook_of):
+            raise
+    else:
+        answer_from_history(ledger, this, log, hook_of)
 
 
 def answer_from_history(ledger: Ledger | None, this: Try, log: Logger, hook_of: HookOf) -> bool:

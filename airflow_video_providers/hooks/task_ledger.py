@@ -11,6 +11,7 @@ import math
 import uuid
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_video_providers.core.errors import (
@@ -86,7 +87,7 @@ class TaskLedger:
         from airflow_video_providers.core.clock import utcnow
         from airflow_video_providers.core.polling.decision import believed
         from airflow_video_providers.core.purchase.submit_once import Outside, submit_once
-        from airflow_video_providers.hooks.lost_answers import answer_from_history, may_answer_later
+        from airflow_video_providers.hooks.lost_answers import answer_from_history, answer_lost, may_answer_later
         from airflow_video_providers.integration.lost_answers import answer_from_mail, await_instead
 
         def ask(attempt: Attempt) -> Callable[[VideoJob], Identified]:
@@ -95,8 +96,8 @@ class TaskLedger:
 
         hook.settings  # noqa: B018 # whatever is wrong with it must show before an intent is stored
         log = hook.plain_log()
-        answer_from_mail(self.ledger, self.this, ask, log=log, sleep=hook.sleep, event=event)
-        answer_from_history(self.ledger, self.this, log, hook.for_model)  # before all that follows from an open attempt
+        from_mail = partial(answer_from_mail, self.ledger, self.this, ask, log=log, sleep=hook.sleep, event=event)
+        answer_lost(from_mail, self.ledger, self.this, log, hook.for_model)
         order, sent = self._order(hook, make), False
 
         def ready(order: Order) -> Order:

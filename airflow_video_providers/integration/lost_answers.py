@@ -80,7 +80,14 @@ def answer_from_mail(
             max_tries=attempt.max_tries if earlier else this.max_tries,
             run=None if earlier else this.run,
         )
-        if identification.answer(attempt, ids) is not None:
+        try:
+            answered = identification.answer(attempt, ids)
+        except SubmissionOutcomeUnknownError as two:
+            if attempt.state is not AttemptState.FORGOTTEN:
+                raise
+            log.warning("%s Its attempt is forgotten: a person has judged.", two.what)
+            continue
+        if answered is not None:
             metrics.resolved(attempt.model)
         else:
             known += ids

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_video_providers.core.clock import utcnow
@@ -21,7 +22,7 @@ from airflow_video_providers.core.purchase.order import NoOrder, Order, make_ord
 from airflow_video_providers.core.purchase.resolve import void_after_error
 from airflow_video_providers.core.purchase.submit_once import Outside, submit_once
 from airflow_video_providers.hooks.base import VideoHook
-from airflow_video_providers.hooks.lost_answers import answer_from_history, may_answer_later
+from airflow_video_providers.hooks.lost_answers import answer_from_history, answer_lost, may_answer_later
 from airflow_video_providers.integration import (
     metrics,
     object_storage,  # noqa: F401 # images from buckets through Airflow's connections
@@ -99,8 +100,7 @@ def buy(
         task.known_job = attach_named(named, ledger, this, now=utcnow(), log=_log(task))
         hook.close()
         return task.known_job
-    answer_from_mail(task, ledger, this, event)
-    answer_from_history(ledger, this, _log(task), VideoHook.for_model)  # before all that follows from an open attempt
+    answer_lost(partial(answer_from_mail, task, ledger, this, event), ledger, this, _log(task), VideoHook.for_model)
     order = _order(task, hook, ledger, this)
     warn_of_equal_takes(order, this, task.log)
     if (landed := landed_before(task, order, ledger, this)) is not None:

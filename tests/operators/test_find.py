@@ -244,13 +244,12 @@ def test_a_seed_of_ours_is_sent_where_the_author_sets_none(desk, pinned, more, s
         assert parameters.get("seed") == seeds[0]
 
 
-@pytest.mark.parametrize("case", ["unchecked", "forbidden", "extra"])
+@pytest.mark.parametrize("case", ["unchecked", "forbidden"])
 def test_no_seed_of_ours_where_the_model_takes_none_that_is_known_or_somebody_else_decides(desk, pinned, case):
     if case == "forbidden":
         desk.connect("fal", extra={"fields": {"seed": None}})
     more = {"unchecked": True, "model": MODELS["fal"]} if case == "unchecked" else pinned
-    extra = {"Seed": 5} if case == "extra" else None
-    task = desk.submit(request={"prompt": "a fox"}, make_unique=True, extra_fields=extra, **more)
+    task = desk.submit(request={"prompt": "a fox"}, make_unique=True, **more)
     assert desk.run(task).state == "success"
     assert "seed" not in desk.bodies()[0]
 

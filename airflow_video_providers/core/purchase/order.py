@@ -185,7 +185,7 @@ def make_order(
     )
     staged = stage(request, extra_fields, allowed_hosts=connection.allow_private_hosts)
     extra_fields, recorded = staged.extra_fields, None
-    seed = own_seed(request, extra_fields, connection.extra.get("fields")) if make_unique else None
+    seed = own_seed(request, connection.extra.get("fields")) if make_unique else None
     if seed is not None:
         recorded = compose(vendor, staged.request, extra_fields)
         staged = replace(staged, request=with_seed(staged.request, seed))

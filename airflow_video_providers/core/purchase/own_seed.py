@@ -6,7 +6,7 @@ import secrets
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.purchase.owner_fields import read_fields
-from airflow_video_providers.core.vendors.field_errors import names_in, plain_name
+from airflow_video_providers.core.vendors.field_errors import plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,14 +20,13 @@ _HIGHEST = 2**31 - 1
 _FEWEST = 2**20
 
 
-def own_seed(request: VideoModel, extra_fields: Mapping[str, Any], owners: object) -> int | None:
+def own_seed(request: VideoModel, owners: object) -> int | None:
     """A seed for this request; None where its author sets one, the model takes none that is known, or its owner forbids it.
 
     :param owners: ``fields`` of the connection's extra.
     """
-    written = [*request.body(), *(name for _, name, _ in names_in(dict(extra_fields)))]
-    if any(plain_name(name) == _FIELD for name in (*written, *read_fields(owners))):
-        return None
+    if any(plain_name(name) == _FIELD for name in (*request.body(), *read_fields(owners))):
+        return None  # extra_fields hold none that is known: they are refused
     low, high = _range(type(request).describe(_FIELD))
     return low + secrets.randbelow(high - low + 1) if high - low >= _FEWEST else None
 

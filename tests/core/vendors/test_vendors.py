@@ -15,6 +15,7 @@ from airflow_video_providers.core.errors import (
     RateLimitedError,
     RequestRejectedError,
     SubmissionOutcomeUnknownError,
+    VendorError,
     VendorUnavailableError,
     VideoProviderError,
 )
@@ -960,3 +961,26 @@ def test_whatever_is_answered_to_a_submit_it_is_a_job_or_an_error_that_names_the
         assert VideoJob.from_dict(bought.to_dict()) == bought
     else:
         assert bought.charged == ("unknown" if isinstance(bought, SubmissionOutcomeUnknownError) else "no")
+
+
+@pytest.mark.parametrize(
+    ("code", "headers", "body"),
+    [
+        (400, {}, {"detail": "bad image", "error_type": "invalid_image"}),
+        (499, {"x-fal-error-type": "client_cancelled"}, {"detail": "cancelled"}),
+        (422, {}, {"detail": [{"msg": "content policy", "type": "content_policy_violation"}]}),
+    ],
+)
+def test_fals_own_word_about_a_completed_job_ends_it(code, headers, body):
+    script = scripted(answer(200, {"status": "COMPLETED", "request_id": "r"}), answer(code, body, **headers))
+    asked = VideoJob(model="fal:fal-ai/mochi-v1", request_id="r")
+    seen = script.client("fal").status(asked)
+    assert (seen.status, seen.outputs) == (JobStatus.FAILED, ())
+
+
+@pytest.mark.parametrize("code", [400, 408, 429, 500, 504])
+def test_without_it_or_where_it_has_been_seen_to_pass_the_answer_says_nothing_of_the_job(code):
+    body = {"error_type": "request_timeout"} if code in (408, 429, 500, 504) else {"detail": "bad"}
+    script = scripted(*[answer(200, {"status": "COMPLETED", "request_id": "r"}), answer(code, body)] * 5)
+    with pytest.raises(VendorError):
+        script.client("fal").status(VideoJob(model="fal:fal-ai/mochi-v1", request_id="r"))
