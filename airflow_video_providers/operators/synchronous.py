@@ -69,12 +69,13 @@ def generate_now(task: BuysAndLands, context: Context) -> dict[str, Any]:
         if received.exists():
             received.replace(kept)
     context["ti"].xcom_push(key="request_id", value=job.request_id)
-    finished = kept_job(job, task, context) if is_next_try(context) else None
+    reused = job.reused_from is not None
+    finished = kept_job(job, task, context) if is_next_try(context) and not reused else None
     job = task.as_kept(finished or job)
     report_outcome(job, task.log)
     note_finished(job, context, task.log)
     context["ti"].xcom_push(key="job", value=job.to_dict())
-    if not job.outputs and not kept.exists() and finished is None:
+    if not (job.outputs or reused or kept.exists() or finished):
         raise OutputMissingError(
             "The video came with the answer of an earlier try, and its file is not on this worker.",
             remedy=f"Look for {kept.name} in {folder} of the worker that ran the earlier try; to buy again, clear the "

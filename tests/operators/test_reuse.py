@@ -150,6 +150,28 @@ def test_a_clear_of_what_has_landed_buys_nothing_under_reuse(airflow, server, tm
     assert accepted(server) == 1
 
 
+def test_on_the_route_that_answers_with_the_video_itself_the_same_request_comes_from_what_has_landed(
+    airflow, server, tmp_path
+):
+    airflow.connections["segmind_default"] = server.connection("segmind")
+
+    def synchronous(where, task_id, **how):
+        with DAG("dag", schedule=None):
+            return GenerateVideoOperator(
+                task_id=task_id, model="segmind:mochi-1", synchronous=True, request={"prompt": "a fox", "seed": 3},
+                output_path=str(where), **how,
+            )  # fmt: skip
+
+    first = landed(airflow, synchronous(tmp_path / "a", "video"))
+    other = synchronous(tmp_path / "b", "other", reuse="same_request")
+    second = landed(airflow, other)
+    assert second["reused_from"]["manifest_uri"] == first["manifest_uri"]
+    assert second["outputs"][0]["sha256"] == first["outputs"][0]["sha256"]
+    assert second["outputs"][0]["uri"].startswith((tmp_path / "b").as_uri())
+    assert landed(airflow, other, try_number=2, cleared=1)["skipped"] is True
+    assert accepted(server) == 1
+
+
 def test_without_a_ledger_that_all_tasks_share_it_is_refused(airflow, server, tmp_path, monkeypatch):
     monkeypatch.delenv("AIRFLOW__VIDEO_PROVIDERS__LEDGER_PATH")
     outcome = airflow.run(generate(tmp_path / "a", reuse="same_request"))
