@@ -8,7 +8,9 @@
 from __future__ import annotations
 
 import math
+import threading
 import uuid
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -24,7 +26,7 @@ from airflow_video_providers.core.jobs import JobStatus
 from airflow_video_providers.core.purchase.decision import Choices, Try
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from logging import Logger
 
     from airflow.sdk import Context
@@ -57,28 +59,34 @@ class TaskLedger:
 
     #: Which tries of this process have their job, and its id.
     _served: ClassVar[dict[str, str]] = {}
+    #: Which of them are about to get it: in another thread, or for another coroutine.
+    _under_way: ClassVar[set[str]] = set()
+    _deciding: ClassVar[threading.Lock] = threading.Lock()
 
     def submit(self, hook: OrderingHook, make: Callable[[], Order]) -> VideoJob:
         """The job that this task instance bought, now or in an earlier try.
 
         :param make: Makes the order; what is bought already is returned even where that fails now.
-        :raises InvalidRequestError: nothing may be bought, or this try has its job already. Nothing was sent.
+        :raises InvalidRequestError: nothing may be bought, or this try has its job already, or is getting it. Nothing was
+            sent.
         :raises LedgerError: the ledger could not be read or written; nothing was sent.
         :raises SubmissionOutcomeUnknownError: an earlier try, or this one, may have bought.
         """
+        with self._alone():
+            job = self._bought_or_named(hook, make)
+            self._served[self.process] = job.request_id
+            return job
+
+    def _bought_or_named(self, hook: OrderingHook, make: Callable[[], Order]) -> VideoJob:
         from airflow_video_providers.core.clock import utcnow
         from airflow_video_providers.integration.lost_answers import AwaitsCallback, wait_here, warn_of_wait
 
-        self._refuse_second()
         log, event = hook.plain_log(), None
         while True:
             try:
-                job = self._bought(hook, make, event)
+                return self._bought(hook, make, event)
             except AwaitsCallback as wait:
                 waiting = wait
-            else:
-                self._served[self.process] = job.request_id
-                return job
             until = waiting.attempt.resolve_until or utcnow()
             warn_of_wait(waiting.attempt, until, log)
             event = wait_here(waiting, until, log=log, sleep=hook.sleep)
@@ -172,12 +180,24 @@ class TaskLedger:
                 raise
             return NoOrder(models[-1], hook.conn_id, wrong)
 
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One submit of this try at a time, and none after one that got its job; one that failed may be repeated."""
+        with self._deciding:
+            self._refuse_second()
+            self._under_way.add(self.process)
+        try:
+            yield
+        finally:
+            self._under_way.discard(self.process)
+
     def _refuse_second(self) -> None:
-        if (request_id := self._served.get(self.process)) is None:
+        request_id = self._served.get(self.process)
+        if request_id is None and self.process not in self._under_way:
             return
+        done = f"has bought the job {request_id}" if request_id else "is just buying a job"
         raise InvalidRequestError(
-            f"{self.this.identity} has bought the job {request_id} through its ledger, which knows one purchase for each "
-            "task instance.",
+            f"{self.this.identity} {done} through its ledger, which knows one purchase for each task instance.",
             money="Nothing was sent for this request.",
             remedy="Map the task over its requests (.expand), so that each purchase has a task instance of its own.",
             request_id=request_id,

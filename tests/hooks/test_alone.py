@@ -21,6 +21,7 @@ from airflow_video_providers.core.errors import (
     JobFailedError,
     JobTimeoutError,
     LedgerError,
+    VendorError,
 )
 from airflow_video_providers.core.jobs import JobStatus
 from airflow_video_providers.core.landing.land import Landing
@@ -337,6 +338,46 @@ async def test_a_second_purchase_of_one_try_is_refused_and_says_how_to_have_it(v
         await call(hook, "submit", MODEL, {"prompt": "an owl"})
     assert caught.value.request_id == "r-1"
     assert len(script.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "submit",
+    [lambda hook, *what: asyncio.to_thread(hook.submit, *what), lambda hook, *what: hook.submit_async(*what)],
+    ids=["threads", "coroutines"],
+)
+async def test_a_second_purchase_while_the_first_is_under_way_is_refused_and_gets_no_job_of_another_request(
+    vendor, records, submit, monkeypatch
+):
+    script = vendor(SUBMITTED)
+    begun, go_on = threading.Event(), threading.Event()
+    real = VideoClient.buy
+
+    def slow(*given: Any) -> Any:
+        begun.set()
+        go_on.wait(60)
+        return real(*given)
+
+    monkeypatch.setattr(VideoClient, "buy", slow)
+    hook = PixazoHook(ledger=records())
+    cat = asyncio.ensure_future(submit(hook, MODEL, {"prompt": "a cat"}))
+    await asyncio.to_thread(begun.wait, 60)
+    dog = asyncio.ensure_future(submit(hook, MODEL, {"prompt": "a dog"}))
+    await asyncio.wait([dog], timeout=5)  # it does not wait for the cat
+    go_on.set()
+    with pytest.raises(InvalidRequestError, match=r"is just buying a job .* Nothing was sent .*\.expand"):
+        await dog
+    assert (await cat).request_id == "r-1"
+    assert len(script.sent) == 1
+
+
+@WAYS
+async def test_a_purchase_that_was_refused_may_be_repeated_in_the_same_try(vendor, records, call):
+    script = vendor(answer(400, {"error": "no such style"}), SUBMITTED)
+    hook = PixazoHook(ledger=records())
+    with pytest.raises(VendorError):
+        await call(hook, "submit", MODEL, {"prompt": "a fox"})
+    assert (await call(hook, "submit", MODEL, {"prompt": "an owl"})).request_id == "r-1"
+    assert len(script.sent) == 2
 
 
 @WAYS
