@@ -1,13 +1,15 @@
 """A CSV of prompts to clips: one row, one clip.
 
-The file is read when the run starts, from wherever ``ObjectStoragePath`` reads. It has a column ``prompt`` and may have
-``name``, ``duration`` and ``seed``. ``keep_prompt`` writes each prompt into its manifest. The pool is that of
-``example_video_one_task``, and has to be made first.
+The file is read when the run starts, from wherever ``ObjectStoragePath`` reads: UTF-8, as a spreadsheet saves it too. It
+has a column ``prompt`` and may have ``name``, ``duration`` and ``seed``; a row without a prompt is left out.
+``keep_prompt`` writes each prompt into its manifest. The pool is that of ``example_video_one_task``, and has to be made
+first.
 """
 
 from __future__ import annotations
 
 import csv
+import io
 
 from airflow.sdk import ObjectStoragePath, Param, dag, task
 
@@ -26,13 +28,14 @@ from airflow_video_providers.operators.video import GenerateVideoOperator
 def example_video_csv():
     @task
     def rows(params=None):
-        lines = ObjectStoragePath(params["csv"]).read_text().splitlines()
+        text = ObjectStoragePath(params["csv"]).read_bytes().decode("utf-8-sig")  # a spreadsheet writes a mark first
         return [
             {
                 "request": {field: row[field] for field in ("prompt", "duration", "seed") if row.get(field)},
                 "extra_manifest": {"name": row.get("name") or row["prompt"]},
             }
-            for row in csv.DictReader(lines)
+            for row in csv.DictReader(io.StringIO(text, newline=""))  # which may break lines inside of quotes
+            if (row["prompt"] or "").strip()
         ]
 
     generate = GenerateVideoOperator.partial(

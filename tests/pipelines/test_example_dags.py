@@ -248,6 +248,33 @@ def test_each_row_of_a_csv_becomes_a_clip_whose_manifest_names_its_prompt(run, v
     assert landed["gate"]["vendor_defaults"].count("duration") == 1
 
 
+@pytest.mark.parametrize("mark", ["", "\N{BYTE ORDER MARK}"], ids=["plain", "saved by a spreadsheet"])
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "An owl\N{LINE SEPARATOR}turns",
+        "An owl\x85turns",
+        "An owl\fturns",
+        "An owl\vturns",
+        "An owl\nturns",
+        "An owl\r\nturns",
+    ],
+    ids=ascii,
+)
+def test_one_row_of_a_csv_is_one_request_whatever_stands_in_its_prompt_and_a_row_without_one_is_none(
+    tmp_path, mark, prompt
+):
+    (tmp_path / "prompts.csv").write_bytes(
+        f'{mark}prompt,name,seed\r\n"{prompt}",owl,7\r\n\r\n,,\r\n" ",blank,3\r\nA gate opens,,\r\n'.encode()
+    )
+    dag = runpy.run_path(str(EXAMPLES / "example_video_csv.py"))["example_video_csv"]()
+    found = dag.get_task("rows").python_callable(params={"csv": (tmp_path / "prompts.csv").as_uri()})
+    assert found == [
+        {"request": {"prompt": prompt, "seed": "7"}, "extra_manifest": {"name": "owl"}},
+        {"request": {"prompt": "A gate opens"}, "extra_manifest": {"name": "A gate opens"}},
+    ]
+
+
 def pixels(av, data):
     """The pictures of a film or of an image."""
     with av.open(io.BytesIO(data)) as film:
