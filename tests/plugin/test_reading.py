@@ -15,6 +15,7 @@ import pytest
 
 from airflow_video_providers.core.errors import LedgerError
 from airflow_video_providers.core.jobs import VideoJob
+from airflow_video_providers.core.purchase import resolve
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Identity
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory, ObjectDirectory
@@ -193,6 +194,30 @@ def test_what_the_vendor_says_that_a_job_cost_is_summed_instead_of_the_estimate_
     }  # fmt: skip
     place.ledger.mark_landed(seen.replace(cost_usd=Decimal("0.03")), "s3://bucket/seen.json")
     assert "seen" in [one.identity.task_id for one in place.overview().landed]
+
+
+def test_a_job_that_another_task_was_given_is_spent_once_by_whom_it_was_bought(place):
+    job = place.buys(who(), "job-1")
+    resolve.attach(place.ledger, who("other", "land_again"), job, now=NOW)
+    place.buys(who(task_id="same-id"), "job-1", model="segmind:mochi-1")
+    place.reading.refresh(now=True)
+    assert place.reading.spending(ALL, NOW.date()).total.usd == Decimal("0.2"), "an id of two vendors is two jobs"
+    place.ledger.mark_landed(job.replace(cost_usd=Decimal("0.12")), "s3://bucket/job-1/manifest.json")
+    place.reading.refresh(now=True)
+    spending = place.reading.spending(ALL, NOW.date())
+    assert (spending.total.usd, spending.total.count, spending.total.unpriced) == (Decimal("0.22"), 2, 0)
+    assert {one.name: (one.usd, one.count) for one in spending.models}[MODEL] == (Decimal("0.12"), 1)
+    assert place.reading.spending(Filter(ALL.dags, dag_id="other"), NOW.date()).total.count == 0
+
+
+def test_of_purchases_that_hold_one_job_that_one_is_spent_which_knows_a_price(place):
+    place.buys(who(), "job-1", estimated_cost_usd=None)
+    place.buys(who("other"), "job-1", ago=timedelta(hours=1))
+    free = place.buys(who(task_id="free"), "job-2", ago=timedelta(hours=3))
+    place.ledger.mark_failed(free.replace(charged="no"))
+    place.reading.refresh(now=True)
+    total = place.reading.spending(ALL, NOW.date()).total
+    assert (total.usd, total.count, total.unpriced) == (Decimal("0.1"), 1, 0)
 
 
 def test_an_account_whose_newest_purchase_was_refused_for_want_of_credits_is_said_to_be_empty_until_one_is_bought(

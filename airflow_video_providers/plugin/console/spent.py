@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 #: Days of the picture of what was spent.
 DAYS = 30
 _COST = "word NOT IN ('not bought', 'failed without charge', 'forgotten')"
+#: Of several purchases ``a`` that hold one job, whoever made them, one counts: the oldest that knows a price, or else the oldest.
+_EACH_JOB_ONCE = f"""NOT EXISTS (
+    SELECT 1 FROM purchases b WHERE b.request_id = a.request_id AND b.model = a.model AND {_COST}
+    AND (COALESCE(b.real, b.micros) IS NULL, b.created, b.source) < (COALESCE(a.real, a.micros) IS NULL, a.created, a.source))"""
 
 
 def spending(index: Index, wanted: Filter, today: date) -> Spending:
@@ -28,7 +32,8 @@ def spending(index: Index, wanted: Filter, today: date) -> Spending:
     connections: dict[str, Spend] = {}
     rows = index.rows(
         "SELECT date(created, 'unixepoch') AS day, model, COALESCE(conn_id, 'not known') AS conn, SUM(COALESCE(real, micros)), "
-        f"COUNT(*), SUM(COALESCE(real, micros) IS NULL), SUM(real IS NOT NULL) FROM purchases WHERE {_COST} AND created >= ? AND {mine} GROUP BY day, model, conn",
+        f"COUNT(*), SUM(COALESCE(real, micros) IS NULL), SUM(real IS NOT NULL) FROM purchases a WHERE {_COST} AND created >= ? AND {mine} "
+        f"AND {_EACH_JOB_ONCE} GROUP BY day, model, conn",
         datetime.combine(first, datetime.min.time(), UTC).timestamp(), *values,
     )  # fmt: skip
     for day, model, conn_id, *amounts in rows:
