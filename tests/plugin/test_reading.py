@@ -16,8 +16,10 @@ import pytest
 from airflow_video_providers.core.errors import LedgerError
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.purchase import resolve
+from airflow_video_providers.core.purchase.budget import Budget
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Identity
+from airflow_video_providers.core.purchase.reservations import Reservations
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory, ObjectDirectory
 from airflow_video_providers.integration.airflow_view import AirflowView, TaskView
 from airflow_video_providers.plugin.console import feeds, reading, refreshing
@@ -218,6 +220,32 @@ def test_of_purchases_that_hold_one_job_that_one_is_spent_which_knows_a_price(pl
     place.reading.refresh(now=True)
     total = place.reading.spending(ALL, NOW.date()).total
     assert (total.usd, total.count, total.unpriced) == (Decimal("0.1"), 1, 0)
+
+
+def test_what_is_shown_beside_a_limit_is_what_the_limit_counts(place):
+    budget = Budget.of({"usd": 10, "per": "day"})
+    reserved = Reservations.of_period(place.ledger.store, "pixazo_default", budget.period(NOW).name)
+
+    def reserves(task_id: str, **more) -> Attempt:
+        wanted = attempt(who(task_id=task_id), **more)
+        reserved.reserve(wanted, Decimal("0.10"), limit=budget.usd)
+        place.ledger.create(wanted)
+        return wanted
+
+    def ends(wanted: Attempt, state: AttemptState) -> None:
+        place.ledger.replace(wanted.replace(state=state))
+        reserved.release([wanted.key])  # as the submit, its retry, or the next at the limit does
+
+    for state in (AttemptState.REJECTED, AttemptState.VOID, AttemptState.FORGOTTEN):
+        ends(reserves(state.value), state)
+    reserves("in flight")
+    for charged in ("no", "yes", "unknown"):
+        job = VideoJob(model=MODEL, request_id=f"job-{charged}", charged=charged)
+        place.ledger.replace(reserves(f"failed {charged}").bought(job))
+        place.ledger.mark_failed(job)
+    place.reading.refresh(now=True)
+    shown = place.reading.spent_now(ALL, NOW.date())["pixazo_default", "day"]
+    assert shown == reserved.reserved() == Decimal("0.4")
 
 
 def test_an_account_whose_newest_purchase_was_refused_for_want_of_credits_is_said_to_be_empty_until_one_is_bought(

@@ -21,6 +21,8 @@ _COST = "word NOT IN ('not bought', 'failed without charge', 'forgotten')"
 _EACH_JOB_ONCE = f"""NOT EXISTS (
     SELECT 1 FROM purchases b WHERE b.request_id = a.request_id AND b.model = a.model AND {_COST}
     AND (COALESCE(b.real, b.micros) IS NULL, b.created, b.source) < (COALESCE(a.real, a.micros) IS NULL, a.created, a.source))"""
+#: What holds a reservation of its connection's budget: also what was bought and has failed later, charged or not.
+_RESERVES = "state NOT IN ('rejected', 'void', 'forgotten')"
 
 
 def spending(index: Index, wanted: Filter, today: date) -> Spending:
@@ -52,7 +54,7 @@ def spent_now(index: Index, wanted: Filter, today: date) -> dict[tuple[str, str]
     found: dict[tuple[str, str], Decimal] = {}
     for span, first in spans.items():
         rows = index.rows(
-            f"SELECT COALESCE(conn_id, 'not known'), SUM(micros) FROM purchases WHERE {_COST} AND created >= ? "
+            f"SELECT COALESCE(conn_id, 'not known'), SUM(micros) FROM purchases WHERE {_RESERVES} AND created >= ? "
             f"AND {mine} GROUP BY 1", datetime.combine(first, datetime.min.time(), UTC).timestamp(), *values,
         )  # fmt: skip
         found |= {(conn_id, span): Decimal(micros or 0).scaleb(-6) for conn_id, micros in rows}
