@@ -7,7 +7,7 @@ import io
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -33,6 +33,8 @@ _GROUPED = re.compile(r"[0-9]{1,3}(?:,[0-9]{3}){1,2}(?:\.[0-9]{1,9})?")
 _SPACED = re.compile(r"[0-9]{1,3}(?:[\s'’][0-9]{3}){1,2}(?:\.[0-9]{1,9})?")
 #: Years in which an invoice may have been written.
 _YEARS = range(2000, 2101)
+#: What of a time format reads a time of the day.
+_OF_DAY = frozenset("HIMScXTRr")
 _MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\xef\xbb\xbf": "utf-8-sig"}
 
 
@@ -64,12 +66,14 @@ class Line:
 
     :param number: Its number in the file, from 1.
     :param request_id: The vendor's id; None where lines are matched by time, or the cell is empty.
+    :param until: The end of the day that ``at`` begins, where the file names a day and no time of it.
     """
 
     number: int
     usd: Decimal
     request_id: str | None = None
     at: datetime | None = None
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -100,10 +104,10 @@ def read_invoice(path: Path, columns: Columns) -> Invoice:
             raise _refuse(what, "--delimiter", f"as many in each line, with {delimiter!r} between them")
         usd = _amount(cells[amount_at or 0], columns.decimal, f"{path}, line {number},")
         request_id = cells[id_at].strip() or None if id_at is not None else None
-        at = None
+        at = until = None
         if time_at is not None and (cells[time_at].strip() or id_at is None):
-            at = _time(cells[time_at], columns, zone, f"{path}, line {number},")
-        lines.append(Line(number, usd, request_id, at))
+            at, until = _time(cells[time_at], columns, zone, f"{path}, line {number},")
+        lines.append(Line(number, usd, request_id, at, until))
     if not lines:
         raise _refuse(f"{path} has a header and no lines", "INVOICE.csv", "an invoice with lines")
     return Invoice(tuple(lines), by_id=id_at is not None)
@@ -203,15 +207,26 @@ def _amount(cell: str, decimal: str | None, where: str) -> Decimal:
     raise _refuse(f"{where} has the amount {shown(cell)}", "--amount-column" if certain else "--decimal", allowed)
 
 
-def _time(cell: str, columns: Columns, zone: tzinfo, where: str) -> datetime:
-    text, at = cell.strip(), None
+def _time(cell: str, columns: Columns, zone: tzinfo, where: str) -> tuple[datetime, datetime | None]:
+    """The time, and where it is a day alone, the end of that day."""
+    text, at, until = cell.strip(), None, None
     with suppress(ValueError, OverflowError):
         read = datetime.strptime(text, columns.time_format) if columns.time_format else datetime.fromisoformat(text)  # noqa: DTZ007 - the zone comes next
-        at = (read if read.tzinfo else read.replace(tzinfo=zone)).astimezone(UTC)
+        read = read if read.tzinfo else read.replace(tzinfo=zone)
+        at = read.astimezone(UTC)
+        if _is_day(text, columns.time_format):
+            until = (read + timedelta(days=1)).astimezone(UTC)
     if at is None or at.year not in _YEARS:
         allowed = f"as {columns.time_format}" if columns.time_format else "2026-11-26T09:00:00Z, or --time-format"
         raise _refuse(f"{where} has the time {shown(cell)}", "--time-format", allowed)
-    return at
+    return at, until
+
+
+def _is_day(text: str, time_format: str | None) -> bool:
+    """Does it name no time of the day?"""
+    if time_format is None:
+        return len(text) <= len("2026-11-26")
+    return not set(re.findall(r"%(.)", time_format)) & _OF_DAY
 
 
 def _zone(name: str) -> tzinfo:

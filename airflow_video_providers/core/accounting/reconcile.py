@@ -92,9 +92,9 @@ def reconcile(invoice: Invoice, entries: Sequence[Entry], *, within: Period, tol
     else:
         pairs, left = _match_times(invoice.lines, counting, tolerance)
     matched = {id(entry) for entry, _ in pairs}
-    times = [line.at for line in invoice.lines if line.at is not None]
+    times = [(line.at, line.until or line.at) for line in invoice.lines if line.at is not None]
     if within == Period() and times:
-        within = Period(min(times) - tolerance, max(times) + tolerance)
+        within = Period(min(since for since, _ in times) - tolerance, max(until for _, until in times) + tolerance)
     expected = [entry for entry in counting if id(entry) not in matched and entry.attempt.created_at in within]
     waiting = [entry for entry in counting if id(entry) not in matched and entry.attempt.open]
     return Reconciled(

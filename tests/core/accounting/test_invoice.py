@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -121,6 +121,23 @@ def test_what_is_too_large_or_no_file_is_not_read(read, tmp_path, monkeypatch):
 def test_times_are_read_with_their_zone(read, cell, columns, at):
     found = read(f"when;amount\n{cell};1\n", time="when", **columns)
     assert (found.by_id, found.lines[0].at) == (False, at)
+
+
+@pytest.mark.parametrize(
+    ("cell", "columns", "hours"),
+    [
+        ("2026-11-20", {}, 24),
+        ("20261120", {}, 24),
+        ("2026-11-20T00:00:00", {}, None),
+        ("20261120T00", {}, None),
+        ("25.10.2026", {"time_format": "%d.%m.%Y", "timezone": "Europe/Berlin"}, 25),
+        ("20.11.2026 00:00", {"time_format": "%d.%m.%Y %H:%M"}, None),
+        ("20.11.2026 12 AM", {"time_format": "%d.%m.%Y %I %p"}, None),
+    ],
+)
+def test_a_day_without_a_time_says_when_it_ends(read, cell, columns, hours):
+    (line,) = read(f"when;amount\n{cell};1\n", time="when", **columns).lines
+    assert line.until == (None if hours is None else line.at + timedelta(hours=hours))
 
 
 @pytest.mark.parametrize("cell", ["", "yesterday", "0001-01-01", "9999-12-31T23:59:59-12:00", "1764158400"])

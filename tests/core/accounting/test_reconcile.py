@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from airflow_video_providers.core.accounting.entries import Entry, Period, each_job_once, period
-from airflow_video_providers.core.accounting.invoice import Invoice, Line
+from airflow_video_providers.core.accounting.invoice import Columns, Invoice, Line, read_invoice
 from airflow_video_providers.core.accounting.reconcile import cents, reconcile
 from airflow_video_providers.core.accounting.spend import BY, spent, total
 from airflow_video_providers.core.errors import InvalidRequestError
@@ -146,6 +146,21 @@ def test_only_what_lies_in_the_period_is_expected_and_any_may_be_billed():
     assert [one.attempt.request_id for one in found.only_ledger] == ["now"]
     found = compared([line(2, "0.40", hours=30)], entries, by_id=False)
     assert found.agrees, "without a period it is that of the lines"
+
+
+def test_a_day_without_a_time_reaches_to_its_end(tmp_path):
+    (tmp_path / "invoice.csv").write_text("request_id,amount,date\nj1,0.40,2026-11-20\n")
+    invoice = read_invoice(tmp_path / "invoice.csv", Columns(request_id="request_id", time="date"))
+    entries = [
+        entry(0, request_id="j1"),
+        entry(1, request_id="j2"),
+        entry(2, "unknown"),
+        entry(13, request_id="next day"),
+    ]
+    found = reconcile(invoice, entries, within=Period(), tolerance=HALF_HOUR)
+    assert not found.agrees
+    assert [one.attempt.request_id for one in found.only_ledger] == ["j2"]
+    assert [one.attempt.map_index for one in found.open] == [2]
 
 
 # --- the ledger's own side ---------------------------------------------------------------------------------------
