@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from itertools import product
 from typing import TYPE_CHECKING
 
 from airflow_video_providers.core.accounting.entries import Counts, Entry, Period
@@ -161,7 +162,8 @@ def _match_times(
     lines: Iterable[Line], entries: Sequence[Entry], tolerance: timedelta
 ) -> tuple[list[tuple[Entry, list[Line]]], list[Line]]:
     """Each line with the earliest purchase near it that costs as much: what was charged first, then what is unknown,
-    then what has no known price, and at last what was not charged."""
+    then what has no known price, and at last what was not charged. What costs exactly as much comes before what does
+    when it is rounded, which may be another line's own."""
     passes: tuple[tuple[Counts, Callable[[Entry], bool]], ...] = (
         ("charged", lambda entry: entry.usd is not None),
         ("unknown", lambda entry: entry.usd is not None),
@@ -169,24 +171,31 @@ def _match_times(
         ("not charged", lambda entry: entry.usd is not None),
     )
     pairs: list[tuple[Entry, list[Line]]] = []
+    taken: set[int] = set()
     left = sorted((line for line in lines if line.at is not None), key=lambda line: (line.at, line.number))
-    for counts, wanted in passes:
+    for (counts, wanted), fits in product(passes, (Decimal.__eq__, _agrees)):
         queues: dict[Decimal | None, deque[Entry]] = defaultdict(deque)
         for entry in entries:  # oldest first
-            if entry.counts == counts and wanted(entry):
+            if entry.counts == counts and wanted(entry) and id(entry) not in taken:
                 queues[entry.usd].append(entry)
         still = []
         for line in left:
-            entry_found = _earliest(line, queues, tolerance)
+            entry_found = _earliest(line, queues, tolerance, fits)
             if entry_found is None:
                 still.append(line)
             else:
                 pairs.append((entry_found, [line]))
+                taken.add(id(entry_found))
         left = still
     return pairs, sorted(left, key=lambda line: line.number)
 
 
-def _earliest(line: Line, queues: dict[Decimal | None, deque[Entry]], tolerance: timedelta) -> Entry | None:
+def _earliest(
+    line: Line,
+    queues: dict[Decimal | None, deque[Entry]],
+    tolerance: timedelta,
+    fits: Callable[[Decimal, Decimal], bool],
+) -> Entry | None:
     """Take the earliest purchase near a line that costs as much. Lines come oldest first, so that what is too old for one
     is too old for all that follow."""
     if line.at is None:
@@ -196,7 +205,7 @@ def _earliest(line: Line, queues: dict[Decimal | None, deque[Entry]], tolerance:
         while queue and queue[0].attempt.created_at < line.at - tolerance:
             queue.popleft()
         near = queue and queue[0].attempt.created_at <= line.at + tolerance
-        if near and (usd is None or _agrees(line.usd, usd)):
+        if near and (usd is None or fits(line.usd, usd)):
             heads.append(queue)
     if not heads:
         return None

@@ -163,6 +163,18 @@ def test_a_day_without_a_time_reaches_to_its_end(tmp_path):
     assert [one.attempt.map_index for one in found.open] == [2]
 
 
+@pytest.mark.parametrize("second", ["0.175", "0.18"])
+def test_a_line_leaves_a_purchase_that_costs_as_much_when_rounded_to_the_line_that_names_it_exactly(second):
+    entries = [
+        entry(0, request_id="a", estimated_cost_usd=Decimal("0.175")),
+        entry(0, request_id="b", estimated_cost_usd=Decimal("0.18"), created_at=DAY + timedelta(minutes=1)),
+    ]
+    lines = [line(2, "0.18", hours=5 / 3600), line(3, second, hours=65 / 3600)]
+    found = compared(lines, entries, by_id=False)
+    assert found.agrees
+    assert len(found.matches) == 2
+
+
 # --- the ledger's own side ---------------------------------------------------------------------------------------
 
 
