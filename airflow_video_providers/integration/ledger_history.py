@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, Self
 
-from airflow_video_providers.core.errors import InvalidRequestError
-from airflow_video_providers.core.purchase.find import find_job
+from airflow_video_providers.core.errors import InvalidRequestError, LedgerError, VideoProviderError
+from airflow_video_providers.core.purchase.find import find_job, may_be_found, window_of
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.hooks.base import VideoHook
 from airflow_video_providers.integration.ledger_bulk import refuse_in_flight
@@ -14,11 +15,12 @@ from airflow_video_providers.integration.ledger_mail import answered_by_mail
 from airflow_video_providers.integration.state_store_admin import is_state_store
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
-    from airflow_video_providers.core.errors import VideoProviderError
     from airflow_video_providers.core.purchase.ledger import Ledger, Overview
-    from airflow_video_providers.core.purchase.records import Attempt, Identity
+    from airflow_video_providers.core.purchase.records import Attempt, Identity, Key
+    from airflow_video_providers.core.vendors.history import Shown
     from airflow_video_providers.integration.airflow_view import AirflowView
 
 
@@ -43,10 +45,12 @@ class Asked:
 class Histories:
     """The histories of the vendors behind the connections that attempts name: one client each, for as long as this lasts.
 
-    :param ledger: Read whole, once: what else is known of a job, and who else may have bought it.
+    :param ledger: Read whole after the vendors were asked, once for all that :meth:`ask` was given: what else is known of a
+        job, and who else may have bought it.
     """
 
     ledger: Ledger
+    _shown: dict[Key, Sequence[Shown] | VideoProviderError] = field(default_factory=dict)
     _known: Overview | None = None
     _hooks: dict[tuple[str, str | None], VideoHook] = field(default_factory=dict)
 
@@ -56,6 +60,15 @@ class Histories:
     def __exit__(self, *_: object) -> None:
         for hook in self._hooks.values():
             hook.close()
+
+    def ask(self, identities: Iterable[Identity]) -> None:
+        """Ask the vendors about the open attempts of these, before the ledger is read whole: it has to be the later of the two."""
+        self._known = None
+        for identity in identities:
+            with suppress(LedgerError):  # answer() reads them again, and says so
+                for attempt in self.ledger.attempts(identity):
+                    if may_be_found(attempt, self.ledger) and has_history(attempt):
+                        self._shown[attempt.key] = self._history(attempt)
 
     def answer(self, identity: Identity, view: AirflowView, now: datetime) -> list[Asked]:
         """Ask for each open attempt of a task instance, and write down the one job that fits, or that a call has named.
@@ -82,12 +95,33 @@ class Histories:
                     remedy="Search the vendor's console, then attach or forget; or set [video_providers] ledger_path.",
                     field="ledger_path",
                 )
+        if any(one.key not in called and one.key not in self._shown for one in waiting):
+            self.ask([identity])
+        return [Asked(one, called.get(one.key) or self._find(one)) for one in waiting]
+
+    def _find(self, attempt: Attempt) -> Attempt | None:
+        def shown(*_: object) -> Sequence[Shown]:
+            answer = self._shown[attempt.key]
+            if isinstance(answer, VideoProviderError):
+                raise answer
+            return answer
+
+        return find_job(attempt, self.ledger, shown, known=self._overview)
+
+    def _history(self, attempt: Attempt) -> Sequence[Shown] | VideoProviderError:
+        since, until = window_of(attempt)
+        try:
+            shown = self._hook(attempt).get_conn().history(attempt.model, since, until)
+        except VideoProviderError as error:
+            return error
+        return [
+            one for one in shown if since <= one.created_at <= until
+        ]  # of a day's bodies those of some minutes are kept
+
+    def _overview(self) -> Overview:
         if self._known is None:
             self._known = self.ledger.overview()
-        return [Asked(one, called.get(one.key) or self._find(one, self._known)) for one in waiting]
-
-    def _find(self, attempt: Attempt, known: Overview) -> Attempt | None:
-        return find_job(attempt, self.ledger, self._hook(attempt).get_conn().history, known=known)
+        return self._known
 
     def _hook(self, attempt: Attempt) -> VideoHook:
         vendor = attempt.model.partition(":")[0]

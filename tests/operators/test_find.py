@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
+import httpx
 import pytest
 from airflow.sdk import DAG
 from airflow.sdk import task as airflow_task
@@ -22,6 +23,7 @@ from airflow_video_providers.core.purchase.records import Attempt, AttemptState,
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
 from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.history import Shown
+from airflow_video_providers.core.vendors.replicate import Replicate
 from airflow_video_providers.core.vendors.schema_files import made
 from airflow_video_providers.core.vendors.wire import sent_digest
 from airflow_video_providers.hooks.fal import FalHook
@@ -406,3 +408,43 @@ def test_what_a_person_wrote_meanwhile_stands(ledger):
     asked = attempt()
     ledger.create(asked.replace(state=AttemptState.FORGOTTEN))
     assert found(ledger, shown(), one=asked) is None
+
+
+def test_a_job_of_another_task_that_buys_while_the_vendor_is_asked_is_not_taken(ledger):
+    mine = attempt("mine")
+    ledger.create(mine)
+
+    def history(*_):
+        ledger.create(attempt("other", at=NOW + timedelta(seconds=20), state=AttemptState.INTENT))
+        return [shown("others-job", at=NOW + timedelta(seconds=21))]
+
+    assert find_job(mine, ledger, history) is None
+
+
+UNSHOWN = [shown("j-1"), shown("j-2", body=None)]
+
+
+def test_a_job_whose_body_is_not_shown_may_be_the_right_one(ledger):
+    assert found(ledger, *UNSHOWN) is None
+
+
+def test_a_job_whose_body_is_not_shown_is_nobody_s_doubt_where_another_record_holds_it(ledger):
+    ledger.create(attempt("other", {"x": 1}, state=AttemptState.SUBMITTED, request_id="j-2"))
+    assert found(ledger, *UNSHOWN) == "j-1"
+
+
+def test_what_holds_our_seed_is_ours_whatever_another_body_is(ledger):
+    body = {"prompt": "a fox", "seed": 7}
+    asked = attempt().replace(own_seed=7, sent_sha256=sent_digest(body))
+    assert found(ledger, shown("j-1", body), shown("j-2", body=None), one=asked) == "j-1"
+    assert found(ledger, shown("j-2", body=None), one=attempt("another").replace(own_seed=8)) is None
+
+
+@pytest.mark.parametrize("entry", [{"input": {}, "data_removed": True}, {"input": None}, {}])
+def test_of_a_prediction_whose_data_are_deleted_nobody_knows_what_was_sent(entry):
+    listed = {"id": "p1", "model": "studio/magica", "created_at": "2026-01-02T03:04:06Z", **entry}
+    flow = Replicate().history(MODELS["replicate"], NOW, NOW)
+    next(flow)
+    with pytest.raises(StopIteration) as told:
+        flow.send(httpx.Response(200, json={"results": [listed], "next": None}))
+    assert [one.body for one in told.value.value] == [None]

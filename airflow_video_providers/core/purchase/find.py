@@ -2,8 +2,11 @@
 
 The vendor shows what it was sent. That is compared with the digest of the body that the attempt recorded before it sent,
 never with a request rendered anew. Exactly one match over all pages of a window around the attempt, known to no other record, with no
-other open attempt of the same digest in that window: anything else leaves the outcome unknown. No match never means that
-nothing was bought: histories lag.
+other open attempt of the same digest in that window, and no job in it whose body cannot be compared: anything else leaves the
+outcome unknown. No match never means that nothing was bought: histories lag.
+
+The vendor is asked first and the ledger is read after it: whoever made a job that the vendor shows had written its intent
+before, so that no job of a task that buys at the same moment passes for nobody's.
 
 Where a task cannot see the others, on Airflow's state store, that is done only for a body that no other submit can have sent:
 one that holds a seed of ours.
@@ -20,7 +23,7 @@ from airflow_video_providers.core.purchase.records import Attempt, AttemptState,
 from airflow_video_providers.core.vendors.wire import sent_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
     from datetime import datetime
 
     from airflow_video_providers.core.purchase.ledger import Ledger
@@ -44,7 +47,7 @@ def find_job(
     *,
     max_tries: int | None = None,
     run: Run | None = None,
-    known: Overview | None = None,
+    known: Callable[[], Overview] | None = None,
 ) -> Attempt | None:
     """The attempt with the job that it bought, written into the ledger; None where it is not certain.
 
@@ -52,32 +55,34 @@ def find_job(
     :param history: What the vendor shows of a model in a window, all pages of it. Asks the vendor.
     :param max_tries: ``ti.max_tries`` of the task that asks, with its ``run``: what is found is no Clear's, which would buy
         again. None, from outside of a task: the next try takes the job as it is, whoever cleared the task to get there.
-    :param known: All that the ledger holds, where the caller has just read it, to ask for several attempts.
+    :param known: Gives all that the ledger holds, read after ``history`` has answered. None: it is read here.
     :raises VendorError: the vendor could not be asked; the outcome is as unknown as before.
     :raises LedgerError: the ledger could not be read or written.
     """
-    if not may_be_found(attempt, ledger):
-        return None
-    if known is None:
-        known = ledger.overview() if ledger.store.shared else Overview(attempts=ledger.attempts(attempt.identity))
-    if not (attempt.sent_sha256 or attempt.request_sha256) or known.flaws or _rivals(attempt, known.attempts):
+    if not may_be_found(attempt, ledger) or not (attempt.sent_sha256 or attempt.request_sha256):
         return None
     since, until = window_of(attempt)
     shown = [one for one in history(attempt.model, since, until) if since <= one.created_at <= until]
-    matching = {one.request_id: one for one in shown if _is_body_of(attempt, one.body)}
-    if len(matching) != 1:
+    if (match := _only_match(attempt, shown)) is None:
         return None
-    ((request_id, found),) = matching.items()
-    if any(_same_job(other, attempt, request_id) for other in known.attempts) or not _take(attempt, ledger, request_id):
+    everybody = known() if known is not None else _overview(attempt, ledger)
+    if everybody.flaws or _rivals(attempt, everybody.attempts):
         return None
+    theirs = {one.request_id for one in everybody.attempts if one.key != attempt.key and _same_vendor(one, attempt)}
+    if match.request_id in theirs or _doubtful(attempt, match, shown, theirs):
+        return None
+    return _answered(attempt, ledger, match, max_tries, run) if _take(attempt, ledger, match.request_id) else None
+
+
+def _answered(attempt: Attempt, ledger: Ledger, match: Shown, max_tries: int | None, run: Run | None) -> Attempt | None:
     current = next((one for one in ledger.attempts(attempt.identity) if one.number == attempt.number), attempt)
     if not current.open:  # a person, or a callback, was faster
         return current if current.state is AttemptState.SUBMITTED else None
     job = VideoJob(
         model=attempt.model,
-        request_id=request_id,
+        request_id=match.request_id,
         conn_id=attempt.conn_id,
-        submitted_at=found.created_at,
+        submitted_at=match.created_at,
         request_sha256=attempt.request_sha256,
         estimated_cost_usd=attempt.estimated_cost_usd,
         cost_basis=attempt.cost_basis,
@@ -90,6 +95,24 @@ def find_job(
 def may_be_found(attempt: Attempt, ledger: Ledger) -> bool:
     """Can its job be distinguished from the jobs of others in what the vendor shows?"""
     return attempt.open and (ledger.store.shared or attempt.own_seed is not None)
+
+
+def _overview(attempt: Attempt, ledger: Ledger) -> Overview:
+    return ledger.overview() if ledger.store.shared else Overview(attempts=ledger.attempts(attempt.identity))
+
+
+def _only_match(attempt: Attempt, shown: Sequence[Shown]) -> Shown | None:
+    matching = {one.request_id: one for one in shown if _is_body_of(attempt, one.body)}
+    return next(iter(matching.values())) if len(matching) == 1 else None
+
+
+def _doubtful(attempt: Attempt, match: Shown, shown: Sequence[Shown], theirs: Container[str | None]) -> bool:
+    """May another job be this attempt's? One whose body is not shown may, unless it is known to be somebody else's.
+
+    Not where the body holds a seed of ours: then what matches is this attempt's, whatever the others are.
+    """
+    others = [one for one in shown if one.request_id != match.request_id and one.request_id not in theirs]
+    return attempt.own_seed is None and any(one.body is None for one in others)
 
 
 def _take(attempt: Attempt, ledger: Ledger, request_id: str) -> bool:
@@ -127,6 +150,5 @@ def _rivals(attempt: Attempt, others: Sequence[Attempt]) -> bool:
     return any(map(rival, others))
 
 
-def _same_job(other: Attempt, attempt: Attempt, request_id: str) -> bool:
-    same_vendor = other.model.partition(":")[0] == attempt.model.partition(":")[0]
-    return other.key != attempt.key and same_vendor and other.request_id == request_id
+def _same_vendor(one: Attempt, other: Attempt) -> bool:
+    return one.model.partition(":")[0] == other.model.partition(":")[0]

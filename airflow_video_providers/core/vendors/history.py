@@ -15,7 +15,8 @@ class Shown(NamedTuple):
     """One job in a vendor's history.
 
     :param created_at: When the vendor was asked for it (UTC).
-    :param body: The body of its submit, in the form in which it was sent, but without a callback's address.
+    :param body: The body of its submit, in the form in which it was sent, but without a callback's address. None where the vendor does not
+        show it (any more): then nobody knows whose the job is.
     """
 
     request_id: str

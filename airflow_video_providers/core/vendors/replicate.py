@@ -128,8 +128,7 @@ class Replicate(Vendor):
                     or (version and at(item, "version") == version)
                     or at(item, "model") == name
                 ):
-                    named = {"version": version} if version else {}
-                    shown.append(Shown(request_id, made, {**named, "input": at(item, "input")}))
+                    shown.append(Shown(request_id, made, _sent(item, version)))
             # The next page's address is built here, of nothing but its cursor: the list's own is never called.
             cursor = parse_qs(urlsplit(str(body.get("next") or "")).query).get("cursor")
             if not cursor or (moments and min(moments) < since):
@@ -158,3 +157,11 @@ class Replicate(Vendor):
     def check(self) -> Flow[str]:
         """The account: a free call."""
         return self.read_check((yield from self.send_read(self.call("GET", "/v1/account"))))
+
+
+def _sent(item: Any, version: str) -> dict[str, Any] | None:
+    """What was sent for a prediction of the list; None where its input is not shown, or deleted, which shows as none."""
+    given = at(item, "input")
+    if not isinstance(given, dict) or at(item, "data_removed") is True:
+        return None
+    return {**({"version": version} if version else {}), "input": given}
