@@ -440,11 +440,109 @@ def test_what_holds_our_seed_is_ours_whatever_another_body_is(ledger):
     assert found(ledger, shown("j-2", body=None), one=attempt("another").replace(own_seed=8)) is None
 
 
+# Replicate shows one prediction of a model, its version and its deployment.
+
+VERSION = "0a" * 32
+
+
+def listed(asked_for, **entry):
+    """What Replicate's list shows of a model where it holds one prediction."""
+    prediction = {"id": "p1", "model": "studio/magica", "version": VERSION, "created_at": "2026-01-02T03:04:06Z"}
+    flow = Replicate().history(asked_for, NOW, NOW)
+    next(flow)
+    with pytest.raises(StopIteration) as returned:
+        flow.send(httpx.Response(200, json={"results": [{**prediction, **entry}], "next": None}))
+    return returned.value.value
+
+
 @pytest.mark.parametrize("entry", [{"input": {}, "data_removed": True}, {"input": None}, {}])
 def test_of_a_prediction_whose_data_are_deleted_nobody_knows_what_was_sent(entry):
-    listed = {"id": "p1", "model": "studio/magica", "created_at": "2026-01-02T03:04:06Z", **entry}
-    flow = Replicate().history(MODELS["replicate"], NOW, NOW)
-    next(flow)
-    with pytest.raises(StopIteration) as told:
-        flow.send(httpx.Response(200, json={"results": [listed], "next": None}))
-    assert [one.body for one in told.value.value] == [None]
+    assert [one.body for one in listed(MODELS["replicate"], **entry)] == [None]
+
+
+@pytest.mark.parametrize(
+    ("model", "entry", "certain"),
+    [
+        ("replicate", {}, [True]),
+        ("replicate", {"version": "hidden"}, [True]),
+        ("replicate", {"deployment": "studio/other", "version": "dp-1"}, [False]),
+        ("replicate", {"version": "dp-1"}, [False]),
+        ("replicate", {"model": "studio/other"}, []),
+        ("version", {}, [True]),
+        ("version", {"version": "hidden"}, []),
+        ("deployment", {"deployment": "studio/magica"}, [True]),
+        ("deployment", {"deployment": "magica"}, [True]),
+        ("deployment", {"deployment": "studio/other"}, []),
+        ("deployment", {"deployment": None, "version": "dp-1"}, [False]),
+        ("deployment", {"model": "studio/other"}, [False]),
+    ],
+)
+def test_a_prediction_is_a_model_s_only_as_far_as_the_list_says_so(model, entry, certain):
+    assert [one.certain for one in listed(MODELS[model], input={}, **entry)] == certain
+
+
+def of_replicate(task, kind, fields, **more):
+    version = {"version": VERSION} if kind == "version" else {}
+    digests = Intent.of(model=MODELS[kind], request=fields, sent_sha256=sent_digest({**version, "input": fields}))
+    return attempt(task).replace(**{**vars(digests), **more})
+
+
+def from_replicate(ledger, asked, **entry):
+    if not ledger.attempts(asked.identity):
+        ledger.create(asked)
+    answer = find_job(asked, ledger, lambda model, *_: listed(model, **entry))
+    return answer and answer.request_id
+
+
+FOX = {"prompt": "a fox"}
+
+
+def test_a_prediction_that_may_be_another_deployment_s_is_not_taken_unless_it_holds_our_seed(ledger):
+    assert from_replicate(ledger, of_replicate("a", "deployment", FOX), input=FOX) is None
+    ours = of_replicate("b", "deployment", {**FOX, "seed": 7}, own_seed=7)
+    assert from_replicate(ledger, ours, input={**FOX, "seed": 7}) == "p1"
+
+
+@pytest.mark.parametrize(("never", "arrived"), [("replicate", "version"), ("version", "replicate")])
+def test_equal_submits_to_a_model_and_to_its_version_stay_unknown(ledger, never, arrived):
+    both = [of_replicate("never", never, FOX), of_replicate("arrived", arrived, FOX)]
+    for one in both:
+        ledger.create(one)
+    assert [from_replicate(ledger, one, input=FOX) for one in both] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("fields", "more", "doubtful"),
+    [
+        (FOX, {}, True),
+        ({**FOX, "cfg": 5}, {}, True),  # the model may fill in what the other one sets
+        ({"prompt": "a cat"}, {}, False),
+        ({"text": "a fox"}, {}, False),
+        (FOX, {"field_digests": {}}, True),
+        (FOX, {"own_seed": 7}, False),
+        (FOX, {"created_at": NOW - timedelta(days=1)}, False),
+        (FOX, {"model": MODELS["fal"]}, False),
+    ],
+)
+def test_an_open_submit_of_another_model_makes_doubtful_what_may_be_its_own(ledger, fields, more, doubtful):
+    ledger.create(of_replicate("other", "version", fields, **more))
+    assert (from_replicate(ledger, of_replicate("mine", "replicate", FOX), input=FOX) is None) == doubtful
+
+
+def test_a_vendor_that_shows_one_model_s_jobs_alone_has_no_such_doubt(ledger):
+    ledger.create(attempt("other").replace(model="fal:fal-ai/mochi-v1"))
+    assert found(ledger, shown()) == "j-1"
+
+
+@pytest.mark.parametrize(
+    ("never", "arrived"), [("deployment", "replicate"), ("replicate", "deployment"), ("replicate", "version")]
+)
+def test_a_submit_that_never_arrived_takes_no_job_of_a_lost_answer_to_another_model(desk, away, never, arrived):
+    tasks = [desk.submit(MODELS[model], FOX, unchecked=True, task_id=model) for model in (never, arrived)]
+    for task, fault in zip(tasks, ("drop_before_read", "drop_after_accept"), strict=True):
+        desk.simulator.fault(fault, vendor="replicate", on="submit")
+        assert desk.run(task).state == "failed"
+    away()
+    again = [desk.run(task, try_number=2) for task in tasks]
+    assert [type(outcome.error).__name__ for outcome in again] == ["SubmissionOutcomeUnknownError"] * 2
+    assert desk.accepted == 1

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.purchase.ledger import Overview
 from airflow_video_providers.core.purchase.records import Attempt, AttemptState, Run, digest
+from airflow_video_providers.core.vendors import catalogue
 from airflow_video_providers.core.vendors.wire import sent_digest
 
 if TYPE_CHECKING:
@@ -107,12 +108,12 @@ def _only_match(attempt: Attempt, shown: Sequence[Shown]) -> Shown | None:
 
 
 def _doubtful(attempt: Attempt, match: Shown, shown: Sequence[Shown], theirs: Container[str | None]) -> bool:
-    """May another job be this attempt's? One whose body is not shown may, unless it is known to be somebody else's.
+    """May another job be this attempt's, or this one another model's?
 
-    Not where the body holds a seed of ours: then what matches is this attempt's, whatever the others are.
+    One whose body is not shown may be, unless it is known to be somebody else's. Not where the body holds a seed of ours: then what matches is this attempt's, whatever the others are.
     """
     others = [one for one in shown if one.request_id != match.request_id and one.request_id not in theirs]
-    return attempt.own_seed is None and any(one.body is None for one in others)
+    return attempt.own_seed is None and (not match.certain or any(one.body is None for one in others))
 
 
 def _take(attempt: Attempt, ledger: Ledger, request_id: str) -> bool:
@@ -127,10 +128,30 @@ def _is_body_of(attempt: Attempt, body: object) -> bool:
 
 def _sent_the_same(attempt: Attempt, other: Attempt) -> bool:
     if attempt.model != other.model:
-        return False
+        return _may_be_shown_for_both(attempt, other)
     if None not in (attempt.sent_sha256, other.sent_sha256):
         return attempt.sent_sha256 == other.sent_sha256
     return attempt.request_sha256 == other.request_sha256
+
+
+def _may_be_shown_for_both(attempt: Attempt, other: Attempt) -> bool:
+    """May one job be shown as either's? Each model has a body of its own, so that the requests' fields are compared.
+
+    Those that both set: what only one sets may be what the other's model fills in. Where one has recorded none, nothing says
+    that they differ.
+    """
+    if not _same_vendor(attempt, other) or _history_by_model(attempt.model) or attempt.own_seed != other.own_seed:
+        return False
+    mine, theirs = attempt.field_digests, other.field_digests
+    shared = mine.keys() & theirs.keys()
+    if not shared:
+        return not mine or not theirs
+    return all(mine[name] == theirs[name] for name in shared)
+
+
+def _history_by_model(model: str) -> bool:
+    vendor = catalogue.vendors().get(model.partition(":")[0])
+    return vendor is not None and vendor.history_by_model
 
 
 def _rivals(attempt: Attempt, others: Sequence[Attempt]) -> bool:

@@ -51,6 +51,8 @@ class Description:
     :cvar open_ids: Of a vendor that serves any model by its id: what such an id looks like. Empty: it serves what the
         catalogue lists.
     :cvar history_kept: How long the vendor shows what it was asked for, with the submit's own fields; None: it does not.
+    :cvar history_by_model: Does its history show the jobs of one model alone? Where not, an open submit of another of its models
+        with the same fields makes a match doubtful.
     :cvar largest_upload: Bytes of the largest file that its ``upload`` takes; None: no document names a limit.
     :cvar cancel_deletes: Does the call that cancels delete a job that has ended? Then only a job that still waits is cancelled:
         what runs may end between the question and the call.
@@ -99,6 +101,7 @@ class Description:
     requests_per_minute: ClassVar[float] = 60.0
     status_routes: ClassVar[tuple[str, ...]] = ("default",)
     history_kept: ClassVar[timedelta | None] = None
+    history_by_model: ClassVar[bool] = True
     largest_upload: ClassVar[int | None] = None
     cancel_deletes: ClassVar[bool] = False
     open_ids: ClassVar[str] = ""

@@ -17,8 +17,10 @@ class Shown(NamedTuple):
     :param created_at: When the vendor was asked for it (UTC).
     :param body: The body of its submit, in the form in which it was sent, but without a callback's address. None where the vendor does not
         show it (any more): then nobody knows whose the job is.
+    :param certain: False where the vendor does not say whether the job is one of the model that was asked about: it may be.
     """
 
     request_id: str
     created_at: datetime
     body: Any
+    certain: bool = True

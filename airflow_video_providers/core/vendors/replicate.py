@@ -48,6 +48,7 @@ class Replicate(Vendor):
     output_paths = ("output",)
     reason_paths = ("error", "detail", "title")
     history_kept = timedelta(hours=1)  # the input is deleted then, and nothing is left to compare
+    history_by_model = False  # of an owner/name it lists what a version or a deployment of it has made, too
     retention = timedelta(hours=1)
     poll_seconds = (2.0, 30.0)
     webhook_modes = ("terminal",)
@@ -123,12 +124,8 @@ class Replicate(Vendor):
                 if request_id is None or made is None:
                     raise unavailable(self, None, "Replicate's list holds an entry that cannot be read.")
                 moments.append(made)
-                if (
-                    name.startswith("deployments/")
-                    or (version and at(item, "version") == version)
-                    or at(item, "model") == name
-                ):
-                    shown.append(Shown(request_id, made, _sent(item, version)))
+                if (certain := _is_of(item, name, version)) is not False:
+                    shown.append(Shown(request_id, made, _sent(item, version), certain is True))
             # The next page's address is built here, of nothing but its cursor: the list's own is never called.
             cursor = parse_qs(urlsplit(str(body.get("next") or "")).query).get("cursor")
             if not cursor or (moments and min(moments) < since):
@@ -165,3 +162,20 @@ def _sent(item: Any, version: str) -> dict[str, Any] | None:
     if not isinstance(given, dict) or at(item, "data_removed") is True:
         return None
     return {**({"version": version} if version else {}), "input": given}
+
+
+def _is_of(item: Any, name: str, version: str) -> bool | None:
+    """Is a prediction of the list one of this model? None: it may be.
+
+    Replicate's reference shows ``deployment``, the name of the deployment that made it, and no document says that it is always
+    there, or whether the owner stands before it. The version of a deployment's run begins with ``dp-`` in its example.
+    """
+    deployment = at(item, "deployment")
+    if name.startswith("deployments/"):
+        named = name.removeprefix("deployments/")
+        return deployment in (named, named.partition("/")[2]) if deployment else None
+    if version:
+        return bool(at(item, "version") == version)
+    if at(item, "model") != name:
+        return False
+    return None if deployment or str(at(item, "version")).startswith("dp-") else True

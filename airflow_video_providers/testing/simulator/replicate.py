@@ -1,6 +1,7 @@
 """Replicate's predictions, from what its own client (replicate 1.0.7) sends and expects, and its documents.
 
-Invented: the models' fields, their prices, the texts of the errors, and when data are removed (an hour after the end).
+Invented: the models' fields, their prices, the texts of the errors, when data are removed (an hour after the end), and
+which model a deployment or a version is one of. That a prediction names its deployment stands in Replicate's reference.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ _KEPT = 3600.0
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s?)?")
 _SHORTEST_DEADLINE = 5
 _PAGE = 100
+#: Whose version each version is.
+_OF_A_VERSION = "studio/magica"
 
 
 class Replicate(Gateway):
@@ -146,8 +149,7 @@ class Replicate(Gateway):
         url = f"{call.base}/v1/predictions/{job.request_id}"
         body: dict[str, Any] = {
             "id": job.request_id,
-            "model": job.model,
-            "version": job.model if "/" not in job.model else "hidden",
+            **_made_by(job.model),
             "status": "aborted" if job.aborted and state == "CANCELLED" else _STATES[state],
             "input": {} if removed else job.body,
             "output": None,
@@ -200,6 +202,14 @@ class Replicate(Gateway):
         after = f"{call.base}/v1/predictions?cursor={at + _PAGE}" if at + _PAGE < len(jobs) else None
         results = [self._prediction(job, call) for job in jobs[at : at + _PAGE]]
         return Answer(200, {"results": results, "next": after, "previous": None})
+
+
+def _made_by(name: str) -> dict[str, str]:
+    """What a prediction says of its model: always ``owner/name``, whatever it was asked for by."""
+    if name.startswith("deployments/"):  # of a model of the same name
+        named = name.removeprefix("deployments/")
+        return {"model": named, "version": f"dp-{'0a' * 16}", "deployment": named}
+    return {"model": name, "version": "hidden"} if "/" in name else {"model": _OF_A_VERSION, "version": name}
 
 
 def _deadline(text: str | None) -> int | None:
