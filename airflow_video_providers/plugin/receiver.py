@@ -136,7 +136,7 @@ class ReceiverApp:
             renewed = await asyncio.to_thread(self._signing_keys, vendor, renew=True)  # it may have changed them
             if renewed == keys or not vendor.verify_callback(headers, body, renewed, now):
                 return False
-        return not self._replays.is_replay(headers, body, (claim.conn_id, claim.identity, claim.number))
+        return not self._replays.is_replay(claim.vendor, body, (claim.conn_id, claim.identity, claim.number))
 
     def _read(self, vendor: type[Vendor], body: bytes) -> News | None:
         try:
@@ -146,7 +146,7 @@ class ReceiverApp:
         ids = find_ids(said, vendor.id_paths) if isinstance(said, dict) else {}
         if len(ids) != 1:
             return None
-        status = find_status(said, vendor.words)
+        status = find_status(said, vendor.words, vendor.status_paths)
         ended = vendor.webhook_modes == ("terminal",) or (status is not None and status[0].terminal)
         return News(next(iter(ids)), ended)
 

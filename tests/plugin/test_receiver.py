@@ -17,9 +17,12 @@ from airflow_video_providers.core.errors import LedgerError, VendorUnavailableEr
 from airflow_video_providers.core.polling.mailbox import Mailbox, job_mark
 from airflow_video_providers.core.purchase.records import Identity
 from airflow_video_providers.core.purchase.stores.local_directory import LocalDirectory
+from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.pixazo import Pixazo
+from airflow_video_providers.core.vendors.signatures import public_keys
 from airflow_video_providers.plugin import receiver
 from airflow_video_providers.plugin.receiver import MOST_BYTES, ReceiverApp
-from airflow_video_providers.testing.simulator.signing import WEBHOOK_SECRET, sign_as_replicate
+from airflow_video_providers.testing.simulator.signing import WEBHOOK_SECRET, key_set, sign_as_fal, sign_as_replicate
 from tests.testing.conformance.test_fourth_vendor import installed  # noqa: F401  the fixture
 
 SECRET, OLD = "the-secret-of-this-test", "the-secret-before-it-was-changed"
@@ -297,12 +300,60 @@ def test_nobody_is_asked_for_keys_by_a_call_with_a_forged_token(place, asked):
     assert asked == []
 
 
+@pytest.mark.parametrize(
+    "rewrite",
+    [
+        lambda headers: {**headers, "x-signature": "1"},
+        lambda headers: {**headers, "webhook-signature": headers["webhook-signature"] + " v1,AAAA"},
+        lambda headers: {**headers, "webhook-signature": "v1,AAAA " + headers["webhook-signature"]},
+    ],
+)
+@pytest.mark.usefixtures("asked")
+def test_a_replay_is_one_however_its_signature_is_written(place, rewrite):
+    headers = signed(PREDICTION)
+    assert place.call(PREDICTION, headers=headers, vendor="replicate") == 200
+    assert place.call(PREDICTION, headers=rewrite(headers), vendor="replicate", number=2) == 403
+    assert place.call(PREDICTION, headers=rewrite(headers), vendor="replicate") == 200, "its own repeat is none"
+    assert len(place.mail()) == 1
+
+
+@pytest.mark.parametrize("rewrite", [str.upper, lambda text: f"{text[:2]} {text[2:]}"])
+def test_a_replay_of_fal_s_is_one_however_its_signature_is_written(tmp_path, rewrite):
+    place = Place(tmp_path)
+    keys = public_keys(key_set())
+    place.app = ReceiverApp(lambda: [SECRET], place.open, lambda *_, **__: keys, clock=lambda: NOW)
+    body = {"request_id": "r1", "status": "OK"}
+    headers = JSON | sign_as_fal("r1", json.dumps(body).encode(), NOW.timestamp())
+    assert place.call(body, headers=headers, vendor="fal") == 200
+    headers["x-fal-webhook-signature"] = rewrite(headers["x-fal-webhook-signature"])
+    assert place.call(body, headers=headers, vendor="fal", number=2) == 403
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_body_that_is_written_anew_is_not_what_was_signed(place):
+    headers = signed(PREDICTION)
+    assert place.call(PREDICTION, headers=headers, vendor="replicate") == 200
+    anew = json.dumps(PREDICTION, indent=1).encode()
+    assert place.call(anew, headers=headers, vendor="replicate", number=2) == 403
+
+
 def test_of_many_signed_calls_the_newest_are_remembered():
     replays = Replays(most=2)
-    for name in ("a", "b", "c"):
-        assert not replays.is_replay({"x-signature": name}, b"", (1,))
-    assert replays.is_replay({"x-signature": "c"}, b"", (2,))
-    assert not replays.is_replay({"x-signature": "a"}, b"", (2,)), "forgotten"
+    for body in (b"a", b"b", b"c"):
+        assert not replays.is_replay("fal", body, (1,))
+    assert not replays.is_replay("replicate", b"c", (2,)), "another vendor's"
+    assert replays.is_replay("fal", b"c", (2,))
+    assert not replays.is_replay("fal", b"a", (2,)), "forgotten"
+
+
+def test_a_status_is_read_where_the_vendor_s_class_says_that_it_stands(place, monkeypatch):
+    class Other(Pixazo):
+        id = "other"
+        status_paths = ("state",)
+
+    monkeypatch.setattr(catalogue, "vendors", lambda: {"other": Other})
+    assert place.call({"request_id": "j1", "state": "COMPLETED"}, vendor="other") == 200
+    assert [mail.terminal for mail in place.mail()] == [True]
 
 
 def test_more_calls_at_once_than_it_takes_are_asked_to_come_again(place, monkeypatch):

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-#: Signatures that are remembered; of more, the oldest are forgotten.
+#: Calls that are remembered; of more, the oldest are forgotten.
 MOST = 10_000
 
 
@@ -20,10 +16,13 @@ class Replays:
         self._most = most
         self._seen: OrderedDict[bytes, tuple[object, ...]] = OrderedDict()
 
-    def is_replay(self, headers: Mapping[str, str], body: bytes, attempt: tuple[object, ...]) -> bool:
-        """Has the same signature come with another attempt's address? A vendor's own repeat comes with the same."""
-        signatures = "\n".join(value for name, value in sorted(headers.items()) if "signature" in name)
-        mark = hashlib.sha256(signatures.encode() + b"\n" + body).digest()
+    def is_replay(self, vendor_id: str, body: bytes, attempt: tuple[object, ...]) -> bool:
+        """Has the same body come with another attempt's address? A vendor's own repeat comes with the same.
+
+        What was signed is marked, and not how the signature is written: that can be written in several ways. Every byte of the
+        body is signed, and it holds the job's id, so that no two jobs have one body.
+        """
+        mark = hashlib.sha256(vendor_id.encode() + b"\n" + body).digest()
         known = self._seen.setdefault(mark, attempt)
         while len(self._seen) > self._most:
             self._seen.popitem(last=False)
