@@ -171,10 +171,13 @@ def _open(model: type[VideoModel], field: str, value: object) -> object:
 
     :raises ValueError: it does not fit.
     """
-    from jsonschema import Draft202012Validator  # where a model is not listed only
+    from airflow_video_providers.core.vendors.schema_checks import (
+        errors_of,
+        validator_of,
+    )  # where a model is not listed only
 
     if value is not None:
-        errors = Draft202012Validator(model.json_schema()).iter_errors({field: value})
+        errors = errors_of(validator_of(model.json_schema()), {field: value})
         if any(list(error.absolute_path)[:1] == [field] for error in errors):
             raise ValueError(field)
     return value

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.vendors.field_errors import shown
 from airflow_video_providers.core.vendors.fields import bounded, comes_later
+from airflow_video_providers.core.vendors.schema_checks import errors_of, problem_of, validator_of
 from airflow_video_providers.core.vendors.wire import body_digest
 
 if TYPE_CHECKING:
@@ -62,16 +63,28 @@ class SchemaFile:
                 model=model,
                 field="schema",
             )
-        for error in self._validator.iter_errors(dict(request)):
-            if later and _waits(error.instance, error.validator):
-                continue
+        try:
+            error = next(
+                (
+                    error
+                    for error in errors_of(self._validator, dict(request))
+                    if not (later and _waits(error.instance, error.validator))
+                ),
+                None,
+            )
+        except ValueError as wrong:
+            raise InvalidRequestError(
+                f"No request can be held to the schema of {model}, fetched {self.fetched}: {wrong}.",
+                remedy=f"Fetch it anew, airflow video-models fetch {model}, or write unchecked=True.",
+                model=model,
+                field="schema",
+            ) from wrong
+        if error is not None:
             raise self._refusal(error, model)
 
     @cached_property
     def _validator(self) -> Any:
-        from jsonschema import Draft202012Validator  # every Airflow has it; a DAG without a schema does not load it
-
-        return Draft202012Validator(dict(self.schema))
+        return validator_of(self.schema)
 
     def _refusal(self, error: Any, model: str) -> InvalidRequestError:
         path = ".".join(map(str, error.absolute_path))
@@ -113,17 +126,12 @@ def _leaves(value: Any) -> Iterator[Any]:
 def made(model: str, schema: Mapping[str, Any], *, fetched: str, listed: Mapping[str, Any] | None = None) -> SchemaFile:
     """A schema file of what a vendor answered.
 
-    :raises InvalidRequestError: the schema is none.
+    :raises InvalidRequestError: the schema is none, or refers to what is not in it.
     """
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import SchemaError
-
-    try:
-        Draft202012Validator.check_schema(dict(schema))
-    except SchemaError as error:
+    if (problem := problem_of(schema)) is not None:
         raise InvalidRequestError(
-            f"What is called the schema of {model} is none: {shown(error.message)}.", model=model, field="schema"
-        ) from error
+            f"What is called the schema of {model} is none: {problem}.", model=model, field="schema"
+        )
     return SchemaFile(model, body_digest(dict(schema)), fetched, dict(schema), dict(listed) if listed else None)
 
 
