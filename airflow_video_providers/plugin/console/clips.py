@@ -68,10 +68,10 @@ def clip_of(manifest: Mapping[str, Any], index: int, *, poster: bool = False) ->
         entry = entry["poster"] if poster else entry
         key, uri, path = (str(entry[name]) for name in ("key", "uri", "path"))
         clip_type, size, sha256 = str(entry["content_type"]), int(entry["bytes"]), str(entry["sha256"])
-        role = OutputRole(first.get("role", OutputRole.VIDEO))
+        first_key, role = str(first["key"]), OutputRole(first.get("role", OutputRole.VIDEO))
         root, manifest_uri = path.removesuffix(f"/{key}"), str(manifest["manifest_uri"])
         manifest_key = manifest_uri.removeprefix(uri.removesuffix(key))
-    except (KeyError, TypeError, ValueError, StopIteration):
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError, StopIteration):
         raise NoClipError("The task's manifest names no such file.") from None
     named = (
         root != path
@@ -81,8 +81,8 @@ def clip_of(manifest: Mapping[str, Any], index: int, *, poster: bool = False) ->
         and all(map(_plain_key, (key, manifest_key)))
         and key.rpartition(".")[2] == ("jpg" if poster else extension(role, clip_type) or None)
         and (not poster or clip_type == "image/jpeg")
-        and _beside(manifest_key, str(first["key"]), index, role)
-        and (not poster or key.rpartition(".")[0] == str(first["key"]).rpartition(".")[0])
+        and _beside(manifest_key, first_key, index, role)
+        and (not poster or key.rpartition(".")[0] == first_key.rpartition(".")[0])
     )
     try:
         where = read_output_path(root or "/")

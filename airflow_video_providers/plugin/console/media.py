@@ -10,7 +10,7 @@ from airflow_video_providers.core.jobs import OutputRole
 from airflow_video_providers.core.storage.address import without_secret
 from airflow_video_providers.plugin.console.clip_files import Files, StoredFile
 from airflow_video_providers.plugin.console.clips import Clip, NoClipError, clip_of
-from airflow_video_providers.plugin.console.render import in_bytes, named, task_query
+from airflow_video_providers.plugin.console.render import as_text, in_bytes, named, task_query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,8 @@ _ROLES: dict[str, str] = {
     OutputRole.POSTER: "The poster",
     OutputRole.AUDIO: "The sound",
 }
+#: Bytes, pixels or seconds of a file: what is more was said by no landing.
+_MOST_NUMBER = 10**18
 #: Outputs of one task that a page shows.
 MOST = 16
 
@@ -63,11 +65,11 @@ def shown(files: Files, who: Identity, manifest: Mapping[str, Any], *, secure: b
 def _shown(
     files: Files, who: Identity, manifest: Mapping[str, Any], entry: Mapping[str, Any], total: int, secure: bool
 ) -> Shown:
-    index = entry.get("index")
-    role = str(entry.get("role", OutputRole.VIDEO))
+    index = _index(entry.get("index"))
+    role = as_text(entry.get("role", OutputRole.VIDEO))
     number = f"Output {index + 1}" if isinstance(index, int) and total > 1 else "The clip"
     label = f"{number if role == OutputRole.VIDEO else _ROLES.get(role, 'A file')} of {named(who)}"
-    address = without_secret(str(entry.get("path") or entry.get("uri") or "not known"))
+    address = without_secret(as_text(entry.get("path") or entry.get("uri") or "not known"))
     facts = _facts(entry)
     try:
         clip = clip_of(manifest, index if isinstance(index, int) else -1)
@@ -109,19 +111,27 @@ def origin_of(clip: Clip, *, secure: bool) -> str | None:
 
 def _facts(entry: Mapping[str, Any]) -> str:
     width, height, size = (_number(entry.get(name)) for name in ("width", "height", "bytes"))
-    duration = entry.get("duration_s")
     codecs = entry.get("codecs")
     return ", ".join(
         part
         for part in (
             f"{width} × {height}" if width and height else "",
-            f"{duration:.1f} s" if isinstance(duration, int | float) else "",
-            " and ".join(map(str, codecs)) if isinstance(codecs, list) else "",
+            _seconds(entry.get("duration_s")),
+            " and ".join(one for one in codecs if isinstance(one, str)) if isinstance(codecs, list) else "",
             in_bytes(size) if size else "",
         )
         if part
     )
 
 
+def _index(value: object) -> int | None:
+    return 0 if type(value) is int and value == 0 else _number(value)
+
+
+def _seconds(value: object) -> str:
+    plain = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MOST_NUMBER
+    return f"{value:.1f} s" if plain else ""
+
+
 def _number(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < _MOST_NUMBER else None

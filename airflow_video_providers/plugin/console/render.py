@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from airflow_video_providers.core.purchase.records import Identity
 
 _LONGEST = 2000
+#: Before and behind the point of a price that is written out.
+_MOST_DIGITS = 20
 #: What the pages load beside themselves.
 STATIC = {"console.css": "text/css; charset=utf-8", "console.js": "text/javascript; charset=utf-8"}
 
@@ -60,27 +62,40 @@ def static(name: str) -> bytes:
 
 def clean(text: object) -> str:
     """A text as it may be shown: in one line, printable, its addresses without what may be a signature."""
-    return printable(public_text(str(text)[:_LONGEST]), _LONGEST)
+    return printable(public_text(as_text(text)[:_LONGEST]), _LONGEST)
+
+
+def as_text(value: object) -> str:
+    """A text of whatever a task has pushed."""
+    try:
+        return str(value)
+    except (ValueError, RecursionError):  # more digits than Python writes, or lists in lists in lists
+        return "too much to be shown"
 
 
 def usd(amount: Decimal | None) -> str:
-    """US dollars; an unknown price is said to be one."""
+    """US dollars; an unknown price is said to be one, and one that no vendor takes is shown as it was written."""
     if amount is None:
         return "not known"
+    if not amount.is_finite() or abs(amount.adjusted()) > _MOST_DIGITS:
+        return f"${amount}"
     return f"${amount:,.2f}" if amount == amount.quantize(amount.__class__("0.01")) else f"${amount.normalize():f}"
 
 
 def moment(when: datetime | None) -> str:
     """A time for people, in UTC; the page's script shows it as Airflow's own pages would."""
-    return "not known" if when is None else f"{_utc(when):%Y-%m-%d %H:%M:%S} UTC"
+    try:
+        return "not known" if when is None else f"{_utc(when):%Y-%m-%d %H:%M:%S} UTC"
+    except OverflowError:  # in the last hours of the calendar, or its first, which UTC does not have
+        return str(when)
 
 
 def moment_of(text: object) -> str:
     """A time that a record holds, for people; the text itself where it is none."""
     try:
-        return moment(datetime.fromisoformat(str(text)))
+        return moment(datetime.fromisoformat(as_text(text)))
     except ValueError:
-        return str(text)
+        return as_text(text)
 
 
 def _utc(when: datetime) -> datetime:
@@ -102,7 +117,10 @@ def _cleaned(value: Any, deep: int = 0) -> Any:
 
 def in_bytes(size: int) -> str:
     """A size for people."""
-    number, unit = float(size), "bytes"
+    try:
+        number, unit = float(size), "bytes"
+    except OverflowError:
+        return "more bytes than there are"
     for bigger in ("kB", "MB", "GB"):
         if number < 1000:
             break
@@ -112,7 +130,10 @@ def in_bytes(size: int) -> str:
 
 def age(since: datetime | None) -> timedelta | None:
     """How long ago that was."""
-    return None if since is None else datetime.now(UTC) - _utc(since)
+    try:
+        return None if since is None else datetime.now(UTC) - _utc(since)
+    except OverflowError:
+        return None
 
 
 def task_query(who: Identity, **more: Any) -> str:

@@ -14,7 +14,7 @@ from airflow_video_providers.links.video import documentation_of
 from airflow_video_providers.plugin.console import xcoms
 from airflow_video_providers.plugin.console.media import Shown, shown
 from airflow_video_providers.plugin.console.purchases import MAKING, Purchase
-from airflow_video_providers.plugin.console.render import age, airflow_task, moment, moment_of, usd
+from airflow_video_providers.plugin.console.render import age, airflow_task, clean, moment, moment_of, usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -177,7 +177,7 @@ def _facts(view: View, job: VideoJob | None, purchase: Purchase | None) -> None:
         "A refused file is kept at": purchase.where if purchase and purchase.word == words.REJECTED else None,
         "Verified": manifest.get("verified"),
     }  # fmt: skip
-    view.facts = [(name, str(value)) for name, value in known.items() if value]
+    view.facts = [(name, clean(value)) for name, value in known.items() if value]
     parameters = manifest.get("parameters") or (kept.parameters if kept else None) or {}
     extra = manifest.get("extra")
     view.parameters = (
@@ -190,14 +190,14 @@ def _facts(view: View, job: VideoJob | None, purchase: Purchase | None) -> None:
 
 def _estimate(manifest: dict[str, Any], estimate: Decimal | None, basis: str | None) -> str:
     if manifest.get("estimated_cost_usd"):
-        return f"${manifest['estimated_cost_usd']} ({manifest.get('cost_basis')})"
+        return f"${clean(manifest['estimated_cost_usd'])} ({clean(manifest.get('cost_basis'))})"
     return usd(estimate) + (f" ({basis})" if basis else "")
 
 
 def _real_price(job: VideoJob | None, purchase: Purchase | None, manifest: Mapping[str, Any]) -> str:
     for real in (getattr(job, "cost_usd", None), manifest.get("cost_usd"), getattr(purchase, "cost_usd", None)):
         if real is not None:
-            return f"${real}"
+            return f"${clean(real)}"
     state = purchase.attempt.state if purchase else None
     if state in (AttemptState.REJECTED, AttemptState.VOID, AttemptState.FORGOTTEN) or (job and job.charged == "no"):
         return "nothing: it was not charged"

@@ -146,7 +146,7 @@ def _pushed(
 def _task(who: Identity, row: Any, pushed: dict[tuple[str, int], dict[str, Any]]) -> Task:
     own = pushed.get((who.task_id, who.map_index), {})
     returned, request_id, kept = own.get("return_value"), own.get("request_id"), own.get("kept_file")
-    manifest = returned if isinstance(returned, dict) and returned.get("manifest_uri") else None
+    manifest = returned if _is_manifest(returned) else None
     job = _job(own.get(ENDED_JOB)) or _job(own.get("job")) or (_job(returned) if manifest is None else None)
     return Task(
         who,
@@ -157,10 +157,20 @@ def _task(who: Identity, row: Any, pushed: dict[tuple[str, int], dict[str, Any]]
         manifest,
         job,
         request_id if isinstance(request_id, str) else None,
-        str(kept["address"]) if isinstance(kept, dict) and kept.get("address") else None,
+        _text_in(kept, "address"),
         # a backend of its own leaves an address in place of the value
         isinstance(returned, str) and row.operator in OURS,
     )
+
+
+def _is_manifest(returned: Any) -> bool:
+    """Is it what a landing returns? A task that is not ours may return a ``manifest_uri`` too, of something else."""
+    return all(_text_in(returned, name) for name in ("manifest_uri", "model", "request_id"))
+
+
+def _text_in(value: Any, name: str) -> str | None:
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, str) and found else None
 
 
 def _job(value: Any) -> VideoJob | None:
@@ -168,7 +178,7 @@ def _job(value: Any) -> VideoJob | None:
         return None
     try:
         return VideoJob.from_dict(value)
-    except ValidationError:
+    except (ValidationError, RecursionError):
         return None
 
 
