@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +17,7 @@ from airflow_video_providers.core.landing.manifest import encode as encode_manif
 from airflow_video_providers.core.landing.manifest import stored_sha256
 from airflow_video_providers.core.purchase.ledger import Ledger
 from airflow_video_providers.core.purchase.stores.object_directory import LocalDirectory
+from airflow_video_providers.core.storage.local import LocalStore
 from airflow_video_providers.integration.ledger_cli import main
 from tests.support.accounts import MODEL
 
@@ -260,6 +264,79 @@ def test_a_file_that_only_calls_itself_an_audit_is_refused(full_ledger, tmp_path
     status, said = verified(capsys, file)
     assert status == 1
     assert "is no audit" in said
+
+
+def made_up(folder, *files):
+    """An audit that somebody wrote by hand, with the digest that it has to have."""
+    attempt = {
+        "number": 1,
+        "manifest": {"sha256": "a" * 64, "uri": "file:///nowhere/m.json", "files": list(files), "problems": []},
+    }
+    buyer = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": 0}
+    content = {
+        "kind": "audit of video purchases",
+        "v": 1,
+        "purchases": [{**buyer, "attempts": [attempt]}],
+        "damaged": [],
+    }
+    content["sha256"] = hashlib.sha256(encode(content)).hexdigest()
+    file = folder / "made-up.json"
+    file.write_bytes(encode(content))
+    return file
+
+
+@pytest.mark.parametrize("size", [{}, {"bytes": "7"}, {"bytes": True}, {"bytes": None}, {"bytes": 7.0}])
+def test_an_audit_that_does_not_say_how_long_a_file_is_is_refused(tmp_path, capsys, size):
+    status, said = verified(capsys, made_up(tmp_path, {"uri": "file:///nowhere/0.mp4", "sha256": "b", **size}))
+    assert status == 1
+    assert "is no audit" in said
+
+
+def in_time(*arguments):
+    """The command in a process of its own, which a read that never ends would hold up: its status, and what it said."""
+    code = "import sys; from airflow_video_providers.integration.ledger_cli import main; sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.slow  # a process of its own
+def test_a_pipe_in_the_place_of_a_manifest_holds_nobody_up(videos):
+    videos["j-landed"].unlink()
+    os.mkfifo(videos["j-landed"])
+    status, said = in_time("audit")
+    assert status == 1
+    assert "manifest.json cannot be used: it is no regular file" in said
+
+
+@pytest.mark.slow  # a process of its own
+@pytest.mark.parametrize("name", ["pipe", "/dev/zero"])
+def test_a_pipe_or_a_device_is_not_read_because_an_audit_names_it(tmp_path, name):
+    place = tmp_path / name
+    if name == "pipe":
+        os.mkfifo(place)
+    file = made_up(tmp_path, {"uri": place.as_uri(), "bytes": 0, "sha256": "b"})
+    status, said = in_time("audit", "--verify", str(file))
+    assert status == 1
+    assert f"{name} cannot be used: it is no regular file" in said
+
+
+def test_a_file_that_grows_while_it_is_read_is_not_read_to_its_end(made, videos, mocker, capsys):
+    read, pieces = LocalStore.read, []
+
+    def growing(store, key):
+        yield from read(store, key)
+        if key.endswith(".mp4"):
+            while len(pieces) < 1000:
+                pieces.append(key)
+                yield b"more"
+
+    mocker.patch.object(LocalStore, "read", growing)
+    status, said = verified(capsys, made[0])
+    assert status == 1
+    assert "holds other bytes than those that landed" in said
+    assert len(pieces) == 3, "one piece of each file that goes on"
 
 
 def test_a_storage_with_a_connection_is_read_through_it(made, videos, mocker):

@@ -224,7 +224,7 @@ def _digest(content: dict[str, Any]) -> str:
 
 def _well_formed(audit: dict[str, Any]) -> bool:
     """Has it the parts that are read? Its digest alone does not say so: anybody can make one."""
-    texts: list[Any] = []
+    texts, sizes = list[Any](), list[Any]()
     try:
         texts += [part for damaged in audit["damaged"] for part in (damaged["name"], damaged["why"])]
         for purchase, attempt in attempts_of(audit):
@@ -233,9 +233,10 @@ def _well_formed(audit: dict[str, Any]) -> bool:
             if manifest is not None:
                 texts += [*manifest["problems"], *([manifest["uri"], manifest["sha256"]] if manifest["sha256"] else [])]
                 texts += [part for file in manifest["files"] for part in (file["uri"], file["sha256"])]
+                sizes += [file["bytes"] for file in manifest["files"]]
     except (KeyError, TypeError, AttributeError):
         return False
-    return all(isinstance(text, str) for text in texts)
+    return all(isinstance(text, str) for text in texts) and all(type(size) is int for size in sizes)
 
 
 def _refusal(what: str) -> InvalidRequestError:

@@ -13,7 +13,7 @@ from airflow_video_providers.core.landing.manifest import MAX_BYTES, SCHEMA_VERS
 from airflow_video_providers.core.storage.open import check_output_path, open_store
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from airflow_video_providers.core.storage.base import Store
 
@@ -81,7 +81,7 @@ class Storages:
             return Landed(uri, problems=("the manifest is missing",))
         if size > MAX_BYTES:
             return Landed(uri, problems=(f"the manifest has {size} bytes, more than a manifest",))
-        data = b"".join(store.read(key))
+        data = b"".join(_as_long_as(size, store.read(key)))
         found = Landed(uri, hashlib.sha256(data).hexdigest())
         record = _record(data)
         if record is None:
@@ -107,13 +107,22 @@ class Storages:
         if size != entry["bytes"]:
             return f"{entry['uri']} has {size} bytes, and {entry['bytes']} landed"
         running = hashlib.sha256()
-        for piece in store.read(key):
+        for piece in _as_long_as(size, store.read(key)):
             running.update(piece)
         return (
             None
             if running.hexdigest() == entry["sha256"]
             else f"{entry['uri']} holds other bytes than those that landed"
         )
+
+
+def _as_long_as(size: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The bytes of a file of this size; of one that goes on behind it only so many that their digest is another one."""
+    for piece in pieces:
+        yield piece
+        size -= len(piece)
+        if size < 0:
+            return
 
 
 def problem_of(error: VideoProviderError) -> str:

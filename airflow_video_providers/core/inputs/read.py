@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import mimetypes
-import os
-import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.errors import InvalidRequestError, LandingError
 from airflow_video_providers.core.storage.address import without_secret
+from airflow_video_providers.core.storage.base import open_regular
 from airflow_video_providers.core.storage.errors import is_forbidden, refused
 from airflow_video_providers.core.storage.open import open_filesystem
 from airflow_video_providers.core.storage.output_path import OutputPath, read_output_path
@@ -135,10 +134,7 @@ def refusal(
 
 def _local(name: str, address: str, where: OutputPath, most: int, noun: str = "image") -> bytes:
     try:
-        # whoever opens a named pipe without this waits for its writer, who may never come
-        with open(os.open(where.prefix, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise refusal(name, address, "is no regular file", "Correct the path.", noun=noun)
+        with open_regular(where.prefix) as file:
             return file.read(most + 1)
     except OSError as failed:
         why = (

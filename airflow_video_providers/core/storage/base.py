@@ -7,11 +7,14 @@ checks what the storage then holds.
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 from airflow_video_providers.core.errors import InvalidRequestError, LandingError
 
@@ -132,8 +135,23 @@ def sha256_of(pieces: Iterator[bytes]) -> str:
     return running.hexdigest()
 
 
+def open_regular(path: str) -> BinaryIO:
+    """A regular file, to be read: a device may never end, and whoever opens a named pipe waits for a writer, who may never come.
+
+    :raises OSError: also where it is anything else.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "it is no regular file", path)
+    return os.fdopen(handle, "rb")
+
+
 def file_pieces(path: str, block: int = _BLOCK) -> Iterator[bytes]:
-    """A local file in pieces."""
-    with open(path, "rb") as file:
+    """A local file in pieces.
+
+    :raises OSError: also where it is no regular file.
+    """
+    with open_regular(path) as file:
         while piece := file.read(block):
             yield piece
