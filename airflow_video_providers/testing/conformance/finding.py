@@ -65,6 +65,35 @@ def a_lost_answer_is_found_by_what_was_sent_and_one_of_two_equal_ones_never(subj
         )
 
 
+def a_history_is_read_to_its_last_page(subject: Subject) -> None:
+    """Of equal jobs one may stand on the first page alone: it would be taken for the one that is looked for."""
+    if subject.vendor.history_kept is None or subject.history_page is None:
+        return
+    bought = [subject.bought(subject.url) for _ in range(2 * subject.history_page + 1)]
+    shown = _shown(subject, bought[0])
+    missing = [job.request_id for job in bought if job.request_id not in shown]
+    expect(not missing, f"Of {len(bought)} jobs, {subject.history_page} a page, the history leaves out {missing}.")
+
+
+def a_history_says_when_a_job_was_made_however_late_it_is_asked(subject: Subject) -> None:
+    """Which jobs may be those of a lost submit is decided by the time at which they were made."""
+    if subject.vendor.history_kept is None:
+        return
+    job = subject.bought(subject.url)
+    before = _shown(subject, job).get(job.request_id)
+    subject.finish()
+    after = _shown(subject, job).get(job.request_id)
+    expect(before is not None, "The history does not show a job that was just bought.")
+    expect(before == after, f"The history says that one job was made at {before}, and later at {after}.")
+
+
+def _shown(subject: Subject, job: VideoJob) -> dict[str, datetime]:
+    """When the jobs of the history were made, by id."""
+    shown = subject.history(subject.url, job.submitted_at or utcnow())
+    expect(isinstance(shown, list), f"The history came to {shown!r:.300}.")
+    return {one.request_id: one.created_at for one in shown} if isinstance(shown, list) else {}
+
+
 def _open_attempt(subject: Subject, number: int) -> Attempt:
     wire = compose(subject.vendor(subject.url), subject.request)
     intent = Intent.of(model=subject.request.id, request=wire.body, sent_sha256=wire.sha256())
@@ -74,4 +103,8 @@ def _open_attempt(subject: Subject, number: int) -> Attempt:
     )  # fmt: skip
 
 
-CHECKS: tuple[Check, ...] = (a_lost_answer_is_found_by_what_was_sent_and_one_of_two_equal_ones_never,)
+CHECKS: tuple[Check, ...] = (
+    a_lost_answer_is_found_by_what_was_sent_and_one_of_two_equal_ones_never,
+    a_history_is_read_to_its_last_page,
+    a_history_says_when_a_job_was_made_however_late_it_is_asked,
+)

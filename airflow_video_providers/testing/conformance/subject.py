@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from airflow_video_providers.core.callbacks.webhook import Callback
-    from airflow_video_providers.core.vendors.base import Vendor
+    from airflow_video_providers.core.vendors.base import Identified, Vendor
     from airflow_video_providers.core.vendors.history import Shown
     from airflow_video_providers.core.vendors.models import VideoModel
 
@@ -51,6 +51,9 @@ class Subject:
     :param bad_key: One that it refuses.
     :param failing: A request that the stand-in accepts, and whose job has failed after ``finish``: the simulator's
         gateways take ``[[fault:job_failed]]`` before a prompt.
+    :param headers: What every submit carries beside the key, as the documents and this vendor's file promise it.
+    :param history_page: How many jobs the stand-in shows in one page of its history; a few, for the check buys more. None: not
+        checked.
     :param callback_keys: Gives the keys with which the stand-in signs its calls, for a vendor that signs; the stand-in has to
         call plain http on loopback then. None: that is not checked.
     :param outputs: How many files the stand-in makes of ``request``.
@@ -73,6 +76,8 @@ class Subject:
     run: Callable[[], None] | None = None
     says: Collection[str] = ()
     cost: Decimal | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    history_page: int | None = None
     callback_keys: Callable[[], Sequence[str]] | None = None
 
     def submit(
@@ -99,6 +104,11 @@ class Subject:
         """Ask ``url`` for a job's status."""
         with closing(VideoClient(self.vendor(url), self.key)) as client:
             return _outcome(lambda: client.status(job))
+
+    def identify(self, url: str, job: VideoJob) -> Identified | VideoProviderError:
+        """Ask ``url`` which job an id belongs to."""
+        with closing(VideoClient(self.vendor(url), self.key)) as client:
+            return _outcome(lambda: client.identify(job))
 
     def land(self, url: str, job: VideoJob, place: str) -> dict[str, Any] | VideoProviderError:
         """Land a finished job in a directory, asking ``url`` where the vendor has to be asked."""

@@ -65,6 +65,9 @@ def a_submit_returns_a_job_and_sends_the_key_home_only(subject: Subject) -> None
         expect(json.loads(call.body) == wire.body, f"The body sent was {call.body!r}, and wire() makes {wire.body!r}.")
         for name, value in wire.headers.items():
             expect(call.headers.get(name.lower()) == value, f"The header {name} that wire() makes was not sent.")
+        for name, value in subject.headers.items():
+            sent = call.headers.get(name.lower())
+            expect(sent == value, f"The submit's header {name} was {sent!r}, and must be {value!r}.")
     expect(job.request_id.strip(), "The job has no request_id.")
     expect(job.model == subject.request.id, f"The job says it is a {job.model}.")
     expect(job.submitted_at is not None, "The job has no submitted_at.")

@@ -44,7 +44,6 @@ _ERRORS = {
     429: "Too many requests",
     500: "Internal server error",
 }
-_PAGE = 100
 
 
 def _seconds(body: Mapping[str, Any]) -> int:
@@ -207,7 +206,10 @@ class Fal(Gateway):
             for job in reversed(self.world.store.order)
             if job.vendor == self.name and job.model == asked.get("endpoint_id") and start <= job.submitted <= end
         ]
-        limit = max(1, min(_PAGE, int(asked.get("limit", "50")))) if asked.get("limit", "50").isdigit() else 50
+        most = self.world.options.history_page
+        limit = (
+            max(1, min(most, int(asked.get("limit", "50")))) if asked.get("limit", "50").isdigit() else min(most, 50)
+        )
         cursor = asked.get("cursor", "0")
         at = int(cursor) if cursor.isdigit() else 0
         more = at + limit < len(found)

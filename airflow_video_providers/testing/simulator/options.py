@@ -37,6 +37,7 @@ class Options:
     :param webhook_routes: Where callbacks to a host really go, as ``HOST=ADDRESS:PORT``: over plain http to a receiver
         of a test, whose public https address nobody serves.
     :param webhook_attempts: Seconds before each attempt at a callback that nobody has taken: the first, the second ...
+    :param history_page: Jobs in one page of a history (fal, Replicate), 1 to 100.
     :param hosts: Further host names that it answers to, such as a container's; beside loopback, the vendors' own and
         the address that it listens on.
     :param seed: Decides queue and run times.
@@ -61,6 +62,7 @@ class Options:
     allow_http_webhooks: bool = False
     webhook_routes: tuple[str, ...] = ()
     webhook_attempts: tuple[float, ...] = (0.0, 1.0, 5.0)
+    history_page: int = 100
     hosts: tuple[str, ...] = ()
     seed: int = 0
     unknown_fields: Literal["refuse", "ignore"] = "refuse"
@@ -82,6 +84,8 @@ class Options:
             raise ValueError("webhook_attempts is a pause in seconds before each attempt, at least one.")
         if self.outputs < 1:
             raise ValueError("outputs is at least 1.")
+        if not 1 <= self.history_page <= 100:
+            raise ValueError("history_page is 1 to 100.")
 
     def replace(self, **changes: Any) -> Options:
         """A copy with some settings replaced.

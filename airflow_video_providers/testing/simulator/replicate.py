@@ -47,7 +47,6 @@ _ERRORS = {
 _KEPT = 3600.0
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s?)?")
 _SHORTEST_DEADLINE = 5
-_PAGE = 100
 #: Whose version each version is.
 _OF_A_VERSION = "studio/magica"
 
@@ -195,12 +194,13 @@ class Replicate(Gateway):
         return Answer(201, body)
 
     def _list(self, call: Call, _faults: list[Fault]) -> Answer:
-        """Newest first, 100 a page."""
+        """Newest first, 100 a page where nothing else is set."""
+        page = self.world.options.history_page
         jobs = [job for job in reversed(self.world.store.order) if job.vendor == self.name]
         cursor = call.parameters.get("cursor", "0")
         at = int(cursor) if cursor.isdigit() else 0
-        after = f"{call.base}/v1/predictions?cursor={at + _PAGE}" if at + _PAGE < len(jobs) else None
-        results = [self._prediction(job, call) for job in jobs[at : at + _PAGE]]
+        after = f"{call.base}/v1/predictions?cursor={at + page}" if at + page < len(jobs) else None
+        results = [self._prediction(job, call) for job in jobs[at : at + page]]
         return Answer(200, {"results": results, "next": after, "previous": None})
 
 

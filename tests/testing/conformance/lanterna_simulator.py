@@ -69,7 +69,13 @@ class LanternaGateway(Gateway):
     def _status(self, job: Job, call: Call, _faults: list[Fault]) -> Answer:
         now = self.world.clock.now()
         state, home = job.state(now), f"{call.root}/{self.name}/v1/clips/{job.request_id}/files"
-        body: dict[str, Any] = {"id": job.request_id, "status": WORDS[state], "made": int(job.submitted), "files": []}
+        body: dict[str, Any] = {
+            "id": job.request_id,
+            "model": job.model,
+            "status": WORDS[state],
+            "made": int(job.submitted),
+            "files": [],
+        }
         if state == "PROCESSING":
             body["share"] = round((now - job.started) / job.run_seconds, 2)
         if now >= job.finished:

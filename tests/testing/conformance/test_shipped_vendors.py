@@ -20,6 +20,8 @@ GATEWAY_WORDS = {
     "COMPLETED": JobStatus.SUCCEEDED,
     "FAILED": JobStatus.FAILED,
 }
+#: Jobs in one page of a history: few, so that a check of several pages buys little.
+HISTORY_PAGE = 2
 CASES: dict[str, dict[str, Any]] = {
     "pixazo:pixverse-v6-text-to-video": {
         "words": {**GATEWAY_WORDS, "ERROR": JobStatus.ERROR},
@@ -35,6 +37,7 @@ CASES: dict[str, dict[str, Any]] = {
             "COMPLETED": JobStatus.SUCCEEDED,
         },
         "files": (("video", "video/mp4"),),
+        "headers": {"x-fal-no-retry": "1"},
     },
     "replicate:studio/magica": {
         "words": {
@@ -65,7 +68,7 @@ def subject_of(name: str, simulator: SimulatorHandle, **case: Any) -> Subject:
     :param case: What is said of it otherwise than in ``CASES``.
     """
     case = {**CASES[name], **case}
-    simulator.configure(frozen_clock=True, outputs=case.get("outputs", 1))
+    simulator.configure(frozen_clock=True, outputs=case.get("outputs", 1), history_page=HISTORY_PAGE)
     vendor = catalogue.vendor_of(name)
     model = catalogue.find(name, unchecked=True)
     return Subject(
@@ -75,6 +78,7 @@ def subject_of(name: str, simulator: SimulatorHandle, **case: Any) -> Subject:
         url=simulator.base_url(vendor.id),
         finish=lambda: simulator.advance(600),
         callback_keys=(lambda: keys_of(vendor.id)) if vendor.signs_callbacks() else None,
+        history_page=HISTORY_PAGE,
         **case,
     )
 

@@ -120,6 +120,21 @@ class TrustsTheShape(Pixazo):
         return super().read_job(job, answer)
 
 
+class SaysTheModeAndNoAddress(Pixazo):
+    def webhook_headers(self, callback: Any) -> Any:
+        return {"X-Webhook-Mode": callback.mode}
+
+
+class CutsTheAddressShort(Pixazo):
+    def webhook_headers(self, callback: Any) -> Any:
+        return {**super().webhook_headers(callback), "X-Webhook-URL": callback.url.partition("?")[0]}
+
+
+class BelievesNoIdAtAll(Pixazo):
+    def is_of_model(self, model: Any, body: Any) -> bool:
+        return False
+
+
 class ForgetsAnEnd(Pixazo):
     charged = {JobStatus.QUEUED: "yes"}
 
@@ -211,6 +226,9 @@ class GoesInClear(Pixazo):
         (TakesAWordForAFailure, "a_word_that_nobody_knows_is_unknown_and_not_an_end"),
         (TakesATroubledGatewayForTheJob, "no_answer_is_no_news"),
         (TakesA404ForAFailure, "a_job_that_the_vendor_does_not_know_is_expired"),
+        (SaysTheModeAndNoAddress, "our_address_goes_with_the_submit_whole_and_in_every_mode"),
+        (CutsTheAddressShort, "our_address_goes_with_the_submit_whole_and_in_every_mode"),
+        (BelievesNoIdAtAll, "an_id_that_a_call_names_belongs_to_its_own_model_alone"),
         (FindsNoOutputs, "a_job_comes_to_its_end_with_all_its_outputs"),
         (TakesAnybodysAnswer, "an_answer_about_another_job_is_no_answer"),
         (TakesTheFirstId, "an_id_that_fits_two_readings_is_an_unknown_outcome"),
@@ -300,6 +318,11 @@ class TakesNoAddressForOne(Fal):
 class DropsOurAddress(Fal):
     def submit_call(self, request: Any, wire: Wire, callback: Any = None) -> Any:
         return super().submit_call(request, wire)
+
+
+class LetsFalRunAJobAgain(Fal):
+    def wire(self, request: Any, extra_fields: Any) -> Any:
+        return super().wire(request, extra_fields)._replace(headers={})
 
 
 class TakesCompletedForSuccess(Fal):
@@ -403,6 +426,8 @@ class TakesTroubleForNothing(Fal):
         (BelievesOldCalls, "a_signed_call_is_believed_as_it_came_and_in_no_other_way"),
         (BelievesAnyUser, "a_signed_call_is_believed_as_it_came_and_in_no_other_way"),
         (DropsOurAddress, "a_signed_call_is_believed_as_it_came_and_in_no_other_way"),
+        (DropsOurAddress, "our_address_goes_with_the_submit_whole_and_in_every_mode"),
+        (LetsFalRunAJobAgain, "a_submit_returns_a_job_and_sends_the_key_home_only"),
         (UploadsWhereTheAnswerSays, "an_upload_is_whole_and_calls_no_address_of_an_answer"),
         (SendsTheKeyToTheFileHost, "an_upload_is_whole_and_calls_no_address_of_an_answer"),
         (UploadsHalf, "an_upload_is_whole_and_calls_no_address_of_an_answer"),

@@ -174,3 +174,9 @@ def test_connections_are_json_with_a_host_a_key_and_the_private_host_allowed(des
 def test_settings_name_what_they_take() -> None:
     assert Options().replace(queue_seconds=[1, 2]).queue_seconds == (1, 2)
     assert Options(profile="real").latency(mochi=True)[1] == (170.0, 190.0)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 101])
+def test_a_page_of_a_history_that_no_vendor_gives_is_refused(wrong: int) -> None:
+    with pytest.raises(ValueError, match="history_page"):
+        Options().replace(history_page=wrong)
