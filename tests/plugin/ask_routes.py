@@ -10,6 +10,7 @@ import os
 import re
 import sys
 import time
+import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -17,9 +18,13 @@ from pathlib import Path
 from airflow.api_fastapi.app import create_app
 from airflow.models.dag import DagModel  # noqa: TID251 - rows for the app to find
 from airflow.models.dagbundle import DagBundleModel  # noqa: TID251
+from airflow.models.dagrun import DagRun  # noqa: TID251
 from airflow.models.log import Log  # noqa: TID251
+from airflow.models.taskinstance import TaskInstance  # noqa: TID251
+from airflow.models.xcom import XComModel  # noqa: TID251
 from airflow.utils.session import create_session
 from fastapi.testclient import TestClient
+from sqlalchemy import insert, select
 
 from airflow_video_providers.core.jobs import VideoJob
 from airflow_video_providers.core.purchase.intent import Intent
@@ -34,6 +39,14 @@ from tests.plugin.one_dag_auth import OWN
 
 FOREIGN = "foreign"
 FAL = "fal:fal-ai/kling-video/v2.1/standard/text-to-video"
+OTHER_RUN = "manual__2026-05-05T00:00:00+00:00"
+#: What names a model and a job as a landing's does, and else what no landing says.
+ODD_MANIFEST = {
+    "manifest_uri": "s3://models/1/manifest.json", "model": "pixazo:mochi-v1", "request_id": "j", "completed_at": "9999-12-31T23:59:59-14:00",
+    "estimated_cost_usd": "1e1000", "outputs": [
+        {"index": 0, "key": "k", "uri": "s3://b/k", "path": "s3://b/k", "content_type": "video/mp4", "bytes": 10**400, "duration_s": 10**400, "sha256": "x"},
+    ],
+}  # fmt: skip
 RUN = "manual__2026-05-04T00:00:00+00:00"
 
 
@@ -111,11 +124,40 @@ def main() -> None:
         form = {"token": token, "action": "forget", "who": json.dumps([dag_id, RUN, "lost", -1])}
         told[f"forget_{dag_id}"] = client.post("/video/videos", data=form, headers=headers).text
         told[f"state_{dag_id}"] = ledger.attempts(Identity(dag_id, RUN, "lost"))[0].state
+    _push(OTHER_RUN, "train", {"manifest_uri": "s3://models/1/manifest.json", "model": {"name": "resnet50"}})
+    _push(OTHER_RUN, "odd", ODD_MANIFEST)
+    for name, path in {
+        "other_run": f"run?dag_id={OWN}&run_id={OTHER_RUN}",
+        "train": f"task?dag_id={OWN}&run_id={OTHER_RUN}&task_id=train",
+        "odd": f"task?dag_id={OWN}&run_id={OTHER_RUN}&task_id=odd",
+        "odd_clip": f"clip?dag_id={OWN}&run_id={OTHER_RUN}&task_id=odd&output=0",
+    }.items():
+        answer = client.get(f"/video/{path}", headers=headers)
+        told[name] = [answer.status_code, answer.text]
     told["find"] = _find(client, headers, ledger)
     os.rename(folder, f"{folder}-away")
     time.sleep(DirectoryFeed.fresh_for + 0.1)
     told["away"] = [client.get(f"/video/{asked[name]}", headers=headers).text for name in ("videos", "task", "run")]
     sys.stdout.write(f"\nTOLD {json.dumps(told)}\n")
+
+
+def _push(run_id: str, task_id: str, value: object) -> None:
+    """A task of somebody's own, as Airflow keeps it, and what it has returned."""
+    now = datetime.now(UTC)
+    with create_session() as session:
+        run = session.scalar(select(DagRun.id).where(DagRun.run_id == run_id))
+        if run is None:
+            session.execute(
+                insert(DagRun).values(dag_id=OWN, run_id=run_id, run_type="manual", run_after=now, state="success")
+            )
+            run = session.scalar(select(DagRun.id).where(DagRun.run_id == run_id))
+        named = {"dag_id": OWN, "run_id": run_id, "task_id": task_id, "map_index": -1}
+        session.execute(
+            insert(TaskInstance).values(
+                **named, id=uuid.uuid4(), pool="default_pool", pool_slots=1, state="success", operator="_PythonDecoratedOperator",
+            )
+        )  # fmt: skip
+        session.execute(insert(XComModel).values(**named, dag_run_id=run, key="return_value", value=json.dumps(value)))
 
 
 def _find(client: TestClient, headers: dict[str, str], ledger: Ledger) -> dict[str, object]:

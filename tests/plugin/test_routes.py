@@ -64,6 +64,16 @@ def test_of_a_dag_that_may_not_be_read_there_is_no_row_no_clip_and_no_money(told
         assert "job-of" not in told[name][1]
 
 
+def test_a_run_whose_other_tasks_return_odd_things_has_its_page_and_so_have_they(told):
+    for name in ("other_run", "train", "odd"):
+        assert told[name][0] == 200, told[name]
+    assert "resnet50" not in told["other_run"][1]
+    assert "This task makes no video." in told["train"][1]
+    for name in ("other_run", "odd"):
+        assert "The task's manifest names" in html.unescape(told[name][1])
+    assert told["odd_clip"][0] == 404
+
+
 def test_each_thing_that_needs_a_hand_says_what_to_do_and_has_its_command_filled_in(told):
     page = told["videos"][1]
     rows = dict(re.findall(r"<li>\s*<div class=\"who\">.*?>own\.(\w+) in .*?</a>(.*?)</li>", page, re.DOTALL))
