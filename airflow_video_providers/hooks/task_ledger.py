@@ -67,8 +67,7 @@ class TaskLedger:
         """The job that this task instance bought, now or in an earlier try.
 
         :param make: Makes the order; what is bought already is returned even where that fails now.
-        :raises InvalidRequestError: nothing may be bought, or this try has its job already, or is getting it. Nothing was
-            sent.
+        :raises InvalidRequestError: nothing may be bought, or this try has its job, or is getting it. Nothing was sent.
         :raises LedgerError: the ledger could not be read or written; nothing was sent.
         :raises SubmissionOutcomeUnknownError: an earlier try, or this one, may have bought.
         """
