@@ -75,13 +75,16 @@ def generate_now(task: BuysAndLands, context: Context) -> dict[str, Any]:
     report_outcome(job, task.log)
     note_finished(job, context, task.log)
     context["ti"].xcom_push(key="job", value=job.to_dict())
-    if not (job.outputs or reused or kept.exists() or finished):
+    try:
+        manifest = deliver(job, task, context, file=kept if kept.exists() else None)  # what has landed is found first
+    except OutputMissingError as missing:
+        if job.outputs or reused or finished or kept.exists():
+            raise
         raise OutputMissingError(
             "The video came with the answer of an earlier try, and its file is not on this worker.",
             remedy=f"Look for {kept.name} in {folder} of the worker that ran the earlier try; to buy again, clear the "
             "task with on_clear='resubmit'.",
             job=job,
-        )
-    manifest = deliver(job, task, context, file=kept if kept.exists() else None)
+        ) from missing
     kept.unlink(missing_ok=True)
     return manifest

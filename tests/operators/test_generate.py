@@ -249,14 +249,26 @@ def test_a_clear_lands_a_synchronous_video_that_this_worker_keeps(airflow, simul
 
 
 def test_a_synchronous_video_whose_file_is_gone_is_an_error_and_not_a_second_purchase(airflow, simulator, tmp_path):
-    blocked(tmp_path)
+    clear = blocked(tmp_path)
     task = synchronous(tmp_path)
     airflow.run(task, retries=1)
+    clear()
     for kept in (tmp_path / "airflow-video-providers").iterdir():
         kept.unlink()
     outcome = airflow.run(task, try_number=2, retries=1)
     assert (outcome.state, type(outcome.error).__name__) == ("failed", "OutputMissingError")
     assert (outcome.error.charged, simulator.ledger()["accepted"]) == ("yes", 1)
+
+
+@pytest.mark.parametrize("later", [{}, {"cleared": 1}], ids=["a retry", "a clear that keeps"])
+def test_a_synchronous_video_that_has_landed_is_found_where_it_landed(airflow, simulator, tmp_path, later):
+    task = synchronous(tmp_path, on_clear="reattach")
+    assert airflow.run(task, retries=1).state == "success"
+    first = airflow.xcom("video")
+    again = airflow.run(task, try_number=2, retries=1, **later)  # the worker died before Airflow heard of the success
+    assert again.state == "success", again.error
+    assert (airflow.xcom("video")["manifest_uri"], airflow.xcom("video")["skipped"]) == (first["manifest_uri"], True)
+    assert simulator.ledger()["accepted"] == 1
 
 
 def test_a_vendor_without_such_a_route_is_refused_at_parse(tmp_path):
