@@ -10,7 +10,6 @@ import os
 import re
 import sys
 import time
-import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -154,7 +153,7 @@ def _push(run_id: str, task_id: str, value: object) -> None:
         named = {"dag_id": OWN, "run_id": run_id, "task_id": task_id, "map_index": -1}
         session.execute(
             insert(TaskInstance).values(
-                **named, id=uuid.uuid4(), pool="default_pool", pool_slots=1, state="success", operator="_PythonDecoratedOperator",
+                **named, pool="default_pool", pool_slots=1, state="success", operator="_PythonDecoratedOperator",
             )
         )  # fmt: skip
         session.execute(insert(XComModel).values(**named, dag_run_id=run, key="return_value", value=json.dumps(value)))
