@@ -44,9 +44,8 @@ def answer_lost(from_mail: Callable[[], None], ledger: Ledger | None, this: Try,
     """
     try:
         from_mail()
-    except (
-        SubmissionOutcomeUnknownError
-    ):  # anybody who has read the address can name a second id, and not the history's
+    except SubmissionOutcomeUnknownError:
+        # anybody who has read the address can name a second id, and nobody what the history shows
         if not answer_from_history(ledger, this, log, hook_of):
             raise
     else:

@@ -175,8 +175,9 @@ async def test_waits_of_one_connection_in_one_loop_share_one_look_up(vendor, mon
     assert asyncio.get_running_loop() not in shared._pollers, "nothing stays open"
 
 
-async def test_a_submit_that_is_cancelled_is_not_broken_off_and_says_what_it_bought(vendor, monkeypatch, caplog):
-    vendor(SUBMITTED)
+@pytest.fixture
+def slow_purchase(monkeypatch) -> tuple[threading.Event, threading.Event]:
+    """A paid call says that it has begun, and goes on when it is told to."""
     begun, go_on = threading.Event(), threading.Event()
     real = VideoClient.buy
 
@@ -186,6 +187,12 @@ async def test_a_submit_that_is_cancelled_is_not_broken_off_and_says_what_it_bou
         return real(*given)
 
     monkeypatch.setattr(VideoClient, "buy", slow)
+    return begun, go_on
+
+
+async def test_a_submit_that_is_cancelled_is_not_broken_off_and_says_what_it_bought(vendor, slow_purchase, caplog):
+    vendor(SUBMITTED)
+    begun, go_on = slow_purchase
     buying = asyncio.create_task(PixazoHook().submit_async(MODEL, {"prompt": "a fox"}))
     await asyncio.to_thread(begun.wait, 60)
     buying.cancel()
@@ -346,18 +353,10 @@ async def test_a_second_purchase_of_one_try_is_refused_and_says_how_to_have_it(v
     ids=["threads", "coroutines"],
 )
 async def test_a_second_purchase_while_the_first_is_under_way_is_refused_and_gets_no_job_of_another_request(
-    vendor, records, submit, monkeypatch
+    vendor, records, submit, slow_purchase
 ):
     script = vendor(SUBMITTED)
-    begun, go_on = threading.Event(), threading.Event()
-    real = VideoClient.buy
-
-    def slow(*given: Any) -> Any:
-        begun.set()
-        go_on.wait(60)
-        return real(*given)
-
-    monkeypatch.setattr(VideoClient, "buy", slow)
+    begun, go_on = slow_purchase
     hook = PixazoHook(ledger=records())
     cat = asyncio.ensure_future(submit(hook, MODEL, {"prompt": "a cat"}))
     await asyncio.to_thread(begun.wait, 60)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_video_providers.core.errors import InvalidRequestError
 from airflow_video_providers.core.vendors import catalogue
+from airflow_video_providers.core.vendors.extra_fields import spellings
 from airflow_video_providers.core.vendors.field_errors import names_in, plain_name, shown
 
 if TYPE_CHECKING:
@@ -90,10 +91,8 @@ def with_fields(request: VideoModel, extra_fields: Mapping[str, Any], value: obj
     aliases = {name: details.alias or name for name, details in model.model_fields.items()}
     changed = model.parse({aliases.get(name, name): value for name, value in {**given, **forced}.items()})
     for name in forced:
-        written, owners = (
-            getattr(request, name, None),
-            getattr(changed, name),
-        )  # a model that is not listed has what is set
+        # a request for a model that is not listed has no attribute of what it leaves out
+        written, owners = getattr(request, name, None), getattr(changed, name)
         if name in request.model_fields_set and written is not None and written != owners:
             raise InvalidRequestError(
                 f"The field {name!r} is {shown(written)}; the connection's owner allows {shown(owners)} alone.",
@@ -126,9 +125,7 @@ def _own_name(model: type[VideoModel], name: str, written: Iterable[str] = ()) -
 
     :param written: Names that a request of it holds: a model that is not listed has no others, but for its schema's.
     """
-    for own, details in model.model_fields.items():
-        names = (own, details.alias, details.serialization_alias, details.validation_alias)
-        if plain_name(name) in {plain_name(other) for other in names if isinstance(other, str)}:
-            return own
+    if (own := spellings(model).get(plain_name(name))) is not None:
+        return own
     others = [*written, *model.json_schema().get("properties", {})]
     return next((other for other in others if plain_name(other) == plain_name(name)), None)

@@ -171,10 +171,8 @@ def _open(model: type[VideoModel], field: str, value: object) -> object:
 
     :raises ValueError: it does not fit.
     """
-    from airflow_video_providers.core.vendors.schema_checks import (
-        errors_of,
-        validator_of,
-    )  # where a model is not listed only
+    # where a model is not listed only
+    from airflow_video_providers.core.vendors.schema_checks import errors_of, validator_of
 
     if value is not None:
         errors = errors_of(validator_of(model.json_schema()), {field: value})

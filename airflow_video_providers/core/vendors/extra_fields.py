@@ -29,10 +29,12 @@ def refuse_known(request: VideoModel, extra_fields: Mapping[str, Any], owned: It
         )
     if not extra_fields:
         return
-    spelt = _spellings(request)
-    priced = {plain for plain, name in spelt.items() if not request.is_text(name)} | {
-        plain_name(name) for name in owned
-    }
+    spelt = spellings(type(request))
+    if not request.listed:
+        names = (*type(request).json_schema().get("properties", {}), *request.length_fields)
+        spelt |= {plain_name(name): name for name in names}
+    priced = {plain for plain, name in spelt.items() if not request.is_text(name)}
+    priced.update(map(plain_name, owned))
     with warnings.catch_warnings(action="ignore"):  # pydantic's, about values that stand in for others
         on_the_wire = {plain_name(name): name for _, name, _ in names_in(_fullest(request).body())}
     for depth, name, value in names_in(dict(extra_fields)):
@@ -48,23 +50,18 @@ def refuse_known(request: VideoModel, extra_fields: Mapping[str, Any], owned: It
             )
 
 
-def _spellings(request: VideoModel) -> dict[str, str]:
-    """The request's fields by each name that they have, as it is compared."""
+def spellings(model: type[VideoModel]) -> dict[str, str]:
+    """A model's own fields by each name that they have, as it is compared."""
     spelt: dict[str, str] = {}
-    for name, details in type(request).model_fields.items():
+    for name, details in model.model_fields.items():
         others = (details.alias, details.serialization_alias, details.validation_alias)
         spelt |= {plain_name(other): name for other in (name, *others) if isinstance(other, str)}
-    if not request.listed:
-        names = (*type(request).json_schema().get("properties", {}), *request.length_fields)
-        spelt |= {plain_name(name): name for name in names}
     return spelt
 
 
 def _fullest(request: VideoModel) -> VideoModel:
     """A request with every field set, as far as its model can make a body of such a one: for the names in it."""
-    if not request.listed:
-        return request
-    given = {name: getattr(request, name) for name in type(request).model_fields}
+    given = {name: getattr(request, name) for name in (*type(request).model_fields, *(request.model_extra or ()))}
     filled = {name: request.effective(name) if value is None else value for name, value in given.items()}
     construct: Any = request.model_construct
     try:

@@ -96,13 +96,13 @@ class Fal(Vendor):
         if body.get("error") or body.get("error_type"):  # the runner or the queue broke: there is no result
             return self._failed(seen, JobStatus.ERROR, body)
         answer = yield from self.send_read(self.call("GET", self._request(job)), job)
-        if answer.status not in (404, 422) and not _judged(answer) and (not answer.ok or answer.body is None):
+        if answer.status != 404 and not _judged(answer) and (not answer.ok or answer.body is None):
             raise status_refused(self, job, answer)  # a 504 is no verdict either: it has been seen to pass
         return self._with_result(seen, answer)
 
     def _with_result(self, job: VideoJob, answer: Answer) -> VideoJob:
         """What the result says of a job that is COMPLETED."""
-        if answer.status == 422 or _judged(answer):  # the model or its check of the request has refused
+        if _judged(answer):
             return self._failed(job, JobStatus.FAILED, answer.body or {})
         if answer.status == 404:
             return job.replace(status=JobStatus.EXPIRED, charged="unknown", outputs=(), instead_of_outputs=None)
@@ -209,6 +209,8 @@ class Fal(Vendor):
 
 def _judged(answer: Answer) -> bool:
     """Is it fal's own word about the job, and not about the question? Of a 5xx nobody knows: its 504 has been seen to pass."""
+    if answer.status == 422:  # the model or its check of the request has refused
+        return True
     named = answer.headers.get("x-fal-error-type") or (answer.body or {}).get("error_type")
     return 400 <= answer.status < 500 and answer.status not in (401, 403, 404, 408, 425, 429) and bool(named)
 
